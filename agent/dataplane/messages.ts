@@ -1,0 +1,76 @@
+import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+
+/**
+ * What the control thread and the data threads say to each other. Values only: each data thread builds its own table
+ * from the config and swaps it in one assignment.
+ */
+export type ToDataThread =
+  | { readonly kind: 'config'; readonly generation: number; readonly config: AgentConfig }
+  | { readonly kind: 'credentials'; readonly generation: number; readonly credentials: readonly Credential[] }
+  | { readonly kind: 'listen'; readonly id: number; readonly listeners: readonly ListenerSpec[] }
+  | { readonly kind: 'collect'; readonly id: number }
+  | { readonly kind: 'drain'; readonly deadlineMs: number }
+
+export type FromDataThread =
+  /** The config of this generation is in use; resources that could not be are named, the others are. */
+  | { readonly kind: 'applied'; readonly generation: number; readonly rejected: readonly RejectedResource[] }
+  /** By listener name; a listener that could not be opened carries its error instead. */
+  | { readonly kind: 'listening'; readonly id: number; readonly bound: readonly BoundListener[] }
+  | { readonly kind: 'collected'; readonly id: number; readonly report: DataThreadReport }
+  | { readonly kind: 'drained' }
+
+export interface RejectedResource {
+  readonly name: string
+  readonly reason: string
+}
+
+/** One identity's key and certificate chain, PEM. */
+export interface Credential {
+  /** SPIFFE id. */
+  readonly identity: string
+  readonly key: string
+  readonly chain: string
+}
+
+/** A socket the data threads share by `reusePort`. */
+export interface ListenerSpec {
+  readonly name: string
+  readonly role: ListenerRole
+  readonly host: string
+  readonly port: number
+}
+
+export type ListenerRole =
+  /** Captured outbound connections. The identity is whose caller rules redirect here; absent is the host's default. */
+  | { readonly kind: 'outbound'; readonly identity?: string; readonly workload?: string }
+  | { readonly kind: 'inbound-plaintext' }
+  | { readonly kind: 'hbone' }
+
+export interface BoundListener {
+  readonly name: string
+  readonly port?: number
+  readonly error?: string
+}
+
+/** Totals since the thread started; the control thread adds up its threads. */
+export interface DataThreadReport {
+  readonly tcp: readonly TcpSeries[]
+  readonly gauges: { readonly openConnections: number; readonly pooledSessions: number; readonly openStreams: number }
+  /** By verdict and reason code. */
+  readonly refused: readonly {
+    readonly direction: 'inbound' | 'outbound'
+    readonly reason: string
+    readonly count: number
+  }[]
+  /** Access-log lines given up because their reader was too slow. */
+  readonly droppedLogLines: number
+}
+
+/** One label set of the `istio_tcp_*` metrics. */
+export interface TcpSeries {
+  readonly labels: Readonly<Record<string, string>>
+  readonly opened: number
+  readonly closed: number
+  readonly sentBytes: number
+  readonly receivedBytes: number
+}

@@ -1,0 +1,19 @@
+/** Where something runs, from wide to narrow; empty strings where unknown (Istio's `region/zone/subzone`). */
+export interface Locality {
+  readonly region: string
+  readonly zone: string
+  readonly subzone: string
+}
+
+export const unknownLocality: Locality = { region: '', zone: '', subzone: '' }
+
+/** Reads Istio's `region/zone/subzone`; missing parts are empty. */
+export function parseLocality(text: string): Locality {
+  const [region = '', zone = '', subzone = ''] = text.split('/')
+  return { region, zone, subzone }
+}
+
+/** Writes `region/zone/subzone`, without trailing slashes. */
+export function formatLocality(locality: Locality): string {
+  return `${locality.region}/${locality.zone}/${locality.subzone}`.replace(/\/+$/, '')
+}

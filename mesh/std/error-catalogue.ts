@@ -1,0 +1,99 @@
+interface CatalogueEntry {
+  /** When it is raised, in one or two sentences. */
+  readonly when: string
+  /** What to do about it, in one sentence. */
+  readonly next: string
+}
+
+/**
+ * Every error code Weft knows. Codes are never renamed and never reused; `docs/reference/errors.md` holds the same
+ * list, and a test compares the two in both directions.
+ */
+export const errorCatalogue = {
+  WEFT_CONFIG_INVALID: {
+    when: 'The configuration of a server or an agent has an unknown key, a value of the wrong shape, or contradicts itself.',
+    next: 'correct the named key; docs/reference/configuration.md lists all of them',
+  },
+  WEFT_USAGE: {
+    when: 'A command was called with arguments it does not take.',
+    next: 'run the command with --help',
+  },
+  WEFT_RESOURCE_INVALID: {
+    when: 'A resource document is malformed, of an unknown kind, or has a field that is unknown or not implemented.',
+    next: 'correct the named field; nothing of the document was applied',
+  },
+  WEFT_RESOURCE_CONFLICT: {
+    when: 'A resource was written with an outdated version, or collides with another one of the same scope.',
+    next: 'read the current version, merge, and write again',
+  },
+  WEFT_NOT_FOUND: {
+    when: 'A named resource, token or agent does not exist.',
+    next: 'list what is there and check the name and namespace',
+  },
+  WEFT_REGISTRY_UNAVAILABLE: {
+    when: 'A registry does not answer, refuses the credentials, or answers nonsense. Its last good view stays in use.',
+    next: 'check the registry and its credentials; weft status shows since when it is stale',
+  },
+  WEFT_REGISTRY_ITEM: {
+    when: 'One item of a registry is not usable and was left out; all others are in use.',
+    next: 'correct the named item where it is registered',
+  },
+  WEFT_SPIFFE_ID: {
+    when: 'A SPIFFE id does not follow the standard or is not of the expected trust domain.',
+    next: 'use spiffe://<trust-domain>/ns/<namespace>/sa/<service-account>',
+  },
+  WEFT_CSR_REFUSED: {
+    when: 'A certificate signing request is malformed, not signed by its own key, or asks for more than a key.',
+    next: 'make a P-256 key and a plain PKCS#10 request for it',
+  },
+  WEFT_CERTIFICATE_REFUSED: {
+    when: 'A certificate is malformed, expired, not of the mesh, or does not carry exactly one SPIFFE id.',
+    next: 'compare the two trust bundles and the clocks of both hosts',
+  },
+  WEFT_PEER_IDENTITY: {
+    when: 'A peer proved an identity other than the one that was expected.',
+    next: 'check which workload really listens there and what the registry says about it',
+  },
+  WEFT_IDENTITY_NOT_PLACED: {
+    when: 'An agent asked for an identity that nothing trustworthy places on its node.',
+    next: 'name the identity in the join token, or declare the workload on that node',
+  },
+  WEFT_TOKEN_REFUSED: {
+    when: 'A join token is unknown, used, expired, revoked, or for another node.',
+    next: 'create a new one with weft token create --node <name>',
+  },
+  WEFT_UNAUTHENTICATED: {
+    when: 'A request to the server carries no valid bearer token.',
+    next: 'set WEFT_TOKEN, or pass --token-file',
+  },
+  WEFT_SERVER_UNTRUSTED: {
+    when: 'The server that answered is not the one the agent or the command line was told to trust.',
+    next: 'check the address, and the root hash in the join token',
+  },
+  WEFT_SERVER_UNREACHABLE: {
+    when: 'The server does not answer.',
+    next: 'check that weft server runs there and that the port is open',
+  },
+  WEFT_STATE_CORRUPT: {
+    when: 'A file in a state directory is truncated, altered or has the wrong permissions. The previous generation is used where there is one.',
+    next: 'read the named file; remove it to start from the previous generation or from the server',
+  },
+  WEFT_STORE: {
+    when: 'The server cannot read or write its store.',
+    next: 'check disk space and permissions of the data directory',
+  },
+  WEFT_WIRE: {
+    when: 'A message of the control channel is malformed, too large, or out of order.',
+    next: 'compare the versions of server and agent',
+  },
+  WEFT_CAPTURE: {
+    when: 'The interception rules could not be written, verified or removed.',
+    next: 'check that iptables, ip6tables and ipset are installed and that the agent has CAP_NET_ADMIN',
+  },
+  WEFT_LISTEN: {
+    when: 'A port or socket could not be opened.',
+    next: 'see which process holds it with ss -ltnp',
+  },
+} as const satisfies Record<string, CatalogueEntry>
+
+export type ErrorCode = keyof typeof errorCatalogue

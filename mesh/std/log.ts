@@ -1,0 +1,49 @@
+import { pino } from 'pino'
+
+export type LogFields = Readonly<Record<string, unknown>>
+
+/**
+ * Structured logs: the message is a constant sentence, everything that varies is a field. Tokens, keys and payloads
+ * are never logged.
+ */
+export interface Log {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+  /** A log whose lines carry these fields too. */
+  child(fields: LogFields): Log
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Logs JSON lines to the given stream, standard output by default; times are RFC 3339. */
+export function createLog(level: LogLevel, to?: { write(line: string): void }): Log {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    messageKey: 'message',
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  return wrap(to === undefined ? pino(options) : pino(options, to))
+}
+
+/** A log that drops everything: the default in tests. */
+export const silentLog: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child: () => silentLog,
+}
+
+function wrap(logger: pino.Logger): Log {
+  return {
+    debug: (message, fields) => logger.debug(fields ?? {}, message),
+    info: (message, fields) => logger.info(fields ?? {}, message),
+    warn: (message, fields) => logger.warn(fields ?? {}, message),
+    error: (message, fields) => logger.error(fields ?? {}, message),
+    child: fields => wrap(logger.child(fields)),
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What the server keeps. Small interfaces, each used by one part; every implementation passes
+ * `test/compliance/store.ts`. All methods are atomic; times are milliseconds since 1970.
+ */
+export interface Store {
+  readonly resources: ResourceStore
+  readonly joinTokens: JoinTokenStore
+  readonly nodes: NodeStore
+  readonly virtualIps: VirtualIpStore
+  readonly apiTokens: ApiTokenStore
+  /** Ends the store; later calls fail. */
+  close(): Promise<void>
+}
+
+/** An operator's resource as it was applied. */
+export interface StoredResource {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  /** Grows with every write of this store. */
+  readonly version: number
+  readonly createdAt: number
+  /** The document as validated, as JSON. */
+  readonly document: string
+}
+
+export interface ResourceStore {
+  list(): Promise<readonly StoredResource[]>
+  /**
+   * Writes all or none. A write with `expectedVersion` (0: must not exist) that does not match throws
+   * WEFT_RESOURCE_CONFLICT and writes nothing.
+   */
+  put(writes: readonly ResourceWrite[], now: number): Promise<readonly StoredResource[]>
+  /** Returns whether it was there. */
+  remove(kind: string, namespace: string, name: string): Promise<boolean>
+  /** Calls `changed` after every write of this process until the returned function is called. */
+  onChange(changed: () => void): () => void
+}
+
+export interface ResourceWrite {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly document: string
+  readonly expectedVersion?: number
+}
+
+/** A join token as kept: never the secret itself. */
+export interface JoinTokenRecord {
+  /** Public handle, for listing and revoking. */
+  readonly id: string
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string
+  readonly node: string
+  /** `<namespace>/<service-account>` it may become; empty: what operator-declared registries place on the node. */
+  readonly identities: readonly string[]
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly usedAt?: number
+  readonly revokedAt?: number
+}
+
+export interface JoinTokenStore {
+  create(record: JoinTokenRecord): Promise<void>
+  list(): Promise<readonly JoinTokenRecord[]>
+  /**
+   * Uses the token up in one statement and returns it; undefined when there is none with this hash for this node that
+   * is unused, not revoked and not expired at `now`. Of any number of concurrent calls exactly one succeeds.
+   */
+  consume(hash: string, node: string, now: number): Promise<JoinTokenRecord | undefined>
+  /** Returns whether it was there and still usable. */
+  revoke(id: string, now: number): Promise<boolean>
+}
+
+/** A host that has joined. */
+export interface NodeRecord {
+  readonly name: string
+  readonly identities: readonly string[]
+  readonly joinedAt: number
+  /** SHA-256 of the node's public key (SPKI), hex. */
+  readonly keyHash: string
+  readonly banned: boolean
+}
+
+export interface NodeStore {
+  get(name: string): Promise<NodeRecord | undefined>
+  list(): Promise<readonly NodeRecord[]>
+  put(record: NodeRecord): Promise<void>
+}
+
+export interface VirtualIpStore {
+  /** Offset of each service key's addresses within the ranges. */
+  list(): Promise<ReadonlyMap<string, number>>
+  /**
+   * Gives every key that has none an offset nobody has had, from `first` on, and returns all of them. Offsets are never
+   * given to another key.
+   */
+  allocate(keys: readonly string[], first: number, limit: number): Promise<ReadonlyMap<string, number>>
+}
+
+export interface ApiTokenRecord {
+  readonly id: string
+  readonly hash: string
+  readonly createdAt: number
+}
+
+export interface ApiTokenStore {
+  create(record: ApiTokenRecord): Promise<void>
+  find(hash: string): Promise<ApiTokenRecord | undefined>
+  list(): Promise<readonly ApiTokenRecord[]>
+}
