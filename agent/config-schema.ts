@@ -1,0 +1,193 @@
+import type { SettingsTree } from '../mesh/std/settings.ts'
+
+/**
+ * Every setting of an agent. This is the only list: the loader, the reference page and its test all read it. Each
+ * environment variable is `WEFT_AGENT_` and the key's path in capitals.
+ */
+export const agentSettings = {
+  node: {
+    doc: "This host's name in the mesh; empty means the system's host name. It must be the one in the join token.",
+    format: String,
+    default: '',
+    env: 'WEFT_AGENT_NODE',
+    arg: 'node',
+  },
+  server: {
+    host: {
+      doc: 'Name or address of the server.',
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_SERVER_HOST',
+      arg: 'server',
+    },
+    transport: {
+      doc: 'How to talk to it: websocket or grpc.',
+      format: ['websocket', 'grpc'],
+      default: 'websocket',
+      env: 'WEFT_AGENT_SERVER_TRANSPORT',
+      arg: 'transport',
+    },
+    websocketPort: {
+      doc: 'Port of the server for agents over WebSocket.',
+      format: 'port',
+      default: 15011,
+      env: 'WEFT_AGENT_SERVER_WEBSOCKET_PORT',
+    },
+    grpcPort: {
+      doc: 'Port of the server for agents over gRPC.',
+      format: 'port',
+      default: 15012,
+      env: 'WEFT_AGENT_SERVER_GRPC_PORT',
+    },
+    apiPort: {
+      doc: "Port of the server's HTTPS API, where a host joins.",
+      format: 'port',
+      default: 15443,
+      env: 'WEFT_AGENT_SERVER_API_PORT',
+    },
+  },
+  stateDir: {
+    doc: 'Directory of keys, certificates and the last config. It must survive reboots.',
+    format: String,
+    default: '/var/lib/weft/agent',
+    env: 'WEFT_AGENT_STATE_DIR',
+    arg: 'state-dir',
+  },
+  ports: {
+    outbound: {
+      doc: "Captured outbound connections of callers that belong to no workload; loopback only. Each workload identity's own port follows from workloadBase.",
+      format: 'port',
+      default: 15001,
+      env: 'WEFT_AGENT_PORTS_OUTBOUND',
+    },
+    inbound: {
+      doc: 'Captured plaintext connections from outside to declared workload ports.',
+      format: 'port',
+      default: 15006,
+      env: 'WEFT_AGENT_PORTS_INBOUND',
+    },
+    hbone: {
+      doc: 'Mutual TLS between agents.',
+      format: 'port',
+      default: 15008,
+      env: 'WEFT_AGENT_PORTS_HBONE',
+    },
+    metrics: {
+      doc: 'Prometheus metrics, at /metrics.',
+      format: 'port',
+      default: 15020,
+      env: 'WEFT_AGENT_PORTS_METRICS',
+    },
+    readiness: {
+      doc: 'Health checks, at /healthz/ready and /healthz/live.',
+      format: 'port',
+      default: 15021,
+      env: 'WEFT_AGENT_PORTS_READINESS',
+    },
+    dns: {
+      doc: 'Mesh names over UDP and TCP; loopback only.',
+      format: 'port',
+      default: 15053,
+      env: 'WEFT_AGENT_PORTS_DNS',
+    },
+    workloadBase: {
+      doc: 'First port given to the outbound listener of a workload identity. Assignments are kept in the state directory.',
+      format: 'port',
+      default: 15100,
+      env: 'WEFT_AGENT_PORTS_WORKLOAD_BASE',
+    },
+  },
+  metricsHost: {
+    doc: 'Address that metrics and health checks listen on.',
+    format: String,
+    default: '0.0.0.0',
+    env: 'WEFT_AGENT_METRICS_HOST',
+  },
+  threads: {
+    doc: 'Threads that move bytes; 0 means one per core that this process may use.',
+    format: 'nat',
+    default: 0,
+    env: 'WEFT_AGENT_THREADS',
+    arg: 'threads',
+  },
+  capture: {
+    enabled: {
+      doc: 'Whether to write interception rules. Without them, only what is sent to the agent on purpose is meshed.',
+      format: Boolean,
+      default: true,
+      env: 'WEFT_AGENT_CAPTURE_ENABLED',
+      arg: 'capture',
+    },
+    mode: {
+      doc: 'mesh captures virtual IPs and known mesh endpoints; all captures everything that is not excluded.',
+      format: ['mesh', 'all'],
+      default: 'mesh',
+      env: 'WEFT_AGENT_CAPTURE_MODE',
+    },
+    dns: {
+      doc: "Whether this host's DNS queries are redirected to the agent.",
+      format: Boolean,
+      default: false,
+      env: 'WEFT_AGENT_CAPTURE_DNS',
+    },
+    excludePorts: {
+      doc: "Ports that are never captured, besides 22 and the agent's, the server's, Consul's and Nomad's own.",
+      format: portList,
+      items: 'number',
+      default: [] as number[],
+      env: 'WEFT_AGENT_CAPTURE_EXCLUDE_PORTS',
+    },
+    excludeCidrs: {
+      doc: 'Destinations that are never captured, as addresses or prefixes, IPv4 or IPv6.',
+      format: Array,
+      default: [] as string[],
+      env: 'WEFT_AGENT_CAPTURE_EXCLUDE_CIDRS',
+    },
+  },
+  dns: {
+    enabled: {
+      doc: 'Whether to answer mesh names.',
+      format: Boolean,
+      default: true,
+      env: 'WEFT_AGENT_DNS_ENABLED',
+    },
+    upstreams: {
+      doc: 'Resolvers for all other names, as address or address:port; empty means those of /etc/resolv.conf.',
+      format: Array,
+      default: [] as string[],
+      env: 'WEFT_AGENT_DNS_UPSTREAMS',
+    },
+  },
+  drainDeadlineMs: {
+    doc: 'How long open connections may go on after SIGTERM, in milliseconds.',
+    format: 'nat',
+    default: 15_000,
+    env: 'WEFT_AGENT_DRAIN_DEADLINE_MS',
+  },
+  accessLog: {
+    doc: 'File for one line per connection; - is standard output, empty writes none.',
+    format: String,
+    default: '-',
+    env: 'WEFT_AGENT_ACCESS_LOG',
+    arg: 'access-log',
+  },
+  logLevel: {
+    doc: "The agent's own log: debug, info, warn, error or silent.",
+    format: ['debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+    env: 'WEFT_AGENT_LOG_LEVEL',
+    arg: 'log-level',
+  },
+  adminSocket: {
+    doc: 'Unix socket for weft status and draining; readable by its owner only.',
+    format: String,
+    default: '/run/weft/agent.sock',
+    env: 'WEFT_AGENT_ADMIN_SOCKET',
+    arg: 'admin-socket',
+  },
+} as const satisfies SettingsTree
+
+function portList(value: unknown): void {
+  const good = (port: unknown) => typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535
+  if (!Array.isArray(value) || !value.every(good)) throw new TypeError('must be a list of ports from 1 to 65535')
+}
