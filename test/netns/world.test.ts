@@ -83,8 +83,7 @@ t.test('nothing is left behind, neither namespaces nor cgroups nor processes', a
 })
 
 t.test('a test process that is told to end takes its world along', async t => {
-  const script = `import { follow } from './process.ts'
-import { createWorld } from '${new URL('world.ts', import.meta.url).pathname}'
+  const script = `import { createWorld } from '${new URL('world.ts', import.meta.url).pathname}'
     const { hosts } = await createWorld({ teardown() {} }, { hosts: ['h1'] })
     const child = hosts.h1.spawn('sleep', ['1000'])
     console.log(hosts.h1.namespace, child.pid)`
