@@ -50,6 +50,10 @@ export const errorCatalogue = {
     when: 'A certificate is malformed, expired, not of the mesh, or does not carry exactly one SPIFFE id.',
     next: 'compare the two trust bundles and the clocks of both hosts',
   },
+  WEFT_TRUST_BUNDLE: {
+    when: 'A trust bundle is of another trust domain, older than the one in use, or holds something that is no root. The one in use stays.',
+    next: 'check which server the agent talks to, and whether that server was restored from an old backup',
+  },
   WEFT_PEER_IDENTITY: {
     when: 'A peer proved an identity other than the one that was expected.',
     next: 'check which workload really listens there and what the registry says about it',
@@ -77,6 +81,10 @@ export const errorCatalogue = {
   WEFT_STATE_CORRUPT: {
     when: 'A file in a state directory is truncated, altered or has the wrong permissions. The previous generation is used where there is one.',
     next: 'read the named file; remove it to start from the previous generation or from the server',
+  },
+  WEFT_STATE_UNWRITABLE: {
+    when: 'A state directory cannot be written. What is in memory stays in use, but would not survive a restart.',
+    next: 'check free space, mount options and the owner of the named directory',
   },
   WEFT_STORE: {
     when: 'The server cannot read or write its store.',
