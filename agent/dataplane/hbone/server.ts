@@ -1,0 +1,214 @@
+import type { TLSSocket } from 'node:tls'
+import { parseSpiffeId } from '../../../mesh/identity/spiffe-id.ts'
+import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
+import type { Timer } from '../../../mesh/std/clock.ts'
+import { describeError } from '../../../mesh/std/errors.ts'
+import { hostPort, plainAddress } from '../address.ts'
+import { H2Connection } from '../h2/connection.ts'
+import type { H2Stream, HeaderList } from '../h2/stream.ts'
+import { connectLocal } from '../inbound.ts'
+import { describe } from '../inbound-plaintext.ts'
+import type { Reason } from '../reasons.ts'
+import type { ThreadState } from '../state.ts'
+import { splice, streamCancel } from '../tcp/splice.ts'
+import type { PeerLabels } from '../telemetry/tcp-metrics.ts'
+import type { ConnectionFacts } from '../telemetry/telemetry.ts'
+import { peerOfBaggage } from './baggage.ts'
+import { hboneSettings } from './settings.ts'
+import { headerOf, reasonHeader } from './tunnel.ts'
+
+/** Sessions that peers have opened to this host. */
+export class HboneServer {
+  readonly #state: ThreadState
+  readonly #sessions = new Set<InboundSession>()
+
+  constructor(state: ThreadState) {
+    this.#state = state
+  }
+
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
+  /**
+   * Takes over a finished handshake: the chain is verified by TLS, the identity here, before a byte is read.
+   * `served` is the identity this host presented.
+   */
+  accept(socket: TLSSocket, served: string): void {
+    const since = this.#state.clock.monotonic()
+    const peerAddress = hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0)
+    try {
+      const certificate = socket.getPeerX509Certificate()
+      if (certificate === undefined) throw new Error('the peer sent no certificate')
+      const peer = peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? '')
+      const session = new InboundSession(
+        this.#state,
+        socket,
+        served,
+        peer,
+        peerAddress,
+        certificate.validToDate.getTime(),
+      )
+      this.#sessions.add(session)
+      session.connection.onClose = () => {
+        session.ended()
+        this.#sessions.delete(session)
+      }
+    } catch (error) {
+      const facts = emptyFacts(peerAddress)
+      facts.destinationIdentity = served
+      this.#state.telemetry.refuse(facts, 'PEER_CERTIFICATE', describeError(error), since)
+      socket.destroy()
+    }
+  }
+
+  /** Tells every peer to open its next tunnels elsewhere; open ones go on. */
+  drain(): void {
+    for (const session of this.#sessions) session.connection.goaway(0)
+  }
+
+  destroy(): void {
+    for (const session of this.#sessions) session.connection.destroy('the agent stopped')
+  }
+}
+
+/** One peer's session: every tunnel in it has the same two identities. */
+class InboundSession {
+  readonly connection: H2Connection
+  readonly #state: ThreadState
+  readonly #served: string
+  readonly #peer: string
+  readonly #peerNamespace: string
+  readonly #peerAddress: string
+  readonly #peers = new Map<string, PeerLabels>()
+  readonly #expiry: Timer
+
+  constructor(
+    state: ThreadState,
+    socket: TLSSocket,
+    served: string,
+    peer: string,
+    peerAddress: string,
+    peerExpiresAt: number,
+  ) {
+    this.#state = state
+    this.#served = served
+    this.#peer = peer
+    this.#peerAddress = peerAddress
+    const id = parseSpiffeId(peer)
+    this.#peerNamespace = id.kind === 'workload' ? id.namespace : 'unknown'
+    socket.setNoDelay(true)
+    this.connection = new H2Connection(socket, 'server', { ...hboneSettings, clock: state.clock })
+    this.connection.onStream = (stream, headers, endStream) => this.#tunnel(stream, headers, endStream)
+    // A session must not outlive the certificate it was opened with.
+    this.#expiry = state.clock.timer(peerExpiresAt - state.clock.now(), () => this.#expire(peerExpiresAt))
+  }
+
+  ended(): void {
+    this.#expiry.cancel()
+  }
+
+  #expire(at: number): void {
+    if (this.#state.clock.now() >= at) this.connection.destroy('the peer’s certificate has expired')
+  }
+
+  #tunnel(stream: H2Stream, headers: HeaderList, endStream: boolean): void {
+    const { telemetry, table } = this.#state
+    const since = this.#state.clock.monotonic()
+    const facts = emptyFacts(this.#peerAddress)
+    facts.sourceIdentity = this.#peer
+    facts.destinationIdentity = this.#served
+    facts.hboneAddress = this.#peerAddress
+
+    const refuse = (status: string, reason: Reason, detail: string) => {
+      telemetry.refuse(facts, reason, detail, since)
+      stream.onData = chunk => stream.consumed(chunk.length)
+      stream.respond([':status', status, reasonHeader, detail === '' ? reason : `${reason} ${printable(detail)}`], true)
+    }
+
+    const authority = headerOf(headers, ':authority')
+    if (headerOf(headers, ':method') !== 'CONNECT' || authority === undefined) {
+      return refuse('400', 'BAD_REQUEST', 'only CONNECT to an address and port is served here')
+    }
+    facts.destinationAddress = authority.slice(0, 64)
+    const source = this.#labels(headerOf(headers, 'baggage'))
+    facts.sourceWorkload = source.workload
+    if (this.#state.draining || table === undefined) return refuse('503', 'DRAINING', 'the agent is not ready')
+    const target = table.local.get(authority)
+    if (target === undefined) return refuse('404', 'NOT_DECLARED', '')
+    describe(facts, target)
+    if (target.workload.identity !== this.#served) {
+      return refuse('421', 'WRONG_WORKLOAD', `${authority} belongs to ${target.workload.identity ?? 'no identity'}`)
+    }
+
+    let reset = false
+    let ended = endStream
+    const connecting = connectLocal(target, this.#state, (local, detail) => {
+      if (local === undefined) return refuse('503', 'LOCAL_CONNECT', detail)
+      if (reset) return local.resetAndDestroy()
+      const counters = telemetry.metrics.counters({
+        reporter: 'destination',
+        source,
+        destination: target.labels,
+        service: target.service.host,
+        serviceName: target.service.name,
+        serviceNamespace: target.service.namespace,
+        security: 'mutual_tls',
+      })
+      const record = telemetry.open(facts, counters, since)
+      stream.respond([':status', '200'], false)
+      splice(local, stream, {
+        fromSocket: bytes => record.received(bytes),
+        fromStream: bytes => record.sent(bytes),
+        ended: (end, why) => {
+          record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'UPSTREAM_RESET' : 'CLIENT_RESET', why)
+        },
+      })
+      if (ended) stream.onEnd?.()
+    })
+    stream.onReset = (_code, detail) => {
+      reset = true
+      connecting.cancel()
+      telemetry.refuse(facts, 'CLIENT_RESET', detail, since)
+    }
+    stream.onEnd = () => {
+      ended = true
+    }
+    // A peer that does not wait for the answer breaks the protocol's promise that a refused tunnel carried nothing.
+    stream.onData = () => {
+      connecting.cancel()
+      stream.reset(streamCancel)
+      telemetry.refuse(facts, 'BAD_REQUEST', 'payload before the answer to CONNECT', since)
+    }
+  }
+
+  #labels(baggage: string | undefined): PeerLabels {
+    const key = baggage ?? ''
+    let labels = this.#peers.get(key)
+    if (labels === undefined) {
+      if (this.#peers.size >= 100) this.#peers.clear()
+      labels = peerOfBaggage(baggage, this.#peer, this.#peerNamespace)
+      this.#peers.set(key, labels)
+    }
+    return labels
+  }
+}
+
+function emptyFacts(sourceAddress: string): ConnectionFacts {
+  return {
+    direction: 'inbound',
+    sourceAddress,
+    sourceIdentity: '',
+    sourceWorkload: 'unknown',
+    destinationAddress: '',
+    destinationService: '',
+    destinationIdentity: '',
+    destinationWorkload: '',
+    hboneAddress: '',
+  }
+}
+
+/** Header values carry visible ASCII only. */
+function printable(text: string): string {
+  return text.replace(/[^ -~]/g, '?').slice(0, 200)
+}

@@ -1,0 +1,155 @@
+import { connect, type TLSSocket } from 'node:tls'
+import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
+import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+import { describeError } from '../../../mesh/std/errors.ts'
+import { H2Connection } from '../h2/connection.ts'
+import type { HeaderList } from '../h2/stream.ts'
+import type { IdentityContext } from '../tls-contexts.ts'
+import { hboneSettings } from './settings.ts'
+import { openTunnel, type TunnelResult } from './tunnel.ts'
+
+export interface SessionTarget {
+  /** Whose certificate is presented. */
+  readonly source: IdentityContext
+  /** SPIFFE id the other side must prove, and the server name that asks for it. */
+  readonly destination: string
+  readonly serverName: string
+  readonly address: string
+  readonly port: number
+  readonly trustDomain: string
+}
+
+interface Waiter {
+  readonly headers: HeaderList
+  readonly done: (result: TunnelResult) => void
+}
+
+const connectTimeoutMs = 5_000
+/** ztunnel's limit (features 2.8); beyond it another session is opened beside. */
+export const maxStreamsPerSession = 100
+
+/**
+ * One mTLS HTTP/2 session to another agent. Tunnels may be asked for while it is still connecting; they wait for the
+ * handshake and share its fate. The peer's identity is checked before the first frame is read or written.
+ */
+export class HboneSession {
+  readonly target: SessionTarget
+  #state: 'connecting' | 'ready' | 'retired' = 'connecting'
+  #waiters: Waiter[] = []
+  #connection: H2Connection | undefined
+  readonly #clock: Clock
+  readonly #gone: (session: HboneSession) => void
+  readonly #socket: TLSSocket
+  readonly #timeout: Timer
+
+  /** Monotonic time since when it has had no tunnel; the pool's sweep keeps it. */
+  idleSince: number | undefined
+
+  /** `gone` is called once, when the session can take no more tunnels. */
+  constructor(target: SessionTarget, clock: Clock, gone: (session: HboneSession) => void) {
+    this.target = target
+    this.#clock = clock
+    this.#gone = gone
+    const socket = connect({
+      host: target.address,
+      port: target.port,
+      secureContext: target.source.secureContext,
+      servername: target.serverName,
+      ALPNProtocols: ['h2'],
+      rejectUnauthorized: true,
+      // The name is only an address here; who it is, the SPIFFE id says.
+      checkServerIdentity: () => undefined,
+    })
+    this.#socket = socket
+    socket.setNoDelay(true)
+    let connected = false
+    socket.on('connect', () => {
+      connected = true
+    })
+    this.#timeout = clock.timer(connectTimeoutMs, () => {
+      const reason = connected ? 'UPSTREAM_TLS' : 'UPSTREAM_CONNECT'
+      this.#fail(reason, `no answer within ${connectTimeoutMs / 1000} s`)
+    })
+    socket.on('error', error => this.#fail(connected ? 'UPSTREAM_TLS' : 'UPSTREAM_CONNECT', describeError(error)))
+    socket.on('close', () => this.#fail('UPSTREAM_TLS', 'the peer closed the connection during the handshake'))
+    socket.once('secureConnect', () => this.#secured())
+  }
+
+  get openStreams(): number {
+    return this.#connection?.openStreams ?? this.#waiters.length
+  }
+
+  /** Whether another tunnel may be asked for. */
+  get hasRoom(): boolean {
+    if (this.#state === 'connecting') return this.#waiters.length < maxStreamsPerSession
+    return this.#state === 'ready' && this.#connection !== undefined && this.#connection.canOpen()
+  }
+
+  /** Opens a tunnel; `done` is called once, also when the session fails first. */
+  tunnel(headers: HeaderList, done: (result: TunnelResult) => void): void {
+    if (this.#state === 'connecting') this.#waiters.push({ headers, done })
+    else this.#open(headers, done)
+  }
+
+  /** Takes no more tunnels and closes when the open ones have ended. */
+  retire(): void {
+    if (this.#state === 'retired') return
+    const connecting = this.#state === 'connecting'
+    this.#state = 'retired'
+    this.#gone(this)
+    if (connecting) this.destroy('retired')
+    else this.#connection?.goaway(0)
+  }
+
+  destroy(reason: string): void {
+    this.#fail('UPSTREAM_CONNECT', reason)
+    this.#connection?.destroy(reason)
+  }
+
+  #secured(): void {
+    const { destination, trustDomain } = this.target
+    try {
+      const certificate = this.#socket.getPeerX509Certificate()
+      if (certificate === undefined) throw new Error('the peer sent no certificate')
+      const identity = peerSpiffeId(certificate.raw, trustDomain)
+      if (identity !== destination) {
+        return this.#fail('PEER_IDENTITY', `expected ${destination}, got ${identity}`)
+      }
+    } catch (error) {
+      return this.#fail('PEER_IDENTITY', describeError(error))
+    }
+    if (this.#socket.alpnProtocol !== 'h2') return this.#fail('UPSTREAM_TLS', 'the peer does not speak h2')
+    this.#timeout.cancel()
+    this.#state = 'ready'
+    const connection = new H2Connection(this.#socket, 'client', { ...hboneSettings, clock: this.#clock })
+    this.#connection = connection
+    connection.onGoaway = () => this.retire()
+    connection.onClose = () => this.retire()
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) this.#open(waiter.headers, waiter.done)
+  }
+
+  #open(headers: HeaderList, done: (result: TunnelResult) => void): void {
+    const connection = this.#connection
+    if (connection === undefined || !connection.canOpen()) {
+      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session takes no more streams' })
+    }
+    openTunnel(connection, headers, this.#clock, result => {
+      if (result.kind === 'failed' && result.silent) this.retire()
+      done(result)
+    })
+  }
+
+  #fail(reason: 'UPSTREAM_CONNECT' | 'UPSTREAM_TLS' | 'PEER_IDENTITY', detail: string): void {
+    if (this.#state === 'ready') return
+    const wasConnecting = this.#state === 'connecting'
+    this.#timeout.cancel()
+    this.#state = 'retired'
+    this.#socket.destroy()
+    const waiters = this.#waiters
+    this.#waiters = []
+    if (wasConnecting) this.#gone(this)
+    for (const waiter of waiters) waiter.done({ kind: 'failed', reason, detail })
+  }
+}

@@ -1,0 +1,99 @@
+import type { Socket } from 'node:net'
+import { hostPort, plainAddress } from './address.ts'
+import { connectLocal } from './inbound.ts'
+import type { Reason } from './reasons.ts'
+import { redirectedFrom } from './redirected.ts'
+import type { ThreadState } from './state.ts'
+import type { LocalTarget, Table } from './table.ts'
+import { join } from './tcp/join.ts'
+import { unknownPeer } from './telemetry/tcp-metrics.ts'
+import type { ConnectionFacts } from './telemetry/telemetry.ts'
+
+/** Plaintext connections that are open, so that a stricter policy can end them. */
+export class PlaintextConnections {
+  readonly #open = new Map<Socket, string>()
+
+  add(socket: Socket, address: string): void {
+    this.#open.set(socket, address)
+    socket.once('close', () => this.#open.delete(socket))
+  }
+
+  /** Cuts the connections that the new table would not let in any more. */
+  judgeAgain(table: Table): void {
+    for (const [socket, address] of this.#open) {
+      const target = table.local.get(address)
+      if (target === undefined || target.port.mtls === 'STRICT') socket.resetAndDestroy()
+    }
+  }
+}
+
+/**
+ * Handles a plaintext connection from outside the host to a declared port: PeerAuthentication decides whether it is
+ * served. The caller has no identity.
+ */
+export function handlePlaintext(socket: Socket, state: ThreadState, open: PlaintextConnections): void {
+  const since = state.clock.monotonic()
+  const { table, telemetry } = state
+  const facts: ConnectionFacts = {
+    direction: 'inbound',
+    sourceAddress: hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0),
+    sourceIdentity: '',
+    sourceWorkload: 'unknown',
+    destinationAddress: '',
+    destinationService: '',
+    destinationIdentity: '',
+    destinationWorkload: '',
+    hboneAddress: '',
+  }
+  let gone = false
+  const onError = () => {}
+  socket.on('error', onError)
+  socket.once('close', () => {
+    gone = true
+  })
+  const refuse = (reason: Reason, detail: string) => {
+    telemetry.refuse(facts, reason, detail, since)
+    socket.resetAndDestroy()
+  }
+
+  if (state.draining || table === undefined) return refuse('DRAINING', 'the agent is not ready')
+  const original = redirectedFrom(socket)
+  if (original === undefined) return refuse('NOT_REDIRECTED', '')
+  const address = hostPort(original.address, original.port)
+  facts.destinationAddress = address
+  const target = table.local.get(address)
+  if (target === undefined) return refuse('NOT_DECLARED', '')
+  describe(facts, target)
+  if (target.port.mtls === 'STRICT') return refuse('MTLS_REQUIRED', `PeerAuthentication ${target.port.mtlsFrom}`)
+
+  connectLocal(target, state, (local, detail) => {
+    if (local === undefined) return gone ? refuse('CLIENT_RESET', '') : refuse('LOCAL_CONNECT', detail)
+    if (gone) {
+      local.resetAndDestroy()
+      return refuse('CLIENT_RESET', '')
+    }
+    const counters = telemetry.metrics.counters({
+      reporter: 'destination',
+      source: unknownPeer,
+      destination: target.labels,
+      service: target.service.host,
+      serviceName: target.service.name,
+      serviceNamespace: target.service.namespace,
+      security: 'none',
+    })
+    const record = telemetry.open(facts, counters, since)
+    open.add(socket, address)
+    join(socket, local, (end, why, sent, received) => {
+      record.sent(sent)
+      record.received(received)
+      record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', why)
+    })
+  })
+}
+
+/** Fills in what is known of the local side. */
+export function describe(facts: ConnectionFacts, target: LocalTarget): void {
+  facts.destinationService = target.service.host
+  facts.destinationIdentity = target.workload.identity ?? ''
+  facts.destinationWorkload = target.workload.name
+}

@@ -1,0 +1,52 @@
+import { connect, type Socket } from 'node:net'
+import { describeError } from '../../mesh/std/errors.ts'
+import type { ThreadState } from './state.ts'
+import type { LocalTarget } from './table.ts'
+
+const connectTimeoutMs = 5_000
+
+/**
+ * Opens the connection to a local process at its declared address and port. `done` is called once, with the paused
+ * socket or with why there is none; nothing is called after `cancel`.
+ */
+export function connectLocal(
+  target: LocalTarget,
+  state: ThreadState,
+  done: (local: Socket | undefined, detail: string) => void,
+): { cancel(): void } {
+  let over = false
+  const local = connect({
+    host: target.workload.address,
+    port: target.port.port,
+    allowHalfOpen: true,
+    noDelay: true,
+  })
+  local.pause()
+  const finish = (socket: Socket | undefined, detail: string) => {
+    if (over) return
+    over = true
+    timer.cancel()
+    local.off('error', onError)
+    if (socket === undefined) {
+      local.on('error', () => {})
+      local.destroy()
+    }
+    done(socket, detail)
+  }
+  const onError = (error: Error) => finish(undefined, describeError(error))
+  const timer = state.clock.timer(connectTimeoutMs, () =>
+    finish(undefined, `no answer in ${connectTimeoutMs / 1000} s`),
+  )
+  local.on('error', onError)
+  local.once('connect', () => finish(local, ''))
+  return {
+    cancel() {
+      if (over) return
+      over = true
+      timer.cancel()
+      local.off('error', onError)
+      local.on('error', () => {})
+      local.destroy()
+    },
+  }
+}

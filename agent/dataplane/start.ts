@@ -1,0 +1,124 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { describeError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import type { DataPlane } from './dataplane.ts'
+import type {
+  BoundListener,
+  Credential,
+  DataThreadReport,
+  FromDataThread,
+  ListenerSpec,
+  RejectedResource,
+  ToDataThread,
+} from './messages.ts'
+import { addReports } from './reports.ts'
+import type { ThreadOptions } from './thread-core.ts'
+
+export interface DataPlaneDeps {
+  readonly log: Log
+  /** A data thread ended by itself: the agent cannot go on, its supervisor starts it again. */
+  failed(error: Error): void
+}
+
+export interface DataPlaneOptions extends ThreadOptions {
+  readonly threads: number
+}
+
+/**
+ * V8's young generation per thread, in MiB (three semi-spaces of 8): most of what a proxy allocates dies young, and
+ * more than this only costs memory (performance notes, second round).
+ */
+const youngGenerationMb = 24
+
+/** Starts the data threads; nothing listens yet. */
+export function startDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions): DataPlane {
+  const entry = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
+  const threads = Array.from({ length: options.threads }, () => new DataThread(entry, options, deps))
+  let generation = 0
+  return {
+    async apply(config) {
+      generation += 1
+      const message = { kind: 'config', generation, config } as const
+      const answers = await Promise.all(threads.map(thread => thread.ask(message, 'applied')))
+      const rejected = new Map<string, RejectedResource>()
+      for (const answer of answers) for (const one of answer.rejected) rejected.set(one.name, one)
+      return [...rejected.values()]
+    },
+    credentials(credentials: readonly Credential[]) {
+      generation += 1
+      for (const thread of threads) thread.tell({ kind: 'credentials', generation, credentials })
+    },
+    async listen(listeners: readonly ListenerSpec[]): Promise<readonly BoundListener[]> {
+      generation += 1
+      // One after the other: a port 0 that the first thread was given is the port of the others.
+      let specs = listeners
+      let bound: readonly BoundListener[] = []
+      for (const thread of threads) {
+        const answer = await thread.ask({ kind: 'listen', id: generation, listeners: specs }, 'listening')
+        bound = bound.length === 0 ? answer.bound : bound.map((one, at) => firstError(one, answer.bound[at]))
+        specs = specs.map((spec, at) => ({ ...spec, port: bound[at]?.port ?? spec.port }))
+      }
+      return bound
+    },
+    async collect(): Promise<DataThreadReport> {
+      generation += 1
+      const message = { kind: 'collect', id: generation } as const
+      const answers = await Promise.all(threads.map(thread => thread.ask(message, 'collected')))
+      return addReports(answers.map(answer => answer.report))
+    },
+    async drain(deadlineMs) {
+      await Promise.all(threads.map(thread => thread.ask({ kind: 'drain', deadlineMs }, 'drained')))
+    },
+    async stop() {
+      await Promise.all(threads.map(thread => thread.stop()))
+    },
+  }
+}
+
+function firstError(one: BoundListener, other: BoundListener | undefined): BoundListener {
+  return one.error === undefined && other?.error !== undefined ? other : one
+}
+
+/** One worker thread, asked one thing of a kind at a time and answering in order. */
+class DataThread {
+  readonly #worker: Worker
+  readonly #waiting: { readonly kind: FromDataThread['kind']; readonly resolve: (answer: FromDataThread) => void }[] =
+    []
+  #stopping = false
+
+  constructor(entry: URL, options: ThreadOptions, deps: DataPlaneDeps) {
+    this.#worker = new Worker(entry, {
+      workerData: options.accessLog === undefined ? {} : { accessLog: options.accessLog },
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    })
+    this.#worker.on('message', (answer: FromDataThread) => {
+      const at = this.#waiting.findIndex(waiting => waiting.kind === answer.kind)
+      const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1)
+      waiting?.resolve(answer)
+    })
+    this.#worker.on('error', error => {
+      deps.log.error('a data thread failed', { error: describeError(error) })
+      deps.failed(error instanceof Error ? error : new Error(String(error)))
+    })
+    this.#worker.on('exit', code => {
+      if (!this.#stopping) deps.failed(new Error(`a data thread ended by itself with code ${code}`))
+    })
+  }
+
+  tell(message: ToDataThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  ask<K extends FromDataThread['kind']>(message: ToDataThread, kind: K): Promise<Extract<FromDataThread, { kind: K }>> {
+    return new Promise(resolve => {
+      this.#waiting.push({ kind, resolve: answer => resolve(answer as Extract<FromDataThread, { kind: K }>) })
+      this.#worker.postMessage(message)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#worker.terminate()
+  }
+}

@@ -1,0 +1,40 @@
+import type { Socket } from 'node:net'
+import type { SpliceEnd } from './splice.ts'
+
+/**
+ * Joins two TCP sockets with the same promises as `splice`: half-closes, resets and back-pressure go over. Both must
+ * have been opened with `allowHalfOpen`. `ended` is called once, with how many bytes went from `near` to `far` and
+ * back.
+ */
+export function join(
+  near: Socket,
+  far: Socket,
+  ended: (end: SpliceEnd, detail: string, sent: number, received: number) => void,
+): void {
+  let over = false
+  let open = 2
+  const sentBefore = near.bytesRead
+  const receivedBefore = far.bytesRead
+  const finish = (end: SpliceEnd, detail: string) => {
+    if (over) return
+    over = true
+    ended(end, detail, near.bytesRead - sentBefore, far.bytesRead - receivedBefore)
+  }
+  const half = (from: Socket, to: Socket, resetMeans: SpliceEnd) => {
+    from.pipe(to)
+    from.on('error', error => {
+      finish(resetMeans, error.message)
+      to.resetAndDestroy()
+    })
+    from.on('close', () => {
+      open -= 1
+      if (open === 0) finish('ok', '')
+      else if (!from.readableEnded) {
+        finish(resetMeans, 'closed')
+        to.resetAndDestroy()
+      }
+    })
+  }
+  half(near, far, 'socket-reset')
+  half(far, near, 'stream-reset')
+}

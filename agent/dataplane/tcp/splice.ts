@@ -1,0 +1,88 @@
+import type { Socket } from 'node:net'
+import type { H2Stream } from '../h2/stream.ts'
+
+/** Error codes of RFC 9113 section 7 that a tunnel uses. */
+export const streamCancel = 0x8
+export const streamConnectError = 0xa
+
+/** How a spliced connection ended: which side broke it off, if one did. */
+export type SpliceEnd = 'ok' | 'socket-reset' | 'stream-reset'
+
+export interface SpliceObserver {
+  /** Bytes that went from the socket into the stream. */
+  fromSocket(bytes: number): void
+  /** Bytes that went from the stream into the socket. */
+  fromStream(bytes: number): void
+  /** Called once, when nothing more can pass in either direction. */
+  ended(end: SpliceEnd, detail: string): void
+}
+
+/**
+ * Joins a TCP socket and an HTTP/2 stream: bytes, half-closes and resets go over faithfully in both directions, and a
+ * slow reader holds its writer back. The stream's window is given back only for what the socket's kernel buffer took.
+ * The socket must have been opened with `allowHalfOpen`, and may be paused.
+ */
+export function splice(socket: Socket, stream: H2Stream, observer: SpliceObserver): void {
+  let socketEnded = false
+  let streamEnded = false
+  let over = false
+  /** Bytes written to the socket and not yet given back to the peer's window. */
+  let owed = 0
+
+  const finish = (end: SpliceEnd, detail: string) => {
+    if (over) return
+    over = true
+    observer.ended(end, detail)
+  }
+  const finishWhenBothEnded = () => {
+    if (socketEnded && streamEnded) finish('ok', '')
+  }
+
+  socket.on('data', (chunk: Buffer) => {
+    observer.fromSocket(chunk.length)
+    if (!stream.write(chunk)) socket.pause()
+  })
+  stream.onDrain = () => {
+    socket.resume()
+  }
+  socket.on('end', () => {
+    socketEnded = true
+    stream.end()
+    finishWhenBothEnded()
+  })
+
+  stream.onData = chunk => {
+    observer.fromStream(chunk.length)
+    if (socket.write(chunk) && owed === 0) stream.consumed(chunk.length)
+    else owed += chunk.length
+  }
+  socket.on('drain', () => {
+    const bytes = owed
+    owed = 0
+    if (bytes > 0 && !over) stream.consumed(bytes)
+  })
+  stream.onEnd = () => {
+    streamEnded = true
+    socket.end()
+    finishWhenBothEnded()
+  }
+
+  stream.onReset = (_code, reason) => {
+    finish('stream-reset', reason)
+    socket.resetAndDestroy()
+  }
+  socket.on('error', error => {
+    if (!over) {
+      finish('socket-reset', error.message)
+      stream.reset(streamCancel)
+    }
+  })
+  socket.on('close', () => {
+    if (over && socketEnded && streamEnded) return
+    if (!over) {
+      finish('socket-reset', 'closed')
+      stream.reset(streamCancel)
+    }
+  })
+  socket.resume()
+}

@@ -1,0 +1,105 @@
+import type { Clock } from '../../../mesh/std/clock.ts'
+import type { Reason } from '../reasons.ts'
+import type { AccessLog, AccessRecord } from './access-log.ts'
+import type { TcpCounters, TcpMetrics } from './tcp-metrics.ts'
+
+/** The part of an access record that is found out while a connection is being decided. */
+export type ConnectionFacts = {
+  -readonly [K in Exclude<
+    keyof AccessRecord,
+    'verdict' | 'reason' | 'detail' | 'bytesSent' | 'bytesReceived' | 'durationMs'
+  >]: AccessRecord[K]
+}
+
+/** Metrics and access log of one data thread. */
+export class Telemetry {
+  readonly metrics: TcpMetrics
+  readonly #log: AccessLog
+  readonly #clock: Clock
+  openConnections = 0
+
+  constructor(metrics: TcpMetrics, log: AccessLog, clock: Clock) {
+    this.metrics = metrics
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /** Counts and logs a connection that was never let through. */
+  refuse(facts: ConnectionFacts, reason: Reason, detail: string, since: number): void {
+    this.metrics.refused(facts.direction, reason)
+    this.#log.write({
+      ...facts,
+      verdict: 'refused',
+      reason,
+      detail,
+      bytesSent: 0,
+      bytesReceived: 0,
+      durationMs: this.#clock.monotonic() - since,
+    })
+  }
+
+  /** Begins the record of a connection that is let through. */
+  open(facts: ConnectionFacts, counters: TcpCounters, since: number): ConnectionRecord {
+    counters.opened += 1
+    this.openConnections += 1
+    return new ConnectionRecord(facts, counters, since, record => {
+      this.openConnections -= 1
+      record.counters.closed += 1
+      this.#log.write({
+        ...record.facts,
+        verdict: 'allowed',
+        reason: record.reason,
+        detail: record.detail,
+        bytesSent: record.sentBytes,
+        bytesReceived: record.receivedBytes,
+        durationMs: this.#clock.monotonic() - record.since,
+      })
+    })
+  }
+}
+
+/** One connection that is let through, from its opening to its single line in the access log. */
+export class ConnectionRecord {
+  readonly facts: ConnectionFacts
+  readonly counters: TcpCounters
+  readonly since: number
+  sentBytes = 0
+  receivedBytes = 0
+  reason: Reason = 'OK'
+  detail = ''
+  readonly #closed: (record: ConnectionRecord) => void
+  #over = false
+
+  constructor(
+    facts: ConnectionFacts,
+    counters: TcpCounters,
+    since: number,
+    closed: (record: ConnectionRecord) => void,
+  ) {
+    this.facts = facts
+    this.counters = counters
+    this.since = since
+    this.#closed = closed
+  }
+
+  /** Bytes the caller sent. */
+  sent(bytes: number): void {
+    this.sentBytes += bytes
+    this.counters.sentBytes += bytes
+  }
+
+  /** Bytes the caller received. */
+  received(bytes: number): void {
+    this.receivedBytes += bytes
+    this.counters.receivedBytes += bytes
+  }
+
+  /** Ends the record; only the first call counts. */
+  end(reason: Reason, detail: string): void {
+    if (this.#over) return
+    this.#over = true
+    this.reason = reason
+    this.detail = detail
+    this.#closed(this)
+  }
+}

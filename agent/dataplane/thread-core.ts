@@ -1,0 +1,101 @@
+import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import type { Clock, Random } from '../../mesh/std/clock.ts'
+import type { EndpointLoad } from './balancer.ts'
+import { HbonePool } from './hbone/pool.ts'
+import { HboneServer } from './hbone/server.ts'
+import { PlaintextConnections } from './inbound-plaintext.ts'
+import { Listeners } from './listeners.ts'
+import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
+import type { ThreadState } from './state.ts'
+import { buildTable, pruneLoads } from './table.ts'
+import { openAccessLog } from './telemetry/access-log.ts'
+import { TcpMetrics } from './telemetry/tcp-metrics.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
+import { TlsContexts } from './tls-contexts.ts'
+
+export interface ThreadOptions {
+  /** Path of the access log, `-` for standard output; absent for none. */
+  readonly accessLog?: string
+}
+
+const drainPollMs = 50
+
+/** One data thread's parts: takes config, credentials and listeners, and moves bytes. It never asks anyone. */
+export class ThreadCore {
+  readonly #state: ThreadState
+  readonly #listeners: Listeners
+  readonly #hbone: HboneServer
+  readonly #plaintext = new PlaintextConnections()
+  readonly #loads = new Map<string, EndpointLoad>()
+  readonly #accessLog
+  #credentials: readonly Credential[] = []
+  #config: AgentConfig | undefined
+
+  constructor(options: ThreadOptions, clock: Clock, random: Random) {
+    this.#accessLog = openAccessLog(options.accessLog, clock)
+    this.#state = {
+      table: undefined,
+      contexts: new TlsContexts([], undefined),
+      draining: false,
+      pool: new HbonePool(clock),
+      telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock),
+      clock,
+      random,
+    }
+    this.#hbone = new HboneServer(this.#state)
+    this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext)
+  }
+
+  /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
+  config(config: AgentConfig): readonly RejectedResource[] {
+    const { table, rejected } = buildTable(config, this.#loads)
+    const trustChanged = JSON.stringify(config.trust) !== JSON.stringify(this.#config?.trust)
+    this.#config = config
+    this.#state.table = table
+    if (trustChanged) this.#renewContexts()
+    this.#plaintext.judgeAgain(table)
+    pruneLoads(table, this.#loads)
+    return rejected
+  }
+
+  credentials(credentials: readonly Credential[]): void {
+    this.#credentials = credentials
+    this.#renewContexts()
+  }
+
+  listen(specs: readonly ListenerSpec[]): Promise<readonly BoundListener[]> {
+    return this.#listeners.set(specs)
+  }
+
+  report(): DataThreadReport {
+    const { telemetry, pool } = this.#state
+    const gauges = {
+      openConnections: telemetry.openConnections,
+      pooledSessions: pool.sessions + this.#hbone.sessions,
+      openStreams: pool.openStreams,
+    }
+    return { ...telemetry.metrics.report(), gauges, droppedLogLines: this.#accessLog.dropped() }
+  }
+
+  /** Takes nothing new, waits for what is open up to the deadline, then cuts it. */
+  async drain(deadlineMs: number): Promise<void> {
+    const { clock, pool, telemetry } = this.#state
+    this.#state.draining = true
+    this.#listeners.close()
+    this.#hbone.drain()
+    const deadline = clock.monotonic() + deadlineMs
+    while (telemetry.openConnections > 0 && clock.monotonic() < deadline) {
+      await new Promise<void>(resolve => clock.timer(drainPollMs, resolve))
+    }
+    pool.destroy()
+    this.#hbone.destroy()
+    for (const socket of this.#listeners.sockets) socket.destroy()
+    await this.#accessLog.stop()
+  }
+
+  /** Identities whose key, chain and trust are unchanged keep their context, and with it their pooled sessions. */
+  #renewContexts(): void {
+    this.#state.contexts = this.#state.contexts.next(this.#credentials, this.#config?.trust)
+    this.#state.pool.renew(this.#state.contexts)
+  }
+}

@@ -1,0 +1,28 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock, systemRandom } from '../../mesh/std/clock.ts'
+import type { FromDataThread, ToDataThread } from './messages.ts'
+import { ThreadCore, type ThreadOptions } from './thread-core.ts'
+
+/** Entry of a data thread: passes messages of the control thread to the core, and nothing else. */
+const core = new ThreadCore(workerData as ThreadOptions, systemClock, systemRandom)
+const say = (message: FromDataThread) => parentPort?.postMessage(message)
+
+parentPort?.on('message', (message: ToDataThread) => {
+  switch (message.kind) {
+    case 'config':
+      say({ kind: 'applied', generation: message.generation, rejected: core.config(message.config) })
+      break
+    case 'credentials':
+      core.credentials(message.credentials)
+      break
+    case 'listen':
+      core.listen(message.listeners).then(bound => say({ kind: 'listening', id: message.id, bound }))
+      break
+    case 'collect':
+      say({ kind: 'collected', id: message.id, report: core.report() })
+      break
+    case 'drain':
+      core.drain(message.deadlineMs).then(() => say({ kind: 'drained' }))
+      break
+  }
+})
