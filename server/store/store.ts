@@ -77,7 +77,7 @@ export interface NodeRecord {
   readonly name: string
   readonly identities: readonly string[]
   readonly joinedAt: number
-  /** SHA-256 of the node's public key (SPKI), hex. */
+  /** SHA-256 of the public key (SPKI) that the node joined with, hex. */
   readonly keyHash: string
   readonly banned: boolean
 }
@@ -93,7 +93,8 @@ export interface VirtualIpStore {
   list(): Promise<ReadonlyMap<string, number>>
   /**
    * Gives every key that has none an offset nobody has had, from `first` on, and returns all of them. Offsets are never
-   * given to another key.
+   * given to another key. `limit` is the last offset there is; when it does not suffice for all, WEFT_STORE is thrown
+   * and none is given.
    */
   allocate(keys: readonly string[], first: number, limit: number): Promise<ReadonlyMap<string, number>>
 }
