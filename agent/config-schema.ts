@@ -118,12 +118,6 @@ export const agentSettings = {
       env: 'WEFT_AGENT_CAPTURE_ENABLED',
       arg: 'capture',
     },
-    mode: {
-      doc: 'mesh captures virtual IPs and known mesh endpoints; all captures everything that is not excluded.',
-      format: ['mesh', 'all'],
-      default: 'mesh',
-      env: 'WEFT_AGENT_CAPTURE_MODE',
-    },
     dns: {
       doc: "Whether this host's DNS queries are redirected to the agent.",
       format: Boolean,
@@ -131,14 +125,14 @@ export const agentSettings = {
       env: 'WEFT_AGENT_CAPTURE_DNS',
     },
     excludePorts: {
-      doc: "Ports that are never captured, besides 22 and the agent's, the server's, Consul's and Nomad's own.",
+      doc: "Ports of real addresses that are not captured in either direction, besides 22 and the agent's, the server's, Consul's and Nomad's own. Virtual addresses are captured on every port.",
       format: portList,
       items: 'number',
       default: [] as number[],
       env: 'WEFT_AGENT_CAPTURE_EXCLUDE_PORTS',
     },
     excludeCidrs: {
-      doc: 'Destinations that are never captured, as addresses or prefixes, IPv4 or IPv6.',
+      doc: 'Real addresses of endpoints that are not captured, as addresses or prefixes, IPv4 or IPv6.',
       format: Array,
       default: [] as string[],
       env: 'WEFT_AGENT_CAPTURE_EXCLUDE_CIDRS',

@@ -31,7 +31,6 @@ export interface AgentSettings {
   readonly threads: number
   readonly capture: {
     readonly enabled: boolean
-    readonly mode: 'mesh' | 'all'
     readonly dns: boolean
     readonly excludePorts: readonly number[]
     readonly excludeCidrs: readonly string[]

@@ -1,14 +1,14 @@
 import type { Clock } from '../../mesh/std/clock.ts'
 
 interface Pending {
-  readonly at: number
+  at: number
   readonly run: () => void
 }
 
 /** A clock that stands still until told to move. */
 export class FakeClock implements Clock {
   #now: number
-  readonly #start: number
+  #start: number
   readonly #pending = new Set<Pending>()
 
   constructor(now = Date.UTC(2030, 0, 1)) {
@@ -28,6 +28,13 @@ export class FakeClock implements Clock {
     const pending = { at: this.#now + Math.max(0, delayMs), run }
     this.#pending.add(pending)
     return { cancel: () => void this.#pending.delete(pending) }
+  }
+
+  /** Sets the wall clock without time passing: a correction, or a machine that slept. Timers keep what they have left. */
+  jump(ms: number): void {
+    this.#now += ms
+    this.#start += ms
+    for (const pending of this.#pending) pending.at += ms
   }
 
   /** Timers that have not fired yet. */
