@@ -1,0 +1,65 @@
+import { workloadSpiffeId } from '../../mesh/identity/spiffe-id.ts'
+import type { HostResource, LocalWorkloadResource, TrustResource } from '../../mesh/model/agent-config.ts'
+import { unknownLocality } from '../../mesh/model/locality.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
+import type { Placement } from './placement.ts'
+import { sortedRecord } from './services.ts'
+import type { CompileSettings, MayHold, MtlsVerdict } from './settings.ts'
+
+export interface NodeInput {
+  readonly node: string
+  readonly placement: Placement
+  readonly settings: CompileSettings
+  readonly mayHold: MayHold
+  readonly mtls: MtlsVerdict
+}
+
+/** Compiles what is for one agent alone: its host, whom it believes, and its own workloads. */
+export function compileNode(
+  input: NodeInput,
+): readonly [HostResource, TrustResource, ...(readonly LocalWorkloadResource[])] {
+  const { node, settings } = input
+  const { trustDomain } = settings
+  const workloads = input.placement.workloadsOn(node)
+  const defaultIdentity = heldIdentity(input, settings.defaultIdentity)
+  const host: HostResource = {
+    kind: 'host',
+    node,
+    trustDomain,
+    dnsDomain: settings.dnsDomain,
+    ...(defaultIdentity === undefined ? {} : { defaultIdentity }),
+    virtualIpRanges: settings.virtualIpRanges,
+    locality: workloads.find(({ locality }) => locality.region !== '')?.locality ?? unknownLocality,
+  }
+  const { sequence, roots } = settings.trust
+  const trust: TrustResource = { kind: 'trust', trustDomain, sequence, roots }
+  return [host, trust, ...workloads.map(workload => compileWorkload(workload, input))]
+}
+
+function compileWorkload(workload: Workload, input: NodeInput): LocalWorkloadResource {
+  const { serviceAccount, namespace } = workload
+  const name = serviceAccount === undefined ? undefined : `${namespace}/${serviceAccount}`
+  const identity = heldIdentity(input, name)
+  return {
+    kind: 'workload',
+    id: workload.id,
+    namespace,
+    name: workload.name,
+    address: workload.address,
+    ...(identity === undefined ? {} : { identity }),
+    labels: sortedRecord(workload.labels),
+    ports: input.placement.portsOf(workload.id).map(({ port, protocol, service }) => {
+      const { mode, from } = input.mtls(workload, port)
+      return { port, protocol, mtls: mode, mtlsFrom: from, service }
+    }),
+    callers: workload.callers,
+  }
+}
+
+/** The SPIFFE id of `<namespace>/<service-account>` when the node may hold it. */
+function heldIdentity(input: NodeInput, name: string | undefined): string | undefined {
+  const [namespace, serviceAccount] = name?.split('/') ?? []
+  if (name === undefined || namespace === undefined || serviceAccount === undefined) return undefined
+  if (!input.mayHold(input.node, name)) return undefined
+  return workloadSpiffeId(input.settings.trustDomain, namespace, serviceAccount)
+}

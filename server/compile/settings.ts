@@ -1,0 +1,21 @@
+import type { MtlsMode } from '../../mesh/model/agent-config.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
+
+/** What compiling needs to know beside catalogue and resources; the same for all agents. */
+export interface CompileSettings {
+  readonly trustDomain: string
+  readonly dnsDomain: string
+  /** Namespace whose policies hold for the whole mesh. */
+  readonly rootNamespace: string
+  readonly virtualIpRanges: readonly string[]
+  /** `<namespace>/<service-account>` for callers that belong to no workload. */
+  readonly defaultIdentity?: string
+  /** Roots to believe, PEM, and the number of their generation. */
+  readonly trust: { readonly sequence: number; readonly roots: readonly string[] }
+}
+
+/** Whether something trustworthy places the identity, `<namespace>/<service-account>`, on the node. */
+export type MayHold = (node: string, identity: string) => boolean
+
+/** What plaintext may do at a port of a workload, and who says so. */
+export type MtlsVerdict = (workload: Workload, port: number) => { readonly mode: MtlsMode; readonly from: string }

@@ -1,0 +1,200 @@
+import { isIP } from 'node:net'
+import type { SettingsTree } from '../mesh/std/settings.ts'
+
+/**
+ * Every setting of a server. This is the only list: the loader, the reference page and its test all read it. Each
+ * environment variable is `WEFT_SERVER_` and the key's path in capitals.
+ */
+export const serverSettings = {
+  name: {
+    doc: "This server's name, as agents and operators see it; empty means the system's host name.",
+    format: String,
+    default: '',
+    env: 'WEFT_SERVER_NAME',
+    arg: 'name',
+  },
+  trustDomain: {
+    doc: 'Trust domain of all identities. It is written into every certificate and cannot be changed later.',
+    format: trustDomain,
+    default: 'mesh.local',
+    env: 'WEFT_SERVER_TRUST_DOMAIN',
+    arg: 'trust-domain',
+  },
+  dataDir: {
+    doc: "Directory of the store, the authority's keys and the last view of each registry. Back it up.",
+    format: String,
+    default: '/var/lib/weft/server',
+    env: 'WEFT_SERVER_DATA_DIR',
+    arg: 'data-dir',
+  },
+  passphraseFile: {
+    doc: "File with the passphrase that encrypts the authority's private keys; empty keeps them as files of mode 0600.",
+    format: String,
+    default: '',
+    env: 'WEFT_SERVER_PASSPHRASE_FILE',
+    arg: 'passphrase-file',
+  },
+  listen: {
+    host: {
+      doc: 'Address for agents and for the API; :: is every address of both families.',
+      format: String,
+      default: '0.0.0.0',
+      env: 'WEFT_SERVER_LISTEN_HOST',
+      arg: 'listen',
+    },
+    websocketPort: {
+      doc: 'Agents over WebSocket, mutual TLS.',
+      format: 'port',
+      default: 15011,
+      env: 'WEFT_SERVER_LISTEN_WEBSOCKET_PORT',
+    },
+    grpcPort: {
+      doc: 'Agents over gRPC, mutual TLS.',
+      format: 'port',
+      default: 15012,
+      env: 'WEFT_SERVER_LISTEN_GRPC_PORT',
+    },
+    apiPort: {
+      doc: 'HTTPS API for the command line and for hosts that join.',
+      format: 'port',
+      default: 15443,
+      env: 'WEFT_SERVER_LISTEN_API_PORT',
+    },
+    metricsHost: {
+      doc: 'Address for metrics and health checks.',
+      format: String,
+      default: '0.0.0.0',
+      env: 'WEFT_SERVER_LISTEN_METRICS_HOST',
+    },
+    metricsPort: {
+      doc: 'Prometheus metrics at /metrics, health at /healthz and /readyz, plain HTTP.',
+      format: 'port',
+      default: 15014,
+      env: 'WEFT_SERVER_LISTEN_METRICS_PORT',
+    },
+  },
+  leafTtlSeconds: {
+    doc: 'Lifetime of the certificates that agents get, from 60 seconds to 90 days. They are renewed at half of it.',
+    format: within(60, 90 * 86_400),
+    default: 86_400,
+    env: 'WEFT_SERVER_LEAF_TTL_SECONDS',
+  },
+  virtualIps: {
+    ipv4: {
+      doc: 'Range of the IPv4 virtual IPs, /8 to /24. Every service has one for good; a smaller range has room for fewer.',
+      format: cidr(4, 8, 24),
+      default: '240.240.0.0/16',
+      env: 'WEFT_SERVER_VIRTUAL_IPS_IPV4',
+    },
+    ipv6: {
+      doc: 'Range of the IPv6 virtual IPs, /48 to /112; a unique local one (RFC 4193) that nothing else here uses.',
+      format: cidr(6, 48, 112),
+      default: 'fd77:6566:7400::/64',
+      env: 'WEFT_SERVER_VIRTUAL_IPS_IPV6',
+    },
+  },
+  dnsDomain: {
+    doc: "Zone of the mesh's own names: <service>.<namespace>.<this>.",
+    format: dnsName,
+    default: 'mesh',
+    env: 'WEFT_SERVER_DNS_DOMAIN',
+  },
+  rootNamespace: {
+    doc: 'Namespace whose policies hold for the whole mesh.',
+    format: dnsName,
+    default: 'weft-system',
+    env: 'WEFT_SERVER_ROOT_NAMESPACE',
+  },
+  defaultIdentity: {
+    doc: 'Identity of callers that belong to no workload, <namespace>/<service-account>, on hosts that may hold it; empty refuses such callers.',
+    format: identityOrEmpty,
+    default: '',
+    env: 'WEFT_SERVER_DEFAULT_IDENTITY',
+  },
+  registries: {
+    doc: 'Where services are found: a list of mappings, each with a name, a kind (static or consul) and the options of that kind. The environment variable takes JSON.',
+    format: Array,
+    default: [] as object[],
+    env: 'WEFT_SERVER_REGISTRIES',
+  },
+  merge: {
+    default: {
+      doc: 'What holds when two registries speak of one service: error (the first in this file wins, and the collision is reported), union, or prefer:<registry>.',
+      format: String,
+      default: 'error',
+      env: 'WEFT_SERVER_MERGE_DEFAULT',
+    },
+    services: {
+      doc: 'Exceptions to it, as <namespace>/<service>=<rule>.',
+      format: Array,
+      default: [] as string[],
+      env: 'WEFT_SERVER_MERGE_SERVICES',
+    },
+  },
+  massRemoval: {
+    percent: {
+      doc: 'When more than this share of the workloads or services of a registry disappears, they are held until that is confirmed by time or with weft registries confirm; 100 never holds.',
+      format: within(1, 100),
+      default: 50,
+      env: 'WEFT_SERVER_MASS_REMOVAL_PERCENT',
+    },
+    minimum: {
+      doc: 'Registries with fewer items are always believed.',
+      format: 'nat',
+      default: 4,
+      env: 'WEFT_SERVER_MASS_REMOVAL_MINIMUM',
+    },
+    windowSeconds: {
+      doc: 'Losses within this time count together.',
+      format: 'nat',
+      default: 60,
+      env: 'WEFT_SERVER_MASS_REMOVAL_WINDOW_SECONDS',
+    },
+    confirmSeconds: {
+      doc: 'How long a disappearance must last to be believed.',
+      format: 'nat',
+      default: 600,
+      env: 'WEFT_SERVER_MASS_REMOVAL_CONFIRM_SECONDS',
+    },
+  },
+  logLevel: {
+    doc: "The server's own log: debug, info, warn, error or silent.",
+    format: ['debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+    env: 'WEFT_SERVER_LOG_LEVEL',
+    arg: 'log-level',
+  },
+} as const satisfies SettingsTree
+
+function within(least: number, most: number): (value: unknown) => void {
+  return value => {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return
+    throw new TypeError(`must be a whole number from ${least} to ${most}`)
+  }
+}
+
+function cidr(family: 4 | 6, widest: number, narrowest: number): (value: unknown) => void {
+  return value => {
+    const [network = '', bits = '', more] = String(value).split('/')
+    const prefix = /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN
+    if (more === undefined && isIP(network) === family && prefix >= widest && prefix <= narrowest) return
+    throw new TypeError(`must be an IPv${family} range from /${widest} to /${narrowest}`)
+  }
+}
+
+function trustDomain(value: unknown): void {
+  // SPIFFE-ID section 2.1: lower-case letters, digits, dots, dashes and underscores, 255 bytes at most
+  if (typeof value === 'string' && /^[a-z0-9._-]{1,255}$/.test(value)) return
+  throw new TypeError('must be a trust domain: lower-case letters, digits, dots, dashes, underscores')
+}
+
+function dnsName(value: unknown): void {
+  const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+  if (typeof value === 'string' && value.length <= 253 && value.split('.').every(part => label.test(part))) return
+  throw new TypeError('must be a lower-case DNS name')
+}
+
+function identityOrEmpty(value: unknown): void {
+  if (value === '' || (typeof value === 'string' && /^[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/.test(value))) return
+  throw new TypeError('must be <namespace>/<service-account>')
+}

@@ -1,0 +1,133 @@
+import { type AgentResource, resourceName } from '../../mesh/model/agent-config.ts'
+import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { Clock } from '../../mesh/std/clock.ts'
+import { describeError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
+import type { AgentView } from '../../mesh/wire/delta.ts'
+import type { EncodedResource } from '../../mesh/wire/messages.ts'
+import { compileNode } from '../compile/node.ts'
+import { type Placement, placementOf } from '../compile/placement.ts'
+import { type CompiledServices, compileServices } from '../compile/services.ts'
+import type { CompileSettings, MayHold, MtlsVerdict } from '../compile/settings.ts'
+import { createDebounce } from './debounce.ts'
+
+/** Everything that what agents get depends on. */
+export interface ViewInputs {
+  readonly catalogue: Watch<CatalogueSnapshot>
+  /** Nothing is compiled before this is true. */
+  readonly ready: Watch<boolean>
+  readonly settings: Watch<CompileSettings>
+  readonly mayHold: Watch<MayHold>
+  readonly mtls: Watch<MtlsVerdict>
+}
+
+export interface ViewDeps extends ViewInputs {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What each connected agent is to have. */
+export interface Views {
+  /** The view of a node from now on, until released; undefined while nothing has been compiled. */
+  follow(node: string): { readonly view: Watch<AgentView | undefined>; release(): void }
+  stop(): void
+}
+
+/** A lone change goes out at once; a burst after it has ended, but no later than after a second. */
+const debounce = { quietMs: 100, capMs: 1000 }
+
+interface Shared {
+  readonly catalogue: CatalogueSnapshot
+  readonly settings: CompileSettings
+  readonly services: CompiledServices
+  readonly encoded: ReadonlyMap<string, EncodedResource>
+  readonly placement: Placement
+}
+
+/**
+ * Compiles for all connected agents whenever something changes. What is the same for all of them is compiled and
+ * encoded once; a compilation that fails leaves every agent with what it has.
+ */
+export function startViews(deps: ViewDeps): Views {
+  const followed = new Map<Watch<AgentView | undefined>, string>()
+  const encodedCache = new WeakMap<AgentResource, EncodedResource>()
+  let shared: Shared | undefined
+  let version = 0
+
+  const encode = (resource: AgentResource): EncodedResource => {
+    const had = encodedCache.get(resource)
+    if (had !== undefined) return had
+    const encoded = encodeResource(resource)
+    encodedCache.set(resource, encoded)
+    return encoded
+  }
+
+  /** One service that cannot be encoded must not keep all the others from changing. */
+  const encodeOrKeep = (resource: AgentResource): readonly (readonly [string, EncodedResource])[] => {
+    const name = resourceName(resource)
+    try {
+      return [[name, encode(resource)]]
+    } catch (error) {
+      deps.log.error('a service cannot be encoded, agents keep its last version', { name, error: describeError(error) })
+      const last = shared?.encoded.get(name)
+      return last === undefined ? [] : [[name, last]]
+    }
+  }
+
+  const compileShared = (): Shared => {
+    const catalogue = deps.catalogue.value
+    const settings = deps.settings.value
+    if (shared?.catalogue === catalogue && shared.settings === settings) return shared
+    const previous = shared?.settings === settings ? shared.services : undefined
+    const services = compileServices(catalogue, settings, previous)
+    const encoded = new Map([...services.values()].flatMap(({ resource }) => encodeOrKeep(resource)))
+    return { catalogue, settings, services, encoded, placement: placementOf(catalogue) }
+  }
+
+  const update = (node: string, view: Watch<AgentView | undefined>, from: Shared): void => {
+    const { placement, settings } = from
+    const own = compileNode({ node, placement, settings, mayHold: deps.mayHold.value, mtls: deps.mtls.value })
+    const resources = new Map([
+      ...own.map(resource => [resourceName(resource), encodeResource(resource)] as const),
+      ...from.encoded,
+    ])
+    if (view.value !== undefined && sameResources(view.value.resources, resources)) return
+    version += 1
+    view.set({ version, resources })
+  }
+
+  const compile = (only?: Watch<AgentView | undefined>): void => {
+    if (!deps.ready.value) return
+    try {
+      const next = compileShared()
+      shared = next
+      for (const [view, node] of followed) if (only === undefined || view === only) update(node, view, next)
+    } catch (error) {
+      deps.log.error('compiling failed, agents keep what they have', { error: describeError(error) })
+    }
+  }
+
+  const due = createDebounce(deps.clock, debounce, () => compile())
+  const sources = [deps.catalogue, deps.ready, deps.settings, deps.mayHold, deps.mtls]
+  const unsubscribe = sources.map(source => source.subscribe(() => due.poke()))
+  return {
+    follow(node) {
+      const view = new Watch<AgentView | undefined>(undefined)
+      followed.set(view, node)
+      compile(view)
+      return { view, release: () => void followed.delete(view) }
+    },
+    stop() {
+      due.stop()
+      for (const end of unsubscribe) end()
+    },
+  }
+}
+
+function sameResources(a: ReadonlyMap<string, EncodedResource>, b: ReadonlyMap<string, EncodedResource>): boolean {
+  if (a.size !== b.size) return false
+  for (const [name, { hash }] of b) if (a.get(name)?.hash !== hash) return false
+  return true
+}

@@ -1,0 +1,78 @@
+import { didYouMean } from '../mesh/std/did-you-mean.ts'
+import { type SettingProblem, settingProblems, settingsOf } from '../mesh/std/settings.ts'
+import { registryKinds } from './registry-schema.ts'
+
+/** One registry of the configuration, checked, with the defaults of its kind filled in. */
+export type RegistryConfig =
+  | { readonly kind: 'static'; readonly name: string; readonly directory: string }
+  | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
+
+/** How to reach a Consul agent; empty texts mean that nothing is set. */
+export interface ConsulSettings {
+  readonly address: string
+  readonly datacenter: string
+  readonly tokenFile: string
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+  readonly stale: boolean
+}
+
+/** Registries' names prefix workload ids and stand in metrics; `resources` is what operators apply themselves. */
+const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const reservedNames = new Set(['resources'])
+
+/**
+ * Checks the list of registries. Returns everything that is wrong, each with the path to it below `registries`; an
+ * empty list means that {@link toRegistryConfigs} can be called.
+ */
+export function registryProblems(value: unknown): SettingProblem[] {
+  if (!Array.isArray(value)) return [{ path: ['registries'], message: 'registries must be a list of mappings' }]
+  const names = new Set<string>()
+  return value.flatMap((entry: unknown, index) => {
+    const path = ['registries', String(index)]
+    if (!isMapping(entry)) return [{ path, message: 'a registry must be a mapping' }]
+    return [...nameProblems(entry.name, names, path), ...kindProblems(entry, path)]
+  })
+}
+
+/** Reads a list without problems. */
+export function toRegistryConfigs(value: readonly object[]): readonly RegistryConfig[] {
+  return value.map(entry => {
+    const { kind } = entry as { kind: RegistryConfig['kind'] }
+    const defaults = Object.fromEntries(
+      settingsOf(registryKinds[kind].options).map(([path, setting]) => [path[0], setting.default]),
+    )
+    return { ...defaults, ...entry } as RegistryConfig
+  })
+}
+
+function nameProblems(name: unknown, names: Set<string>, path: readonly string[]): SettingProblem[] {
+  if (typeof name !== 'string' || !namePattern.test(name)) {
+    return [{ path, message: 'a registry needs a name of lower-case letters, digits and dashes' }]
+  }
+  if (reservedNames.has(name)) return [{ path: [...path, 'name'], message: `the name ${name} is reserved` }]
+  if (names.has(name)) return [{ path: [...path, 'name'], message: `two registries are called ${name}` }]
+  names.add(name)
+  return []
+}
+
+function kindProblems(entry: Readonly<Record<string, unknown>>, path: readonly string[]): SettingProblem[] {
+  const { kind, name: _, ...options } = entry
+  if (typeof kind !== 'string' || !Object.hasOwn(registryKinds, kind)) {
+    const known = Object.keys(registryKinds)
+    const meant = typeof kind === 'string' ? didYouMean(kind, known) : undefined
+    const hint = meant === undefined ? '' : `, did you mean ${meant}?`
+    return [{ path: [...path, 'kind'], message: `the kind of a registry must be one of ${known.join(', ')}${hint}` }]
+  }
+  const { options: tree, required } = registryKinds[kind as RegistryConfig['kind']]
+  const missing = required.filter(key => options[key] === undefined || options[key] === '')
+  return [
+    ...settingProblems(options, tree, path),
+    ...missing.map(key => ({ path, message: `a registry of kind ${kind} needs ${key}` })),
+  ]
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

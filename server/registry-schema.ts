@@ -1,0 +1,35 @@
+import type { Setting, SettingsTree } from '../mesh/std/settings.ts'
+
+/** The options of one kind of registry, besides `name` and `kind`. */
+interface RegistryKind {
+  readonly options: SettingsTree
+  /** Options that have no default. */
+  readonly required: readonly string[]
+}
+
+/** Every kind of registry with all its options: read by the loader, the reference page and its test. */
+export const registryKinds = {
+  static: {
+    options: {
+      directory: option('Directory of YAML or JSON files: WorkloadEntry, ServiceEntry, or the short form.', ''),
+    },
+    required: ['directory'],
+  },
+  consul: {
+    options: {
+      address: option('URL of a Consul agent: http://127.0.0.1:8500, or https with the three files below.', ''),
+      datacenter: option("Datacentre to read; empty means the agent's own.", ''),
+      tokenFile: option('File with an ACL token that may read services and nodes; empty sends none.', ''),
+      caFile: option("File with the certificate authorities of Consul's certificate, PEM.", ''),
+      certFile: option('File with the client certificate for Consul, PEM.', ''),
+      keyFile: option('File with the key of that certificate, PEM.', ''),
+      stale: option('Whether any Consul server may answer, not only the leader.', true),
+    },
+    required: ['address'],
+  },
+} as const satisfies Record<string, RegistryKind>
+
+/** An option has no environment variable of its own: `WEFT_SERVER_REGISTRIES` sets the whole list. */
+function option<T extends string | boolean>(doc: string, value: T): Setting & { readonly default: T } {
+  return { doc, default: value, format: typeof value === 'string' ? String : Boolean, env: '' }
+}
