@@ -1,0 +1,86 @@
+/** The protocol generation this build speaks; a peer one generation older or newer is spoken to as well. */
+export const protocolVersion = 1
+
+/** The largest message of the channel, encoded, in bytes; anything longer is refused before it is read. */
+export const maxMessageBytes = 32 * 1024 * 1024
+
+/** A resource and what it holds, without the body. */
+export interface ResourceVersion {
+  /** {@link resourceName} of the resource. */
+  readonly name: string
+  /** SHA-256 of the body, first 16 bytes, hex. */
+  readonly hash: string
+}
+
+/** A resource as it travels and as it is kept on disk. */
+export interface EncodedResource extends ResourceVersion {
+  /** One encoded AgentResource. */
+  readonly body: Buffer
+}
+
+/** A resource that could not be used, and why. */
+export interface RejectedResource {
+  readonly name: string
+  readonly reason: string
+}
+
+/** The first message of an agent: who speaks, and what it already holds. */
+export interface Hello {
+  readonly kind: 'hello'
+  readonly protocol: number
+  readonly agentVersion: string
+  readonly have: readonly ResourceVersion[]
+  /** What the host says about itself; never evidence of anything. */
+  readonly facts: Readonly<Record<string, string>>
+}
+
+/** A change of an agent's configuration; the next one comes after its ack or nack. */
+export interface Push {
+  readonly kind: 'push'
+  readonly version: number
+  /** What is not named here does not exist. */
+  readonly full: boolean
+  readonly changed: readonly EncodedResource[]
+  readonly removed: readonly string[]
+}
+
+/** The application's own sign of life, answered with a pong of the same id. */
+export interface PingPong {
+  readonly kind: 'ping' | 'pong'
+  readonly id: number
+}
+
+/** A wish for a certificate; the server decides which identities the agent may hold. */
+export interface SignRequest {
+  readonly kind: 'sign-request'
+  readonly id: number
+  readonly identity: string
+  /** PKCS#10, DER. */
+  readonly csr: Buffer
+}
+
+/** The answer to a {@link SignRequest} of the same id. */
+export interface SignResponse {
+  readonly kind: 'sign-response'
+  readonly id: number
+  /** Leaf first, PEM; empty when refused. */
+  readonly chain: readonly string[]
+  /** Why there is no certificate: a code of the error catalogue and a sentence. */
+  readonly error?: { readonly code: string; readonly reason: string }
+}
+
+/** Everything an agent says. */
+export type AgentMessage =
+  | Hello
+  | { readonly kind: 'ack'; readonly version: number }
+  | { readonly kind: 'nack'; readonly version: number; readonly rejected: readonly RejectedResource[] }
+  | PingPong
+  | SignRequest
+
+/** Everything a server says. */
+export type ServerMessage =
+  | { readonly kind: 'welcome'; readonly protocol: number; readonly serverVersion: string; readonly serverName: string }
+  | Push
+  | PingPong
+  | SignResponse
+  | { readonly kind: 'refused'; readonly code: string; readonly reason: string }

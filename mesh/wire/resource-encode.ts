@@ -1,0 +1,72 @@
+import type { AgentResource, LocalPort, LocalWorkloadResource, MeshEndpoint } from '../model/agent-config.ts'
+import type { ServicePort } from '../model/service.ts'
+import type { CallerSelector } from '../model/workload.ts'
+import { assertNever } from '../std/assert-never.ts'
+import { healthNames, mtlsModeNames, protocolNames } from './resource-enums.ts'
+import { schema } from './schema.ts'
+
+/**
+ * Writes one resource as protobuf, the same value as the same bytes: fields in the order of their numbers, lists in the
+ * order given, maps by key.
+ */
+export function encodeBody(resource: AgentResource): Buffer {
+  return schema().agentResource.encode({ [resource.kind]: plain(resource) })
+}
+
+function plain(resource: AgentResource): object {
+  switch (resource.kind) {
+    case 'host':
+    case 'trust':
+      return resource
+    case 'workload':
+      return plainWorkload(resource)
+    case 'service':
+      return { ...resource, ports: resource.ports.map(plainPort), endpoints: resource.endpoints.map(plainEndpoint) }
+    default:
+      return assertNever(resource)
+  }
+}
+
+function plainWorkload(workload: LocalWorkloadResource): object {
+  return {
+    ...workload,
+    labels: sorted(workload.labels),
+    ports: workload.ports.map(plainLocalPort),
+    callers: workload.callers.map(plainCaller),
+  }
+}
+
+function plainLocalPort(port: LocalPort): object {
+  return { ...port, protocol: protocolNames[port.protocol], mtls: mtlsModeNames[port.mtls] }
+}
+
+function plainCaller(caller: CallerSelector): object {
+  switch (caller.kind) {
+    case 'uid':
+      return { uid: caller.uid }
+    case 'user':
+      return { user: caller.user }
+    case 'cgroup':
+      return { cgroupPath: caller.path }
+    default:
+      return assertNever(caller)
+  }
+}
+
+function plainPort(port: ServicePort): object {
+  return { ...port, protocol: protocolNames[port.protocol] }
+}
+
+function plainEndpoint(endpoint: MeshEndpoint): object {
+  return {
+    ...endpoint,
+    ports: sorted(endpoint.ports),
+    labels: sorted(endpoint.labels),
+    health: healthNames[endpoint.health],
+  }
+}
+
+function sorted<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {
+  const byKey = ([one]: [string, Value], [other]: [string, Value]) => (one < other ? -1 : 1)
+  return Object.fromEntries(Object.entries(map).sort(byKey))
+}

@@ -1,0 +1,31 @@
+import type { MtlsMode } from '../model/agent-config.ts'
+import type { Protocol } from '../model/service.ts'
+import type { Health } from '../model/workload.ts'
+
+/** Our words and the protobuf enum names they travel as. `UNSPECIFIED` has no word: it is a field nobody set. */
+export const protocolNames: Readonly<Record<Protocol, string>> = {
+  tcp: 'PROTOCOL_TCP',
+  tls: 'PROTOCOL_TLS',
+  http: 'PROTOCOL_HTTP',
+  http2: 'PROTOCOL_HTTP2',
+  grpc: 'PROTOCOL_GRPC',
+}
+
+/** See {@link protocolNames}. */
+export const mtlsModeNames: Readonly<Record<MtlsMode, string>> = {
+  DISABLE: 'MTLS_MODE_DISABLE',
+  PERMISSIVE: 'MTLS_MODE_PERMISSIVE',
+  STRICT: 'MTLS_MODE_STRICT',
+}
+
+/** See {@link protocolNames}. */
+export const healthNames: Readonly<Record<Health, string>> = {
+  healthy: 'HEALTH_HEALTHY',
+  unhealthy: 'HEALTH_UNHEALTHY',
+  draining: 'HEALTH_DRAINING',
+}
+
+/** The way back: protobuf enum names to our words. */
+export function wordsByName<Word extends string>(names: Readonly<Record<Word, string>>): ReadonlyMap<string, Word> {
+  return new Map(Object.entries<string>(names).map(([word, name]) => [name, word as Word]))
+}
