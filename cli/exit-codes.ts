@@ -1,0 +1,38 @@
+import { MeshError } from '../mesh/std/errors.ts'
+
+/** What the `weft` command's exit status means; docs/reference/cli.md lists the same. */
+export const exitCodes = {
+  /** Done. */
+  ok: 0,
+  /** It failed; the message says why. */
+  failed: 1,
+  /** The command line, a file or a setting is wrong; nothing was done. */
+  usage: 2,
+  /** What was named does not exist. */
+  notFound: 3,
+  /** The server cannot be reached or is not the one expected. */
+  unreachable: 4,
+  /** The server knows no such token. */
+  unauthenticated: 5,
+} as const
+
+/** The exit status for an error. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof MeshError)) return exitCodes.failed
+  switch (error.code) {
+    case 'WEFT_USAGE':
+    case 'WEFT_CONFIG_INVALID':
+    case 'WEFT_RESOURCE_INVALID':
+    case 'WEFT_RESOURCE_CONFLICT':
+      return exitCodes.usage
+    case 'WEFT_NOT_FOUND':
+      return exitCodes.notFound
+    case 'WEFT_SERVER_UNREACHABLE':
+    case 'WEFT_SERVER_UNTRUSTED':
+      return exitCodes.unreachable
+    case 'WEFT_UNAUTHENTICATED':
+      return exitCodes.unauthenticated
+    default:
+      return exitCodes.failed
+  }
+}

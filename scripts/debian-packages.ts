@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** A tool, and the Debian package that has it. */
+export interface Tool {
+  readonly command: string
+  readonly package: string
+}
+
+/** What hosts in network namespaces need: for the demo and for the tests. */
+export const netnsTools: readonly Tool[] = [
+  { command: 'ip', package: 'iproute2' },
+  { command: 'iptables', package: 'iptables' },
+  { command: 'ipset', package: 'ipset' },
+  { command: 'nsenter', package: 'util-linux' },
+  { command: 'curl', package: 'curl' },
+]
+
+/** What the tests need beside. */
+export const testTools: readonly Tool[] = [
+  ...netnsTools,
+  { command: 'conntrack', package: 'conntrack' },
+  { command: 'openssl', package: 'openssl' },
+  { command: 'nghttp', package: 'nghttp2-client' },
+  { command: 'nghttpd', package: 'nghttp2-server' },
+  { command: 'dig', package: 'bind9-dnsutils' },
+]
+
+/** What the benches need beside. */
+export const benchTools: readonly Tool[] = [
+  ...netnsTools,
+  { command: 'wrk', package: 'wrk' },
+  { command: 'haproxy', package: 'haproxy' },
+  { command: 'nginx', package: 'nginx' },
+  { command: 'cc', package: 'gcc' },
+  { command: 'pip3', package: 'python3-pip' },
+  { command: 'openssl', package: 'openssl' },
+]
+
+/**
+ * Makes sure that the tools are there: as root on a Debian system missing packages are installed, after saying so;
+ * elsewhere the process ends with the command to run.
+ */
+export function ensureTools(tools: readonly Tool[]): void {
+  // Administration tools are often outside of a user's PATH.
+  process.env.PATH = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
+  const missing = [...new Set(tools.filter(tool => !isThere(tool.command)).map(tool => tool.package))]
+  if (missing.length === 0) return
+  const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (process.getuid?.() !== 0 || !isThere('apt-get')) {
+    console.error(`missing: ${missing.join(', ')}. Install them as root, for example: ${install}`)
+    process.exit(1)
+  }
+  console.log(`installing missing Debian packages: ${missing.join(' ')}`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  run('apt-get', ['update', '-qq'], env)
+  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], env)
+}
+
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
+  const { status, stderr, stdout } = spawnSync(command, args, { env, encoding: 'utf8', timeout: 600_000 })
+  if (status === 0) return
+  console.error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`)
+  process.exit(1)
+}
+
+function isThere(command: string): boolean {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    try {
+      accessSync(join(folder, command), constants.X_OK)
+      return true
+    } catch {
+      // looked for in the next folder
+    }
+  }
+  return false
+}

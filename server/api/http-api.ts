@@ -1,0 +1,135 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import { describeError, type ErrorCode, MeshError } from '../../mesh/std/errors.ts'
+import type { Running } from '../../mesh/std/lifecycle.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import type { Watch } from '../../mesh/std/watch.ts'
+import { findRoute, type Route } from './route.ts'
+
+/** Key and certificate chain (PEM, leaf first, root last) that the API presents. */
+export interface ApiCredentials {
+  readonly key: string
+  readonly chain: string
+}
+
+export interface ApiDeps {
+  readonly routes: readonly Route[]
+  /** Throws WEFT_UNAUTHENTICATED for an `Authorization` header that is not good enough. */
+  authenticate(header: string | undefined): Promise<void>
+  readonly credentials: Watch<ApiCredentials>
+  readonly log: Log
+}
+
+export interface ApiOptions {
+  readonly host: string
+  readonly port: number
+}
+
+const maxBodyBytes = 4 * 1024 * 1024
+const maxConnections = 1024
+
+const statusOf: Partial<Record<ErrorCode, number>> = {
+  WEFT_UNAUTHENTICATED: 401,
+  WEFT_TOKEN_REFUSED: 403,
+  WEFT_IDENTITY_NOT_PLACED: 403,
+  WEFT_NOT_FOUND: 404,
+  WEFT_RESOURCE_CONFLICT: 409,
+  WEFT_RESOURCE_INVALID: 422,
+  WEFT_USAGE: 400,
+  WEFT_CSR_REFUSED: 400,
+  WEFT_SPIFFE_ID: 400,
+  WEFT_STORE: 503,
+}
+
+/**
+ * The HTTPS API: TLS 1.3, JSON in and out, every route but the open ones behind a bearer token. Errors are
+ * `{ code, message, next, fields }`; what is not a MeshError is logged and answered without its text.
+ */
+export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Running> {
+  const { log } = deps
+  const server = createServer(
+    {
+      minVersion: 'TLSv1.3',
+      key: deps.credentials.value.key,
+      cert: deps.credentials.value.chain,
+      handshakeTimeout: 5_000,
+      requestTimeout: 30_000,
+      headersTimeout: 10_000,
+    },
+    (request, response) => {
+      handle(deps, request, response).catch(error => {
+        log.error('an API request failed', { path: request.url, error: describeError(error) })
+        response.destroy()
+      })
+    },
+  )
+  server.maxConnections = maxConnections
+  const unsubscribe = deps.credentials.subscribe(({ key, chain }) =>
+    server.setSecureContext({ minVersion: 'TLSv1.3', key, cert: chain }),
+  )
+  server.on('tlsClientError', (error, socket) => {
+    log.debug('a TLS handshake with the API failed', { error: describeError(error) })
+    socket.destroy()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', cause =>
+      reject(new MeshError('WEFT_LISTEN', `the API cannot listen on ${options.host}:${options.port}`, { cause })),
+    )
+    server.listen(options.port, options.host, resolve)
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  return {
+    addresses: { api: `${options.host}:${port}` },
+    async stop() {
+      unsubscribe()
+      server.closeAllConnections()
+      if (server.listening) await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+async function handle(deps: ApiDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    // Only a browser sends an Origin, and no page has business here.
+    if (request.headers.origin !== undefined) throw new MeshError('WEFT_USAGE', 'requests of web pages are refused')
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+    const found = findRoute(deps.routes, request.method ?? '', path)
+    if (found?.route.open !== true) await deps.authenticate(request.headers.authorization)
+    if (found === undefined) throw new MeshError('WEFT_NOT_FOUND', `the API has no ${request.method} ${path}`)
+    const body = await readBody(request)
+    const result = await found.route.handle({ params: found.params, query: new URLSearchParams(query), body })
+    answer(response, 200, result ?? {})
+  } catch (error) {
+    if (!(error instanceof MeshError)) {
+      deps.log.error('an API request failed', { path: request.url, error: describeError(error) })
+      return answer(response, 500, { code: 'WEFT_STORE', message: 'the server failed', next: 'see the server’s log' })
+    }
+    const { code, message, next, fields } = error
+    answer(response, statusOf[code] ?? 500, { code, message, next, fields })
+  }
+}
+
+function answer(response: ServerResponse, status: number, value: unknown): void {
+  const text = JSON.stringify(value)
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  response.end(text)
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxBodyBytes) {
+      throw new MeshError('WEFT_USAGE', `the body is larger than ${maxBodyBytes / 1024 / 1024} MiB`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

@@ -1,0 +1,86 @@
+import type { CatalogueSnapshot, RegistryProblem } from '../../mesh/model/catalogue.ts'
+import type { AgentStatus, RegistryStatus } from '../status.ts'
+import { type ExplainInput, explain } from './explain.ts'
+import type { ApiRequest, Route } from './route.ts'
+
+/** What `weft status` shows. */
+export interface StatusView {
+  readonly server: string
+  readonly version: string
+  readonly trustDomain: string
+  readonly now: number
+  readonly agents: readonly AgentStatus[]
+  readonly registries: readonly RegistryStatus[]
+  /** Of the merged catalogue: what one registry alone does not show. */
+  readonly problems: readonly RegistryProblem[]
+}
+
+/** One row of `weft services`. */
+export interface ServiceView {
+  readonly namespace: string
+  readonly name: string
+  readonly hosts: readonly string[]
+  readonly virtualIps: readonly string[]
+  readonly location: string
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
+  readonly registries: readonly string[]
+  readonly endpoints: number
+  readonly healthy: number
+}
+
+export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agents'> {
+  readonly name: string
+  readonly version: string
+  readonly trustDomain: string
+  catalogue(): CatalogueSnapshot
+  agents(): Promise<readonly AgentStatus[]> | readonly AgentStatus[]
+  registries(): readonly RegistryStatus[]
+  now(): number
+  /** Lets a held mass disappearance through; false when the registry holds none back. */
+  confirmRemoval(registry: string): boolean
+}
+
+/** What is there, how it is, and why a connection would or would not be let through. */
+export function statusRoutes(deps: StatusRoutesDeps): readonly Route[] {
+  return [
+    { method: 'GET', path: '/v1/status', handle: () => status(deps) },
+    { method: 'GET', path: '/v1/services', handle: () => ({ services: services(deps.catalogue()) }) },
+    { method: 'GET', path: '/v1/explain', handle: request => explained(deps, request) },
+    {
+      method: 'POST',
+      path: '/v1/registries/:name/confirm',
+      handle: ({ params }) => ({ confirmed: deps.confirmRemoval(params.name ?? '') }),
+    },
+  ]
+}
+
+async function status(deps: StatusRoutesDeps): Promise<StatusView> {
+  return {
+    server: deps.name,
+    version: deps.version,
+    trustDomain: deps.trustDomain,
+    now: deps.now(),
+    agents: await deps.agents(),
+    registries: deps.registries(),
+    problems: deps.catalogue().problems,
+  }
+}
+
+function services(catalogue: CatalogueSnapshot): readonly ServiceView[] {
+  return [...catalogue.services.values()].map(service => ({
+    namespace: service.namespace,
+    name: service.name,
+    hosts: service.hosts,
+    virtualIps: service.virtualIps,
+    location: service.location,
+    ports: service.ports,
+    registries: service.registries,
+    endpoints: service.endpoints.length,
+    healthy: service.endpoints.filter(one => catalogue.workloads.get(one.workload)?.health === 'healthy').length,
+  }))
+}
+
+async function explained(deps: StatusRoutesDeps, { query }: ApiRequest) {
+  const input = { ...deps, catalogue: deps.catalogue(), agents: await deps.agents() }
+  return explain(input, query.get('from') ?? 'outside', query.get('to') ?? '')
+}
