@@ -15,10 +15,11 @@ import {
 } from './der.ts'
 import { type Extensions, encodeExtensions, extendedKeyUsages } from './extensions.ts'
 import { encodePublicKey, type KeyPair } from './keys.ts'
+import { pemBlock } from './pem.ts'
 import { signatureOids } from './signature.ts'
 import { checkTrustDomain, formatSpiffeId, parseSpiffeId } from './spiffe-id.ts'
 import { checkLeaf, checkSignedBy } from './verify.ts'
-import { type Certificate, encodePem, parseCertificate } from './x509.ts'
+import { type Certificate, parseCertificate } from './x509.ts'
 
 export { type Certificate, parseCertificate } from './x509.ts'
 
@@ -123,7 +124,7 @@ function build(
     tagged(3, [encodeExtensions(extensions, isEmpty)]),
   )
   const signature = sign('sha256', encode(tbs), signingKey)
-  return encodePem(encode(sequence(tbs, algorithm, bitString(signature))))
+  return pemBlock('CERTIFICATE', encode(sequence(tbs, algorithm, bitString(signature))))
 }
 
 /** Random serials keep the bytes to be signed unpredictable; the first bit set keeps them from being zero. */

@@ -7,6 +7,7 @@ import {
   X509Certificate,
 } from 'node:crypto'
 import { MeshError } from '../std/errors.ts'
+import { encryptPrivateKey } from './encrypted-key.ts'
 
 export interface KeyPair {
   readonly privateKey: KeyObject
@@ -18,9 +19,18 @@ export function generateKeys(): KeyPair {
   return generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
 }
 
-/** The private key as unencrypted PKCS#8 PEM (RFC 5958), for a file that only its owner can read. */
-export function encodePrivateKey(privateKey: KeyObject): string {
+/**
+ * The private key as PKCS#8 PEM (RFC 5958) for a file that only its owner can read; encrypted when a passphrase is
+ * given.
+ */
+export function encodePrivateKey(privateKey: KeyObject, passphrase?: string): string {
+  if (passphrase !== undefined) return encryptPrivateKey(privateKey, passphrase)
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+/** Whether a PEM private key is encrypted. */
+export function isEncrypted(pem: string): boolean {
+  return pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')
 }
 
 /**
@@ -28,14 +38,13 @@ export function encodePrivateKey(privateKey: KeyObject): string {
  * malformed, of another kind, or the passphrase is missing or wrong.
  */
 export function decodePrivateKey(pem: string, passphrase?: string): KeyPair {
-  const encrypted = pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')
+  const encrypted = isEncrypted(pem)
   if (encrypted && passphrase === undefined) throw unreadable('private key is encrypted and no passphrase is given')
   let privateKey: KeyObject
   try {
     privateKey = createPrivateKey(encrypted ? { key: pem, passphrase: passphrase ?? '' } : { key: pem })
-  } catch (cause) {
-    // The cause is dropped: OpenSSL's texts say nothing useful and may differ between versions.
-    void cause
+  } catch {
+    // OpenSSL's own texts are left out: they say nothing to an operator.
     throw unreadable(encrypted ? 'private key cannot be decrypted with this passphrase' : 'private key is malformed')
   }
   if (!isMeshCurve(privateKey)) throw unreadable('private key is neither P-256 nor P-384')

@@ -91,14 +91,17 @@ function isSignedBy(certificate: Certificate, issuer: Certificate, below: number
   return verify(certificate.hash, certificate.signed, publicKeyOf(issuer), certificate.signature)
 }
 
-function checkValidity(certificate: Certificate, now: number): void {
+/** Checks that a certificate is valid at `now` (milliseconds since 1970); throws WEFT_CERTIFICATE_REFUSED. */
+export function checkValidity(certificate: Certificate, now: number): void {
   const fields = {
     notBefore: new Date(certificate.notBefore).toISOString(),
     notAfter: new Date(certificate.notAfter).toISOString(),
     now: new Date(now).toISOString(),
   }
-  if (now < certificate.notBefore) throw refused('certificate is not valid yet', fields)
-  if (now > certificate.notAfter) throw refused('certificate is expired', fields)
+  if (now < certificate.notBefore)
+    throw refused('certificate is not valid yet', fields, 'compare the clocks of both hosts')
+  if (now > certificate.notAfter)
+    throw refused('certificate is expired', fields, 'check the clock, and why the certificate was not renewed')
 }
 
 /** A CA that names a trust domain stands for that one only (X509-SVID section 4.2). */
@@ -116,6 +119,6 @@ function idOf(uri: string): SpiffeId {
   }
 }
 
-function refused(message: string, fields: Record<string, unknown> = {}): MeshError {
-  return new MeshError('WEFT_CERTIFICATE_REFUSED', message, { fields })
+function refused(message: string, fields: Record<string, unknown> = {}, next?: string): MeshError {
+  return new MeshError('WEFT_CERTIFICATE_REFUSED', message, { fields, ...(next !== undefined && { next }) })
 }

@@ -63,15 +63,6 @@ export function publicKeyOf(certificate: Certificate): KeyObject {
   }
 }
 
-/** One certificate as a PEM block (RFC 7468). */
-export function encodePem(der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
-}
-
 function read(der: Buffer): Certificate {
   const [tbs, algorithm, signature, ...more] = childrenOf(decode(der), tag.sequence)
   if (tbs === undefined || algorithm === undefined || more.length > 0) throw new DerError('parts are missing')

@@ -1,0 +1,132 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { MeshError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+
+/** One certificate that was issued. Times are milliseconds since 1970. */
+export interface Issued {
+  readonly at: number
+  /** The node it went to; empty for the server itself. */
+  readonly node: string
+  readonly identity: string
+  /** Why it was issued: `join`, `renewal`, `join-token`, `operator-declared`, `server`. */
+  readonly evidence: string
+  /** SHA-256 of the public key (SPKI), hex. */
+  readonly keyHash: string
+  /** Hex. */
+  readonly serial: string
+  readonly notBefore: number
+  readonly notAfter: number
+}
+
+/**
+ * The record of everything that was issued: JSON lines in `issued-<year>-<month>.jsonl`, only ever appended to. It
+ * also knows which node holds which key for as long as a certificate for that key is valid.
+ */
+export interface IssuanceLog {
+  /** Writes the line before the certificate leaves the server; throws WEFT_STORE when it cannot. */
+  append(issued: Issued): void
+  /** The node that holds a valid certificate for this key; empty string for the server, undefined for nobody. */
+  ownerOf(keyHash: string, now: number): string | undefined
+}
+
+export interface IssuanceLogDeps {
+  readonly folder: string
+  readonly now: number
+  readonly log: Log
+}
+
+/** How many keys are remembered before those with expired certificates are looked for. */
+const sweepStep = 10_000
+
+/** Opens the log in a folder, reading what is still valid; lines that cannot be read are skipped with a warning. */
+export function openIssuanceLog({ folder, now, log }: IssuanceLogDeps): IssuanceLog {
+  const owners = new Map<string, { node: string; until: number }>()
+  let sweepAt = sweepStep
+  const remember = ({ keyHash, node, notAfter }: Issued) => {
+    owners.set(keyHash, { node, until: Math.max(notAfter, owners.get(keyHash)?.until ?? 0) })
+  }
+  const sweep = (at: number) => {
+    if (owners.size < sweepAt) return
+    for (const [keyHash, { until }] of owners) if (until < at) owners.delete(keyHash)
+    sweepAt = owners.size + sweepStep
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const issued of readValid(folder, now, log)) remember(issued)
+  return {
+    append(issued) {
+      appendLine(join(folder, fileOf(issued.at)), JSON.stringify(issued))
+      remember(issued)
+      sweep(issued.at)
+    },
+    ownerOf(keyHash, at) {
+      const owner = owners.get(keyHash)
+      return owner === undefined || owner.until < at ? undefined : owner.node
+    },
+  }
+}
+
+/**
+ * One write in append mode, so lines never mix; a line that was cut short before is ended first. Not flushed to the
+ * disk each time: a crash of the process loses nothing, a power cut the last seconds.
+ */
+function appendLine(path: string, line: string): void {
+  try {
+    const file = openSync(path, 'a+', 0o600)
+    try {
+      const bytes = Buffer.from(`${endsInsideLine(file) ? '\n' : ''}${line}\n`)
+      if (writeSync(file, bytes) !== bytes.length) throw new Error('the disk took only a part of the line')
+    } finally {
+      closeSync(file)
+    }
+  } catch (cause) {
+    throw new MeshError('WEFT_STORE', 'issuance log cannot be written, so nothing is issued', {
+      fields: { path },
+      cause,
+    })
+  }
+}
+
+function endsInsideLine(file: number): boolean {
+  const { size } = fstatSync(file)
+  const last = Buffer.alloc(1)
+  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a
+}
+
+function* readValid(folder: string, now: number, log: Log): Generator<Issued> {
+  for (const name of readdirSync(folder).sort()) {
+    if (!/^issued-\d{4}-\d\d\.jsonl$/.test(name) || !mayBeValid(name, now)) continue
+    const path = join(folder, name)
+    let unreadable = 0
+    for (const line of readFileSync(path, 'utf8').split('\n')) {
+      const issued = parseLine(line)
+      if (issued === undefined) unreadable += line === '' ? 0 : 1
+      else if (issued.notAfter >= now) yield issued
+    }
+    if (unreadable > 0) log.warn('issuance log has unreadable lines, they are skipped', { path, lines: unreadable })
+  }
+}
+
+/** Leaves live at most {@link maxLeafTtlMs}: older months hold nothing that is valid. */
+function mayBeValid(name: string, now: number): boolean {
+  return name >= fileOf(now - maxLeafTtlMs)
+}
+
+/** Longest life of a leaf, in milliseconds: 90 days. */
+export const maxLeafTtlMs = 90 * 24 * 3_600_000
+
+function fileOf(at: number): string {
+  return `issued-${new Date(at).toISOString().slice(0, 7)}.jsonl`
+}
+
+function parseLine(line: string): Issued | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (typeof value !== 'object' || value === null) return undefined
+    const { keyHash, node, notAfter } = value as Partial<Issued>
+    const usable = typeof keyHash === 'string' && typeof node === 'string' && typeof notAfter === 'number'
+    return usable ? (value as Issued) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,88 @@
+import { parseCsr } from '../../mesh/identity/csr.ts'
+import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '../../mesh/identity/spiffe-id.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
+import { assertNever } from '../../mesh/std/assert-never.ts'
+import { MeshError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import type { NodeRecord, NodeStore } from '../store/store.ts'
+import type { Authority } from './authority.ts'
+import { mayHold } from './placement.ts'
+
+export interface SignRequest {
+  /** The node whose session asks. */
+  readonly node: string
+  /** The SPIFFE id the session's client certificate proved. */
+  readonly currentIdentity: string
+  /** The SPIFFE id that is wanted. */
+  readonly identity: string
+  /** PKCS#10, DER; only its key is used. */
+  readonly csr: Uint8Array
+}
+
+export interface SignerDeps {
+  readonly authority: Pick<Authority, 'trustDomain' | 'issue'>
+  readonly nodes: Pick<NodeStore, 'get'>
+  /** All workloads, as the registries tell them now. */
+  readonly workloads: () => Iterable<Workload>
+  /** Whether only an operator can write into the registry of that name. */
+  readonly operatorDeclared: (registry: string) => boolean
+  readonly log: Log
+  /** Life of the certificates; the authority's default when left out. */
+  readonly leafTtlMs?: number
+}
+
+export interface Signer {
+  /**
+   * Gives the chain (leaf, issuing certificate; PEM) for an identity that the node may hold. Throws
+   * WEFT_IDENTITY_NOT_PLACED when it may not, WEFT_SPIFFE_ID for an identity that is none, WEFT_CSR_REFUSED for a bad
+   * request or a key of another node.
+   */
+  sign(request: SignRequest): Promise<readonly string[]>
+}
+
+/** Signs for agents: the name in a certificate is decided here, from what the server knows, never from the request. */
+export function createSigner(deps: SignerDeps): Signer {
+  const { authority, nodes, log } = deps
+  return {
+    async sign({ node, currentIdentity, identity, csr }) {
+      const refuse = (reason: string): MeshError => {
+        log.warn('certificate refused', { node, identity, reason })
+        return new MeshError('WEFT_IDENTITY_NOT_PLACED', reason, { fields: { node, identity } })
+      }
+      if (!isAgentOf(currentIdentity, node, authority.trustDomain)) throw refuse('session is not of this node')
+      const wanted = parseSpiffeId(identity)
+      if (wanted.trustDomain !== authority.trustDomain) throw refuse('identity is of another trust domain')
+      const record = await nodes.get(node)
+      if (record === undefined) throw refuse('node has not joined')
+      if (record.banned) throw refuse('node is banned')
+      const evidence = evidenceFor(wanted, record, deps)
+      if (evidence === undefined) throw refuse('nothing trustworthy places this identity on the node')
+      const publicKey = parseCsr(csr)
+      const recipient = { node, evidence }
+      return authority.issue(formatSpiffeId(wanted), publicKey, deps.leafTtlMs, recipient).chain
+    },
+  }
+}
+
+function isAgentOf(currentIdentity: string, node: string, trustDomain: string): boolean {
+  const id = parseSpiffeId(currentIdentity)
+  return id.kind === 'agent' && id.node === node && id.trustDomain === trustDomain
+}
+
+function evidenceFor(wanted: SpiffeId, node: NodeRecord, deps: SignerDeps): string | undefined {
+  switch (wanted.kind) {
+    case 'agent':
+      return wanted.node === node.name ? 'renewal' : undefined
+    case 'workload':
+      return mayHold({
+        node,
+        identity: wanted,
+        workloads: deps.workloads(),
+        operatorDeclared: deps.operatorDeclared,
+      })
+    case 'server':
+      return undefined
+    default:
+      return assertNever(wanted)
+  }
+}
