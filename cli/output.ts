@@ -51,5 +51,5 @@ export function formatDuration(ms: number): string {
 
 /** Names come from registries and hosts: nothing of them may steer the terminal. */
 function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?')
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '?')
 }

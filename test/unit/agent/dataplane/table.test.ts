@@ -1,0 +1,87 @@
+import t from 'tap'
+import type { EndpointLoad } from '../../../../agent/dataplane/balancer.ts'
+import { buildTable, pruneLoads } from '../../../../agent/dataplane/table.ts'
+import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload } from '../../../support/agent-config.ts'
+
+const build = (values: Parameters<typeof aConfig>[0], loads = new Map<string, EndpointLoad>()) =>
+  buildTable(aConfig(values), loads)
+
+t.test('finds a service by each of its virtual IPs and declared addresses', async t => {
+  const { table } = build({ services: [aService({ addresses: ['192.0.2.7'] })] })
+  for (const address of ['240.240.0.1:80', '[fd77:6566:7400::1]:80', '192.0.2.7:80']) {
+    t.equal(table.services.get(address)?.host, 'api.default.mesh', address)
+  }
+  t.equal(table.services.get('240.240.0.1:81'), undefined)
+})
+
+t.test('finds one endpoint by its own address, with the identity it must prove', async t => {
+  const { table } = build({ services: [aService()] })
+  const [target] = table.endpoints.get('10.77.0.2:8080')?.targets ?? []
+  t.strictSame(target?.mesh, {
+    destination: 'spiffe://mesh.local/ns/default/sa/api',
+    serverName: 'api.default.ns.mesh.local',
+  })
+})
+
+t.test('sends new connections neither to unhealthy and draining endpoints nor to those without weight', async t => {
+  const endpoints = [
+    anEndpoint({ id: 'a', address: '10.0.0.1', health: 'unhealthy' }),
+    anEndpoint({ id: 'b', address: '10.0.0.2', health: 'draining' }),
+    anEndpoint({ id: 'c', address: '10.0.0.3', weight: 0 }),
+    anEndpoint({ id: 'd', address: '10.0.0.4' }),
+  ]
+  const { table } = build({ services: [aService({ endpoints })] })
+  t.strictSame(
+    table.services.get('240.240.0.1:80')?.targets.map(target => target.authority),
+    ['10.0.0.4:8080'],
+  )
+  t.ok(table.endpoints.has('10.0.0.1:8080'), 'a caller that names it may still try it')
+})
+
+t.test('an endpoint without identity is plaintext', async t => {
+  const { table } = build({ services: [aService({ endpoints: [aPlainEndpoint()] })] })
+  t.equal(table.services.get('240.240.0.1:80')?.targets[0]?.mesh, undefined)
+})
+
+t.test('rejects by name a workload that declares a port of the agent, and keeps the others', async t => {
+  const bad = aWorkload({
+    id: 'static/bad',
+    ports: [{ port: 15008, protocol: 'tcp', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/bad' }],
+  })
+  const { table, rejected } = build({ workloads: [bad, aWorkload()] })
+  t.strictSame(
+    rejected.map(one => one.name),
+    ['workload/static/bad'],
+  )
+  t.ok(table.local.has('10.77.0.1:9090'))
+})
+
+t.test('rejects by name a service whose identity cannot be asked for', async t => {
+  const endpoints = [anEndpoint({ identity: 'spiffe://mesh.local/not/a/workload' })]
+  const { table, rejected } = build({
+    services: [aService({ endpoints }), aService({ name: 'db', virtualIps: ['240.240.0.2'] })],
+  })
+  t.strictSame(
+    rejected.map(one => one.name),
+    ['service/default/api'],
+  )
+  t.notOk(table.services.has('240.240.0.1:80'), 'nothing of it is in use')
+  t.ok(table.services.has('240.240.0.2:80'))
+})
+
+t.test('a new table keeps the load of endpoints that stay, and forgets idle ones that went', async t => {
+  const loads = new Map<string, EndpointLoad>()
+  const first = build({ services: [aService()] }, loads).table
+  const load = first.services.get('240.240.0.1:80')?.targets[0]?.load
+  t.ok(load)
+  if (load === undefined) return
+  load.active = 2
+  const second = build({ services: [aService()] }, loads).table
+  t.equal(second.services.get('240.240.0.1:80')?.targets[0]?.load, load)
+  const empty = build({}, loads).table
+  pruneLoads(empty, loads)
+  t.equal(loads.size, 1, 'connections are still open')
+  load.active = 0
+  pruneLoads(empty, loads)
+  t.equal(loads.size, 0)
+})
