@@ -1,0 +1,112 @@
+import type { MtlsMode } from '../model/agent-config.ts'
+import type { PeerAuthentication } from '../resources/peer-authentication.ts'
+
+/** The workload whose port is asked about. */
+export interface PolicyTarget {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** A mode and the policy that decided it, as `<namespace>/<name>`; `default` when none did. */
+export interface EffectiveMtls {
+  readonly mode: MtlsMode
+  readonly from: string
+}
+
+export interface PolicyOptions {
+  /** The namespace whose policies hold for the whole mesh. */
+  readonly rootNamespace: string
+}
+
+/** Weft's own name for it; Istio's is `istio-system`. */
+export const defaultRootNamespace = 'weft-system'
+
+/** The policies that have a say about one workload, at most one of a scope, and the mode for any of its ports. */
+export interface ComposedPeerAuthentication {
+  /** For ports without a mode of their own. */
+  readonly workload: EffectiveMtls
+  /** The effective mode of a port of the workload. */
+  port(port: number): EffectiveMtls
+}
+
+/**
+ * Composes all policies for one workload, as Istio does: mesh, then namespace, then workload, each narrower one winning
+ * where it says something, then the single port. UNSET inherits from the wider scope. Of several policies of one scope
+ * the oldest counts alone, by creation time, then name. A policy of the root namespace with a selector holds for
+ * nothing. Without any policy plaintext is permitted.
+ */
+export function composePeerAuthentication(
+  policies: readonly PeerAuthentication[],
+  target: PolicyTarget,
+  options: PolicyOptions,
+): ComposedPeerAuthentication {
+  const { rootNamespace } = options
+  const ordered = policies.toSorted(byAge)
+  const meshWide = ordered.find(policy => policy.metadata.namespace === rootNamespace && !hasSelector(policy))
+  const local = ordered.filter(
+    policy => policy.metadata.namespace === target.namespace && target.namespace !== rootNamespace,
+  )
+  const namespaceWide = local.find(policy => !hasSelector(policy))
+  const own = local.find(policy => hasSelector(policy) && selects(policy, target.labels))
+  const workload = [own, namespaceWide, meshWide].map(decision).find(said => said !== undefined) ?? undecided
+  return {
+    workload,
+    port(port) {
+      const mode = own?.spec.portLevelMtls?.[String(port)]?.mode
+      if (own === undefined || mode === undefined || mode === 'UNSET') return workload
+      return { mode, from: policyName(own) }
+    },
+  }
+}
+
+/** The effective mode of one port of a workload; see {@link composePeerAuthentication}. */
+export function effectiveMtls(
+  policies: readonly PeerAuthentication[],
+  target: PolicyTarget,
+  port: number,
+  options: PolicyOptions,
+): EffectiveMtls {
+  return composePeerAuthentication(policies, target, options).port(port)
+}
+
+/** `<namespace>/<name>`: how a policy is named in answers. */
+export function policyName(policy: PeerAuthentication): string {
+  return `${policy.metadata.namespace}/${policy.metadata.name}`
+}
+
+/** True when the policy names labels; an empty selector selects everything, as none does. */
+export function hasSelector(policy: PeerAuthentication): boolean {
+  return Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0
+}
+
+/** True when a workload of these labels carries all labels of the policy's selector. */
+export function selects(policy: PeerAuthentication, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(policy.spec.selector?.matchLabels ?? {})
+  return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
+}
+
+/** Orders policies as they win within one scope: oldest first, one without a time before all, then by name. */
+export function byAge(a: PeerAuthentication, b: PeerAuthentication): number {
+  const age = createdAt(a) - createdAt(b)
+  return age !== 0
+    ? age
+    : compare(a.metadata.name, b.metadata.name) || compare(a.metadata.namespace, b.metadata.namespace)
+}
+
+const undecided: EffectiveMtls = { mode: 'PERMISSIVE', from: 'default' }
+
+function decision(policy: PeerAuthentication | undefined): EffectiveMtls | undefined {
+  const mode = policy?.spec.mtls?.mode
+  if (policy === undefined || mode === undefined || mode === 'UNSET') return undefined
+  return { mode, from: policyName(policy) }
+}
+
+function createdAt(policy: PeerAuthentication): number {
+  const { creationTimestamp } = policy.metadata
+  return creationTimestamp === undefined ? 0 : Date.parse(creationTimestamp)
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

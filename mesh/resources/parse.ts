@@ -1,0 +1,62 @@
+import { didYouMean } from '../std/did-you-mean.ts'
+import { type Checked, checkDocument, problemIn } from './check.ts'
+import { readDocuments, type SourceDocument } from './document.ts'
+import type { ResourceProblem } from './problem.ts'
+import { isResourceKind, type Resource, resourceSchemas, resourceVersions, unimplementedKinds } from './resource.ts'
+
+export interface ParsedResources {
+  readonly resources: readonly Resource[]
+  readonly problems: readonly ResourceProblem[]
+}
+
+/**
+ * Reads resources from a text of one or more YAML or JSON documents. A document that is bad in any way gives problems
+ * and no resource; the others are not held up by it. `file` is what the text is called in problems. Never throws.
+ */
+export function parseResources(text: string, file: string): ParsedResources {
+  const { documents, problems } = readDocuments(text, file)
+  const checked = documents.map(parseResource)
+  return {
+    resources: checked.flatMap(one => (one.kind === 'good' ? [one.value] : [])),
+    problems: [...problems, ...checked.flatMap(one => (one.kind === 'bad' ? one.problems : []))],
+  }
+}
+
+/** Checks one document: its kind and version first, then everything in it. */
+export function parseResource(document: SourceDocument): Checked<Resource> {
+  const { value } = document
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return bad(
+      problemIn(document, [], { message: 'a resource must be a mapping with apiVersion, kind, metadata and spec' }),
+    )
+  }
+  const kind = 'kind' in value ? value.kind : undefined
+  if (typeof kind !== 'string') return bad(problemIn(document, ['kind'], { message: 'is required' }))
+  if (!isResourceKind(kind)) return bad(unknownKind(document, kind))
+  const version = 'apiVersion' in value ? value.apiVersion : undefined
+  const versions = resourceVersions[kind]
+  if (typeof version !== 'string') return bad(problemIn(document, ['apiVersion'], { message: 'is required' }))
+  if (!versions.includes(version)) {
+    const message = `${version} has no ${kind}, it is one of ${versions.join(', ')}`
+    const suggestion = didYouMean(version, versions)
+    return bad(problemIn(document, ['apiVersion'], { reason: 'unknown', message, suggestion }))
+  }
+  return checkDocument<Resource>(document, resourceSchemas[kind])
+}
+
+function unknownKind(document: SourceDocument, kind: string): ResourceProblem {
+  if (unimplementedKinds.includes(kind)) {
+    const message = `is not implemented: resources of kind ${kind}`
+    return problemIn(document, ['kind'], { reason: 'unimplemented', message })
+  }
+  const suggestion = didYouMean(kind, [...Object.keys(resourceSchemas), ...unimplementedKinds])
+  return problemIn(document, ['kind'], {
+    reason: 'unknown',
+    message: `${kind} is not a kind that weft knows`,
+    suggestion,
+  })
+}
+
+function bad(problem: ResourceProblem): Checked<Resource> {
+  return { kind: 'bad', problems: [problem] }
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { type PeerAuthentication, peerAuthentication, securityVersions } from './peer-authentication.ts'
+import { type ServiceEntry, serviceEntry } from './service-entry.ts'
+import { networkingVersions, type WorkloadEntry, workloadEntry } from './workload-entry.ts'
+import { type WorkloadGroup, workloadGroup } from './workload-group.ts'
+
+/** One piece of operator intent, in Istio's shape, checked: everything in it is done by the mesh. */
+export type Resource = WorkloadEntry | WorkloadGroup | ServiceEntry | PeerAuthentication
+
+export type ResourceKind = Resource['kind']
+
+/** The schema of every kind, by kind. */
+export const resourceSchemas = {
+  WorkloadEntry: workloadEntry,
+  WorkloadGroup: workloadGroup,
+  ServiceEntry: serviceEntry,
+  PeerAuthentication: peerAuthentication,
+} as const
+
+/** The API versions each kind is written under. */
+export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>> = {
+  WorkloadEntry: networkingVersions,
+  WorkloadGroup: networkingVersions,
+  ServiceEntry: networkingVersions,
+  PeerAuthentication: securityVersions,
+}
+
+/** Kinds of Istio's that Weft will not take yet. */
+export const unimplementedKinds: readonly string[] = [
+  'AuthorizationPolicy',
+  'DestinationRule',
+  'EnvoyFilter',
+  'Gateway',
+  'ProxyConfig',
+  'RequestAuthentication',
+  'Sidecar',
+  'Telemetry',
+  'VirtualService',
+  'WasmPlugin',
+]
+
+/** True for the name of a kind that is taken. */
+export function isResourceKind(kind: string): kind is ResourceKind {
+  return Object.hasOwn(resourceSchemas, kind)
+}
+
+/** `<kind> <namespace>/<name>`: what a resource is called in messages, unique among resources. */
+export function describeResource(resource: Resource): string {
+  return `${resource.kind} ${resource.metadata.namespace}/${resource.metadata.name}`
+}
+
+/** JSON Schema (draft 2020-12) of a kind as operators write it: for editors and documentation. */
+export function resourceJsonSchema(kind: ResourceKind): object {
+  return z.toJSONSchema(resourceSchemas[kind], { io: 'input' })
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { metadata } from './metadata.ts'
+import {
+  endpointAddress,
+  labels,
+  locality,
+  ofKubernetes,
+  portName,
+  portNumber,
+  serviceAccount,
+  unimplemented,
+} from './primitives.ts'
+
+/** API versions under which Istio's networking kinds are written; all mean the same. */
+export const networkingVersions = [
+  'networking.istio.io/v1',
+  'networking.istio.io/v1beta1',
+  'networking.istio.io/v1alpha3',
+] as const
+
+/** Istio's WorkloadEntry: one workload, alone or as an inline endpoint of a ServiceEntry. */
+export const workloadEntrySpec = z.strictObject({
+  address: endpointAddress,
+  /** Port name of a service to the port on this workload; wins over the service's targetPort. */
+  ports: z
+    .record(portName, portNumber)
+    .refine(ports => Object.keys(ports).length <= 128, 'has more than 128 ports')
+    .optional(),
+  labels: labels.optional(),
+  network: unimplemented('networks that do not reach each other directly'),
+  locality: locality.optional(),
+  /** Relative share of traffic; 0 is the same as leaving it out, as in Istio. */
+  weight: z.int().min(0).max(4_294_967_295).optional(),
+  serviceAccount: serviceAccount.optional(),
+})
+
+export const workloadEntry = z.strictObject({
+  apiVersion: z.enum(networkingVersions),
+  kind: z.literal('WorkloadEntry'),
+  metadata: metadata('workload'),
+  spec: workloadEntrySpec,
+  status: ofKubernetes(),
+})
+
+export type WorkloadEntry = z.infer<typeof workloadEntry>
