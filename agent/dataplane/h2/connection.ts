@@ -1,0 +1,325 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+import { BlockPool } from './blocks.ts'
+import { clientPreface, flag, frameType, h2Error, maxWindow, writeUint32 } from './frames.ts'
+import { type ConnectionEvents, IncomingFrames } from './incoming.ts'
+import { defaultKeepalive, Keepalive, type KeepaliveOptions } from './keepalive.ts'
+import { defaultLimits, EventLimit, type H2Limits } from './limits.ts'
+import type { LiveStream } from './live-stream.ts'
+import { Pings } from './pings.ts'
+import { FrameReader } from './reader.ts'
+import {
+  announcedSettings,
+  applySettings,
+  defaultLocalSettings,
+  initialPeerSettings,
+  type LocalSettings,
+  type PeerSettings,
+} from './settings.ts'
+import type { H2Stream, HeaderList } from './stream.ts'
+import { StreamTable } from './stream-table.ts'
+import { FrameWriter } from './writer.ts'
+
+export type { H2Limits } from './limits.ts'
+export type { H2Stream, HeaderList } from './stream.ts'
+
+export interface H2Options {
+  readonly clock: Clock
+  readonly settings?: Partial<LocalSettings>
+  /** Streams the peer may have open (server), or that we open even if the peer allows more (client). */
+  readonly maxConcurrentStreams?: number
+  readonly limits?: Partial<H2Limits>
+  /** Liveness checks; `false` for none. Ours after 10 s of silence and 20 s to answer while streams are open. */
+  readonly keepalive?: Partial<KeepaliveOptions> | false
+  /** Output buffers, to be shared by all connections of a thread. */
+  readonly blocks?: BlockPool
+}
+
+/** How long a peer may take to read our last words before the socket is closed. */
+const lingerMs = 1_000
+/** How long a graceful goaway waits for the peer to have seen its first half. */
+const goawayRoundTripMs = 1_000
+
+/**
+ * One HTTP/2 connection (RFC 9113) over a socket that is connected, and for TLS verified: framing, header compression,
+ * flow control, and the limits that keep a hostile peer cheap. It knows nothing of what the streams carry. It reads
+ * from the moment it is made, so callbacks are set in the same turn.
+ */
+export class H2Connection {
+  /** A peer opened a stream (server). Set the stream's callbacks before returning. */
+  onStream: ((stream: H2Stream, headers: HeaderList, endStream: boolean) => void) | undefined = undefined
+  /** The peer takes no new streams; those it will not handle were reset with REFUSED_STREAM. */
+  onGoaway: ((code: number) => void) | undefined = undefined
+  /** The connection is over, for whatever reason; exactly once, after every stream's `onReset`. */
+  onClose: ((reason: string) => void) | undefined = undefined
+
+  readonly #socket: Duplex
+  readonly #role: 'client' | 'server'
+  readonly #clock: Clock
+  readonly #limits: H2Limits
+  readonly #maxStreams: number
+  readonly #peer: PeerSettings = initialPeerSettings()
+  readonly #writer: FrameWriter
+  readonly #streams: StreamTable
+  readonly #incoming: IncomingFrames
+  readonly #reader: FrameReader
+  readonly #pings: Pings
+  readonly #keepalive: Keepalive | undefined
+  readonly #pingLimit: EventLimit
+  readonly #settingsLimit: EventLimit
+  #nextId = 1
+  #state: 'open' | 'closed' = 'open'
+  /** Our GOAWAY: not sent, announced with the highest id, or final. */
+  #leaving: 'no' | 'announced' | 'final' = 'no'
+  #lastTaken = maxWindow
+  #peerLeft = false
+  #prefaceTimer: Timer | undefined
+  #settingsTimer: Timer | undefined
+  #headerTimer: Timer | undefined
+  #goawayTimer: Timer | undefined
+  #lingerTimer: Timer | undefined
+
+  constructor(socket: Duplex, role: 'client' | 'server', options: H2Options) {
+    const local: LocalSettings = { ...defaultLocalSettings, ...options.settings }
+    const limits: H2Limits = { ...defaultLimits, ...options.limits }
+    const { clock } = options
+    this.#socket = socket
+    this.#role = role
+    this.#clock = clock
+    this.#limits = limits
+    this.#maxStreams = options.maxConcurrentStreams ?? 100
+    this.#writer = new FrameWriter(socket, options.blocks ?? new BlockPool(), () => this.#written())
+    this.#streams = new StreamTable(this.#writer, local, this.#peer, () => this.#closeWhenDone())
+    this.#incoming = new IncomingFrames(this.#streams, this.#events(), { role, local, limits, clock })
+    this.#reader = new FrameReader(this.#incoming, {
+      maxFrameSize: local.maxFrameSize,
+      headerBlockBytes: limits.headerBlockBytes,
+      expectsPreface: role === 'server',
+    })
+    this.#pings = new Pings(clock)
+    this.#pingLimit = new EventLimit(limits.pings, () => clock.monotonic())
+    this.#settingsLimit = new EventLimit(limits.settings, () => clock.monotonic())
+    if (options.keepalive !== false) {
+      this.#keepalive = new Keepalive(this, clock, { ...defaultKeepalive, ...options.keepalive })
+    }
+    this.#start(local)
+  }
+
+  /** Streams that are not over, of both sides. */
+  get openStreams(): number {
+    return this.#streams.size
+  }
+
+  /** How many more streams can be opened now; 0 once either side said goodbye. */
+  get availableStreams(): number {
+    const gone = this.#state === 'closed' || this.#peerLeft || this.#leaving !== 'no' || this.#nextId > maxWindow
+    if (gone) return 0
+    return Math.max(0, Math.min(this.#maxStreams, this.#peer.maxConcurrentStreams) - this.#streams.size)
+  }
+
+  canOpen(): boolean {
+    return this.availableStreams > 0
+  }
+
+  /** Opens a stream (client), or returns undefined when there is no capacity: see {@link canOpen}. */
+  open(headers: HeaderList, endStream: boolean): H2Stream | undefined {
+    if (this.#role === 'server' || !this.canOpen()) return undefined
+    const stream = this.#streams.add(this.#nextId)
+    this.#incoming.opened(this.#nextId)
+    this.#nextId += 2
+    const method = headers[headers.indexOf(':method') + 1]
+    stream.sentConnect = method === 'CONNECT'
+    stream.sentHead = method === 'HEAD'
+    this.#streams.sendHeaders(stream, headers, endStream)
+    return stream
+  }
+
+  /** Measures the round trip in milliseconds; `done` gets undefined when the connection ends first. */
+  ping(done: (rttMs?: number) => void): void {
+    if (this.#state === 'closed') return done(undefined)
+    this.#writer.frame(frameType.ping, 0, 0, this.#pings.start(done))
+  }
+
+  /**
+   * Says goodbye: nothing new is opened, open streams finish, then the connection closes. A server first announces it,
+   * so that streams under way are still taken, and names the last one a round trip later (RFC 9113 section 6.8).
+   */
+  goaway(code: number = h2Error.noError): void {
+    if (this.#state === 'closed' || this.#leaving !== 'no') return
+    if (this.#role === 'client' || code !== h2Error.noError) return this.#leaveNow(code)
+    this.#leaving = 'announced'
+    this.#sendGoaway(maxWindow, code, '')
+    const finish = () => this.#leaveNow(code)
+    this.#goawayTimer = this.#clock.timer(goawayRoundTripMs, finish)
+    this.ping(finish)
+  }
+
+  /** Closes at once; streams are reset. Harmless when it is closed already. */
+  destroy(reason: string): void {
+    if (this.#lingerTimer !== undefined) this.#endLinger()
+    if (!this.#close(h2Error.internal, reason)) return
+    this.#writer.close()
+    this.#socket.destroy()
+    this.onClose?.(reason)
+  }
+
+  #start(local: LocalSettings): void {
+    const socket = this.#socket
+    if (socket instanceof Socket) socket.setNoDelay(true)
+    if (this.#role === 'client') this.#writer.raw(clientPreface)
+    const payload = announcedSettings(local, this.#role, this.#maxStreams, this.#limits.headerListBytes)
+    this.#writer.frame(frameType.settings, 0, 0, payload)
+    const more = local.connectionWindow - 65_535
+    if (more > 0) this.#writer.numberFrame(frameType.windowUpdate, 0, more)
+    const { prefaceTimeoutMs, settingsTimeoutMs } = this.#limits
+    this.#prefaceTimer = this.#clock.timer(prefaceTimeoutMs, () => {
+      this.#fail(h2Error.protocol, 'the peer did not begin to speak HTTP/2')
+    })
+    this.#settingsTimer = this.#clock.timer(settingsTimeoutMs, () => {
+      this.#fail(h2Error.settingsTimeout, 'our settings were not acknowledged')
+    })
+    socket.on('error', error => this.destroy(error.message))
+    socket.on('close', () => this.destroy('the connection was lost'))
+    socket.on('end', () => this.destroy('the peer closed the connection'))
+    socket.on('data', this.#received)
+  }
+
+  readonly #received = (chunk: Buffer): void => {
+    if (this.#keepalive !== undefined) this.#keepalive.alive = true
+    this.#reader.push(chunk)
+    if (this.#reader.waitsForRest !== (this.#headerTimer !== undefined)) this.#toggleHeaderTimer()
+  }
+
+  #toggleHeaderTimer(): void {
+    if (this.#headerTimer !== undefined) {
+      this.#headerTimer.cancel()
+      this.#headerTimer = undefined
+    } else if (this.#state === 'open') {
+      this.#headerTimer = this.#clock.timer(this.#limits.headerTimeoutMs, () => {
+        this.#fail(h2Error.enhanceYourCalm, 'a frame was not completed in time')
+      })
+    }
+  }
+
+  #written(): void {
+    if (this.#keepalive !== undefined) this.#keepalive.alive = true
+    this.#streams.sender.pump()
+  }
+
+  #events(): ConnectionEvents {
+    return {
+      settingsAcknowledged: () => this.#settingsTimer?.cancel(),
+      settingsReceived: payload => this.#settingsReceived(payload),
+      pingReceived: payload => this.#pingReceived(payload),
+      pingAnswered: payload => this.#pings.answered(payload),
+      goawayReceived: (lastStreamId, code) => this.#goawayReceived(lastStreamId, code),
+      admission: streamId => this.#admission(streamId),
+      streamOpened: (stream, headers, endStream) => this.#streamOpened(stream, headers, endStream),
+      violation: (code, reason) => this.#fail(code, reason),
+    }
+  }
+
+  #settingsReceived(payload: Buffer): void {
+    if (this.#settingsLimit.exceeded()) return this.#fail(h2Error.enhanceYourCalm, 'too many SETTINGS frames')
+    this.#prefaceTimer?.cancel()
+    const before = this.#peer.initialWindowSize
+    const code = applySettings(payload, this.#peer, this.#role === 'client')
+    if (code !== h2Error.noError) return this.#fail(code, 'a setting has a value that is not allowed')
+    this.#streams.sender.maxFrameSize = this.#peer.maxFrameSize
+    const difference = this.#peer.initialWindowSize - before
+    if (difference !== 0 && !this.#streams.adjustWindows(difference)) {
+      return this.#fail(h2Error.flowControl, 'a stream window overflowed')
+    }
+    this.#reply(frameType.settings, nothing)
+  }
+
+  #pingReceived(payload: Buffer): void {
+    if (this.#pingLimit.exceeded()) return this.#fail(h2Error.enhanceYourCalm, 'too many PING frames')
+    this.#reply(frameType.ping, payload)
+  }
+
+  #reply(type: number, payload: Buffer): void {
+    if (this.#writer.gathered > this.#limits.unreadControlBytes) {
+      return this.#fail(h2Error.enhanceYourCalm, 'the peer does not read our answers')
+    }
+    this.#writer.frame(type, flag.ack, 0, payload)
+  }
+
+  #goawayReceived(lastStreamId: number, code: number): void {
+    const first = !this.#peerLeft
+    this.#peerLeft = true
+    if (this.#role === 'client') this.#streams.dropBeyond(lastStreamId, 'the peer is going away')
+    if (first) this.onGoaway?.(code)
+    this.#closeWhenDone()
+  }
+
+  #admission(streamId: number): 'take' | 'refuse' | 'ignore' {
+    if (streamId > this.#lastTaken) return 'ignore'
+    return this.#streams.size >= this.#maxStreams ? 'refuse' : 'take'
+  }
+
+  #streamOpened(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
+    if (this.onStream === undefined) this.#streams.resetFor(stream, h2Error.refusedStream, 'nobody takes streams')
+    else this.onStream(stream, headers, endStream)
+  }
+
+  #leaveNow(code: number): void {
+    if (this.#state === 'closed' || this.#leaving === 'final') return
+    this.#goawayTimer?.cancel()
+    this.#leaving = 'final'
+    this.#lastTaken = this.#incoming.lastPeerId
+    this.#sendGoaway(this.#lastTaken, code, '')
+    this.#closeWhenDone()
+  }
+
+  #sendGoaway(lastStreamId: number, code: number, reason: string): void {
+    const payload = Buffer.alloc(8 + reason.length)
+    writeUint32(payload, 0, lastStreamId)
+    writeUint32(payload, 4, code)
+    payload.write(reason, 8, 'latin1')
+    this.#writer.frame(frameType.goaway, 0, 0, payload)
+  }
+
+  /** After a goodbye of either side, the last stream takes the connection with it. */
+  #closeWhenDone(): void {
+    if (this.#state === 'closed' || this.#streams.size > 0) return
+    if (this.#leaving !== 'final' && !this.#peerLeft) return
+    if (this.#leaving !== 'final') this.#sendGoaway(this.#incoming.lastPeerId, h2Error.noError, '')
+    this.#endAfterLastWords('going away')
+  }
+
+  /** GOAWAY with the reason, and the end: RFC 9113 section 5.4.1. */
+  #fail(code: number, reason: string): void {
+    if (this.#state === 'closed') return
+    this.#sendGoaway(this.#incoming.lastPeerId, code, reason)
+    this.#endAfterLastWords(reason, code)
+  }
+
+  #endAfterLastWords(reason: string, code: number = h2Error.noError): void {
+    if (!this.#close(code, reason)) return
+    this.#writer.end()
+    // still reading and dropping: unread bytes would make the kernel answer with a reset that overtakes our GOAWAY
+    this.#lingerTimer = this.#clock.timer(lingerMs, () => this.#endLinger())
+    this.onClose?.(reason)
+  }
+
+  #endLinger(): void {
+    this.#lingerTimer?.cancel()
+    this.#lingerTimer = undefined
+    this.#socket.destroy()
+  }
+
+  #close(code: number, reason: string): boolean {
+    if (this.#state === 'closed') return false
+    this.#state = 'closed'
+    this.#reader.stop()
+    this.#keepalive?.stop()
+    for (const timer of [this.#prefaceTimer, this.#settingsTimer, this.#headerTimer, this.#goawayTimer]) timer?.cancel()
+    this.#streams.close(code, reason)
+    this.#pings.close()
+    return true
+  }
+}
+
+const nothing = Buffer.alloc(0)

@@ -1,0 +1,158 @@
+import type { HeaderList } from './stream.ts'
+
+/**
+ * Whether a header list may be a request, a response or trailers: RFC 9113 sections 8.2 and 8.3, RFC 9110 section 5.
+ * A list that may not is malformed and its stream is reset, so that nothing behind this layer sees one.
+ */
+
+/** What a well-formed list says about the message it begins. */
+export interface MessageHead {
+  /** A request with the method CONNECT: a tunnel, which has no trailers and no length. */
+  readonly connect: boolean
+  /** The status of a response, 0 for a request. */
+  readonly status: number
+  /** The declared length of the payload in bytes, or -1. */
+  readonly contentLength: number
+  /** The request method is HEAD: the response has a length but no payload. */
+  readonly head: boolean
+}
+
+const connectionSpecific: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const tokenOctets = octets(/[!#$%&'*+\-.^_`|~0-9a-z]/)
+const methodOctets = octets(/[!#$%&'*+\-.^_`|~0-9A-Za-z]/)
+const authorityOctets = octets(/[!$%&'()*+,\-.:;=_~[\]0-9A-Za-z]/)
+
+const connectHead: MessageHead = { connect: true, status: 0, contentLength: -1, head: false }
+
+/** Checks a request; undefined when it is malformed. */
+export function checkRequest(headers: HeaderList): MessageHead | undefined {
+  let method: string | undefined
+  let scheme: string | undefined
+  let path: string | undefined
+  let authority: string | undefined
+  let at = 0
+  for (; at < headers.length && headers[at]?.charCodeAt(0) === 0x3a; at += 2) {
+    const value = headers[at + 1] ?? ''
+    switch (headers[at]) {
+      case ':method':
+        if (method !== undefined || !consistsOf(value, methodOctets)) return undefined
+        method = value
+        break
+      case ':scheme':
+        if (scheme !== undefined || !consistsOf(value, tokenOctets)) return undefined
+        scheme = value
+        break
+      case ':path':
+        if (path !== undefined || !validPath(value)) return undefined
+        path = value
+        break
+      case ':authority':
+        if (authority !== undefined || !consistsOf(value, authorityOctets)) return undefined
+        authority = value
+        break
+      default:
+        return undefined
+    }
+  }
+  if (method === undefined) return undefined
+  const contentLength = checkFields(headers, at)
+  if (contentLength === malformed) return undefined
+  if (method === 'CONNECT') {
+    return scheme === undefined && path === undefined && authority !== undefined ? connectHead : undefined
+  }
+  if (scheme === undefined || path === undefined || (path === '*' && method !== 'OPTIONS')) return undefined
+  return { connect: false, status: 0, contentLength, head: method === 'HEAD' }
+}
+
+/** Checks a response, informational ones included; undefined when it is malformed. */
+export function checkResponse(headers: HeaderList): MessageHead | undefined {
+  if (headers[0] !== ':status') return undefined
+  const status = parseStatus(headers[1] ?? '')
+  const contentLength = checkFields(headers, 2)
+  if (status === 0 || contentLength === malformed) return undefined
+  return { connect: false, status, contentLength, head: false }
+}
+
+/** Checks trailers: fields only. */
+export function checkTrailers(headers: HeaderList): boolean {
+  return checkFields(headers, 0) !== malformed
+}
+
+const malformed = -2
+
+/** Checks the fields from `from` on; returns the content length, -1 without one, or {@link malformed}. */
+function checkFields(headers: HeaderList, from: number): number {
+  let contentLength = -1
+  for (let at = from; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    const value = headers[at + 1] ?? ''
+    if (!consistsOf(name, tokenOctets) || !validValue(value) || connectionSpecific.has(name)) return malformed
+    if (name === 'te' && value !== 'trailers') return malformed
+    if (name === 'content-length') {
+      const length = parseLength(value)
+      if (length < 0 || (contentLength >= 0 && contentLength !== length)) return malformed
+      contentLength = length
+    }
+  }
+  return contentLength
+}
+
+function consistsOf(text: string, allowed: Uint8Array): boolean {
+  if (text.length === 0) return false
+  for (let at = 0; at < text.length; at += 1) if (allowed[text.charCodeAt(at)] !== 1) return false
+  return true
+}
+
+/** No NUL, CR or LF anywhere, no space or tab at the ends: RFC 9113 section 8.2.1. */
+function validValue(value: string): boolean {
+  const length = value.length
+  if (length === 0) return true
+  for (let at = 0; at < length; at += 1) {
+    const unit = value.charCodeAt(at)
+    if (unit === 0 || unit === 0x0a || unit === 0x0d) return false
+  }
+  return !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(length - 1))
+}
+
+function isBlank(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09
+}
+
+/** Origin form or the asterisk: printable ASCII without spaces. Fragments and the rest are the HTTP layer's matter. */
+function validPath(path: string): boolean {
+  if (path !== '*' && path.charCodeAt(0) !== 0x2f) return false
+  for (let at = 0; at < path.length; at += 1) {
+    const unit = path.charCodeAt(at)
+    if (unit <= 0x20 || unit >= 0x7f) return false
+  }
+  return true
+}
+
+function parseStatus(text: string): number {
+  if (text.length !== 3) return 0
+  const status = parseLength(text)
+  return status >= 100 && status <= 999 ? status : 0
+}
+
+/** Digits only; at most fifteen of them, so that the number is exact. */
+function parseLength(text: string): number {
+  if (text.length === 0 || text.length > 15) return -1
+  let length = 0
+  for (let at = 0; at < text.length; at += 1) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
+  }
+  return length
+}
+
+function octets(pattern: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, octet) => (pattern.test(String.fromCharCode(octet)) ? 1 : 0))
+}

@@ -1,0 +1,66 @@
+import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+
+export interface KeepaliveOptions {
+  /** How long the peer may be silent before it is asked. */
+  readonly intervalMs: number
+  /** How long it may be silent after that before it counts as dead. */
+  readonly timeoutMs: number
+  /** Ask also while no stream is open. */
+  readonly whenIdle: boolean
+}
+
+/** Asks after 10 s of silence and gives up after 20 more, while streams are open. */
+export const defaultKeepalive: KeepaliveOptions = { intervalMs: 10_000, timeoutMs: 20_000, whenIdle: false }
+
+/** What the keepalive asks of its connection. */
+export interface KeepaliveHost {
+  readonly openStreams: number
+  ping(done: (rttMs?: number) => void): void
+  destroy(reason: string): void
+}
+
+/**
+ * Finds out that a peer vanished without a FIN. Any sign of life counts, not only the answer: bytes from the peer, or
+ * the kernel taking bytes of ours, because behind a long upload over a slow link an answer can take long.
+ */
+export class Keepalive {
+  readonly #host: KeepaliveHost
+  readonly #clock: Clock
+  readonly #options: KeepaliveOptions
+  /** Set by the connection on every sign of life. */
+  alive = false
+  #timer: Timer
+  #askedAt: number | undefined
+
+  constructor(host: KeepaliveHost, clock: Clock, options: KeepaliveOptions) {
+    this.#host = host
+    this.#clock = clock
+    this.#options = options
+    this.#timer = clock.timer(options.intervalMs, this.#tick)
+  }
+
+  stop(): void {
+    this.#timer.cancel()
+  }
+
+  readonly #tick = (): void => {
+    const now = this.#clock.monotonic()
+    if (this.alive) this.#askedAt = undefined
+    else if (this.#askedAt === undefined) this.#ask(now)
+    else if (now - this.#askedAt >= this.#options.timeoutMs) return this.#host.destroy('the peer does not answer')
+    this.alive = false
+    this.#timer = this.#clock.timer(this.#nextMs(now), this.#tick)
+  }
+
+  #ask(now: number): void {
+    if (!this.#options.whenIdle && this.#host.openStreams === 0) return
+    this.#askedAt = now
+    this.#host.ping(() => {})
+  }
+
+  #nextMs(now: number): number {
+    if (this.#askedAt === undefined) return this.#options.intervalMs
+    const left = this.#askedAt + this.#options.timeoutMs - now
+    return Math.min(this.#options.intervalMs, Math.max(1, left))
+  }
+}
