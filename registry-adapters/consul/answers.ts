@@ -1,0 +1,128 @@
+import { MeshError } from '../../mesh/std/errors.ts'
+
+/** A node of Consul's catalogue. */
+export interface ConsulNode {
+  readonly name: string
+  readonly address: string
+  readonly datacenter: string
+  readonly meta: Readonly<Record<string, string>>
+}
+
+export type CheckStatus = 'passing' | 'warning' | 'critical'
+
+/** A health check of a node, or of one service instance on it. */
+export interface ConsulCheck {
+  readonly node: string
+  readonly id: string
+  /** Anything but the three known statuses counts as critical. */
+  readonly status: CheckStatus
+  /** Empty for a check of the node as a whole. */
+  readonly service: string
+}
+
+/** One registered instance of a service, as `/v1/health/service/<name>` tells it. */
+export interface ConsulInstance {
+  readonly node: ConsulNode
+  readonly id: string
+  /** Empty for an ordinary service; else `connect-proxy`, `mesh-gateway` and the like. */
+  readonly kind: string
+  /** Empty when it is the node's. */
+  readonly address: string
+  readonly port: number
+  readonly tags: readonly string[]
+  readonly meta: Readonly<Record<string, string>>
+  readonly weights: { readonly passing: number; readonly warning: number }
+  readonly checks: readonly ConsulCheck[]
+  /** Raft index of the last write to the instance: the larger one is the newer. */
+  readonly modifyIndex: number
+}
+
+/** Reads `/v1/catalog/services`: names with their tags. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+export function parseServiceNames(body: unknown): ReadonlyMap<string, readonly string[]> {
+  if (!isObject(body)) throw nonsense('services')
+  return new Map(Object.entries(body).map(([name, tags]) => [name, strings(tags)]))
+}
+
+/** Reads `/v1/catalog/nodes`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+export function parseNodes(body: unknown): readonly ConsulNode[] {
+  if (!Array.isArray(body)) throw nonsense('nodes')
+  return body.map(entry => parseNode(isObject(entry) ? entry : {}))
+}
+
+/** Reads `/v1/health/state/any`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+export function parseChecks(body: unknown): readonly ConsulCheck[] {
+  if (!Array.isArray(body)) throw nonsense('checks')
+  return body.map(parseCheck)
+}
+
+/** Reads `/v1/health/service/<name>`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+export function parseInstances(body: unknown): readonly ConsulInstance[] {
+  if (!Array.isArray(body)) throw nonsense('service')
+  return body.map(entry => {
+    if (!isObject(entry) || !isObject(entry.Node) || !isObject(entry.Service)) throw nonsense('service')
+    const { Service: service } = entry
+    const weights = isObject(service.Weights) ? service.Weights : {}
+    return {
+      node: parseNode(entry.Node),
+      id: text(service.ID) || text(service.Service),
+      kind: text(service.Kind),
+      address: text(service.Address),
+      port: number(service.Port, 0),
+      tags: strings(service.Tags),
+      meta: stringMap(service.Meta),
+      weights: { passing: number(weights.Passing, 1), warning: number(weights.Warning, 1) },
+      checks: Array.isArray(entry.Checks) ? entry.Checks.map(parseCheck) : [],
+      modifyIndex: number(service.ModifyIndex, 0),
+    }
+  })
+}
+
+function parseNode(entry: JsonObject): ConsulNode {
+  return {
+    name: text(entry.Node),
+    address: text(entry.Address),
+    datacenter: text(entry.Datacenter),
+    meta: stringMap(entry.Meta),
+  }
+}
+
+function parseCheck(entry: unknown): ConsulCheck {
+  const check = isObject(entry) ? entry : {}
+  const { Status: status } = check
+  return {
+    node: text(check.Node),
+    id: text(check.CheckID),
+    status: status === 'passing' || status === 'warning' ? status : 'critical',
+    service: text(check.ServiceName),
+  }
+}
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function number(value: unknown, otherwise: number): number {
+  return typeof value === 'number' ? value : otherwise
+}
+
+function strings(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
+}
+
+function stringMap(value: unknown): Readonly<Record<string, string>> {
+  const entries = isObject(value) ? Object.entries(value) : []
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
+
+function nonsense(read: string): MeshError {
+  return new MeshError('WEFT_REGISTRY_UNAVAILABLE', 'consul answers with something of another shape', {
+    fields: { read },
+    next: 'check that the address is that of a consul agent, without a proxy that answers in its place',
+  })
+}

@@ -1,0 +1,49 @@
+import { createBackoff } from '../../mesh/std/backoff.ts'
+import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
+import { parseInstances } from './answers.ts'
+import { retryMs } from './blocking-query.ts'
+import type { ConsulClient } from './client.ts'
+import type { ConsulSettings } from './options.ts'
+import type { Restarts } from './restarts.ts'
+import { ownService, type Rights } from './rights.ts'
+import type { Standing } from './standing.ts'
+
+export interface HeartbeatDeps {
+  readonly client: ConsulClient
+  readonly settings: ConsulSettings
+  readonly clock: Clock
+  readonly random: Random
+  readonly standing: Standing
+  readonly rights: Rights
+  readonly restarts: Restarts
+}
+
+/**
+ * Reads Consul's own service now and then. A blocking query that waits does not notice a lost right or a server that
+ * hangs, for minutes; this does. When a heartbeat succeeds after failures, and once in a long while, all standing
+ * queries start anew.
+ */
+export async function beat(deps: HeartbeatDeps, signal: AbortSignal): Promise<void> {
+  const { client, settings, clock, random, standing, rights, restarts } = deps
+  const { heartbeatMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
+  const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
+  const soon = (withinMs: number) => withinMs * (0.75 + random() / 4)
+  let resyncAt = clock.monotonic() + soon(resyncMs)
+  while (!signal.aborted) {
+    let waitMs = soon(heartbeatMs)
+    try {
+      const mode = { kind: 'now', stale: settings.stale } as const
+      const answer = await client.read({ kind: 'service', name: ownService }, mode, signal)
+      rights.checkOwnInstances(parseInstances(answer.body))
+      backoff.reset()
+      const due = clock.monotonic() >= resyncAt
+      if (due) resyncAt = clock.monotonic() + soon(resyncMs)
+      if (standing.succeeded('heartbeat') || due) restarts.restart()
+    } catch (error) {
+      if (signal.aborted) return
+      standing.failed('heartbeat', error)
+      waitMs = retryMs(error, backoff)
+    }
+    await sleep(clock, waitMs, signal)
+  }
+}

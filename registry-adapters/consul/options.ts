@@ -1,0 +1,136 @@
+import { isIP } from 'node:net'
+import { MeshError } from '../../mesh/std/errors.ts'
+
+/** How to reach a Consul agent or server and how its services become services of the mesh. */
+export interface ConsulOptions {
+  /** `http(s)://host:port` of an agent or server, without a path. */
+  readonly address: string
+  /** An ACL token that may read services and nodes; see docs/registries.md for the policy. */
+  readonly token?: string
+  /** File that holds such a token instead; read again after every failure, so that it may be replaced. */
+  readonly tokenFile?: string
+  /** The datacentre to read; the agent's own when left out. */
+  readonly datacenter?: string
+  /** Names of PEM files, read again after every failure. Only with an https address. */
+  readonly tls?: {
+    /** Authorities of Consul's certificate; the system's own when left out. */
+    readonly ca?: string
+    /** Client certificate; goes with `key`. */
+    readonly cert?: string
+    readonly key?: string
+  }
+  /** Whether any Consul server may answer the standing queries, not only the leader. */
+  readonly stale?: boolean
+  /** Mesh namespace of services that name none: `default` when left out. */
+  readonly meshNamespace?: string
+  /** Most requests open at once, at least 5; 16 when left out. */
+  readonly maxOpenQueries?: number
+  /** How long Consul may hold a blocking query, 1 ms to ten minutes; five minutes when left out. */
+  readonly waitMs?: number
+  /** Identity of instances that name none: their service's name, or none, which means outside the mesh. */
+  readonly defaultServiceAccount?: 'none' | 'service-name'
+  /** Paces that tests shorten; {@link defaultPace} when left out. */
+  readonly pace?: Partial<ConsulPace>
+}
+
+/** How often the adapter asks, all in milliseconds. */
+export interface ConsulPace {
+  /** A standing query is repeated at most this often, after a burst of two. */
+  readonly repeatMs: number
+  /** Longest time between two looks at whether Consul still answers and still lets us read. */
+  readonly heartbeatMs: number
+  /** Longest time between two complete reads, whatever the standing queries say. */
+  readonly resyncMs: number
+  /** Shortest time between two reads of all services. */
+  readonly sweepMs: number
+  /** An answer that is not held back on purpose must arrive within this. */
+  readonly answerMs: number
+  readonly backoffBaseMs: number
+  readonly backoffCapMs: number
+}
+
+export const defaultPace: ConsulPace = {
+  repeatMs: 500,
+  heartbeatMs: 30_000,
+  resyncMs: 600_000,
+  sweepMs: 1_000,
+  answerMs: 10_000,
+  backoffBaseMs: 1_000,
+  backoffCapMs: 15_000,
+}
+
+/** {@link ConsulOptions}, checked, with every default filled in. */
+export interface ConsulSettings {
+  readonly secure: boolean
+  /** A name or an address; IPv6 in brackets. */
+  readonly host: string
+  readonly port: number
+  readonly token: string | undefined
+  readonly tokenFile: string | undefined
+  readonly datacenter: string | undefined
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly stale: boolean
+  readonly meshNamespace: string
+  readonly maxOpenQueries: number
+  readonly waitMs: number
+  readonly defaultServiceAccount: 'none' | 'service-name'
+  readonly pace: ConsulPace
+}
+
+/** The three standing queries and the heartbeat; one more is needed to read anything. */
+export const standingQueries = 4
+
+/** Checks the options; throws WEFT_CONFIG_INVALID that names the option. */
+export function checkOptions(options: ConsulOptions): ConsulSettings {
+  const { secure, host, port } = checkAddress(options.address)
+  const { token, tokenFile, tls = {}, maxOpenQueries = 16, waitMs = 300_000, meshNamespace = 'default' } = options
+  if (token !== undefined && tokenFile !== undefined)
+    throw invalid('tokenFile', 'a token and a token file exclude each other')
+  if (!secure && Object.keys(tls).length > 0) throw invalid('tls', 'tls files need an https address')
+  if ((tls.cert === undefined) !== (tls.key === undefined)) throw invalid('tls', 'a client certificate needs its key')
+  if (!Number.isInteger(maxOpenQueries) || maxOpenQueries <= standingQueries) {
+    throw invalid('maxOpenQueries', 'the number of open queries must be at least 5', maxOpenQueries)
+  }
+  if (!Number.isInteger(waitMs) || waitMs < 1 || waitMs > 600_000) {
+    throw invalid('waitMs', 'the wait of a blocking query must be between 1 ms and ten minutes', waitMs)
+  }
+  if (!dnsLabel.test(meshNamespace)) throw invalid('meshNamespace', 'a namespace must be a DNS label', meshNamespace)
+  return {
+    secure,
+    host,
+    port,
+    token,
+    tokenFile,
+    datacenter: options.datacenter,
+    tls,
+    stale: options.stale ?? false,
+    meshNamespace,
+    maxOpenQueries,
+    waitMs,
+    defaultServiceAccount: options.defaultServiceAccount ?? 'none',
+    pace: { ...defaultPace, ...options.pace },
+  }
+}
+
+/** What a service or namespace of the mesh may be called (RFC 1123). */
+export const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+function checkAddress(address: string): { secure: boolean; host: string; port: number } {
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  const secure = url?.protocol === 'https:'
+  if (url === undefined || (!secure && url.protocol !== 'http:')) {
+    throw invalid('address', 'the address of consul must be http://host:port or https://host:port', address)
+  }
+  const { hostname, pathname, search, hash, username, password } = url
+  if (username !== '' || password !== '') throw invalid('address', 'the address of consul must carry no credentials')
+  if (pathname !== '/' || search !== '' || hash !== '') {
+    throw invalid('address', 'the address of consul must have no path', address)
+  }
+  const bare = hostname.replace(/^\[|\]$/g, '')
+  const host = isIP(bare) === 6 ? `[${bare}]` : bare
+  return { secure, host, port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) }
+}
+
+function invalid(option: string, message: string, got?: unknown): MeshError {
+  return new MeshError('WEFT_CONFIG_INVALID', message, { fields: got === undefined ? { option } : { option, got } })
+}
