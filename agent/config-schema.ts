@@ -1,3 +1,4 @@
+import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 
 /**
@@ -118,6 +119,18 @@ export const agentSettings = {
       env: 'WEFT_AGENT_CAPTURE_ENABLED',
       arg: 'capture',
     },
+    mode: {
+      doc: 'mesh captures virtual addresses and known endpoints of the mesh; all captures every TCP connection that is not excluded.',
+      format: ['mesh', 'all'],
+      default: 'mesh',
+      env: 'WEFT_AGENT_CAPTURE_MODE',
+    },
+    onAgentDown: {
+      doc: 'What becomes of mesh addresses when the agent is stopped: closed refuses them until it is back, open removes the rules, so that real addresses are reached in plaintext.',
+      format: ['closed', 'open'],
+      default: 'closed',
+      env: 'WEFT_AGENT_CAPTURE_ON_AGENT_DOWN',
+    },
     dns: {
       doc: "Whether this host's DNS queries are redirected to the agent.",
       format: Boolean,
@@ -125,15 +138,15 @@ export const agentSettings = {
       env: 'WEFT_AGENT_CAPTURE_DNS',
     },
     excludePorts: {
-      doc: "Ports of real addresses that are not captured in either direction, besides 22 and the agent's, the server's, Consul's and Nomad's own. Virtual addresses are captured on every port.",
+      doc: "TCP ports of real addresses that are not captured in either direction, besides 22 and the agent's, the server's, Consul's and Nomad's own. Virtual addresses are captured on every port.",
       format: portList,
       items: 'number',
       default: [] as number[],
       env: 'WEFT_AGENT_CAPTURE_EXCLUDE_PORTS',
     },
     excludeCidrs: {
-      doc: 'Real addresses of endpoints that are not captured, as addresses or prefixes, IPv4 or IPv6.',
-      format: Array,
+      doc: 'Destinations that are not captured, as prefixes such as 10.1.0.0/16 or fd00:1::/64.',
+      format: rangeList,
       default: [] as string[],
       env: 'WEFT_AGENT_CAPTURE_EXCLUDE_CIDRS',
     },
@@ -184,4 +197,9 @@ export const agentSettings = {
 function portList(value: unknown): void {
   const good = (port: unknown) => typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535
   if (!Array.isArray(value) || !value.every(good)) throw new TypeError('must be a list of ports from 1 to 65535')
+}
+
+function rangeList(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of prefixes')
+  createRanges(value)
 }

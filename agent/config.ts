@@ -31,6 +31,8 @@ export interface AgentSettings {
   readonly threads: number
   readonly capture: {
     readonly enabled: boolean
+    readonly mode: 'mesh' | 'all'
+    readonly onAgentDown: 'closed' | 'open'
     readonly dns: boolean
     readonly excludePorts: readonly number[]
     readonly excludeCidrs: readonly string[]

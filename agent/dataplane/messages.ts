@@ -71,6 +71,8 @@ export interface TcpSeries {
   readonly labels: Readonly<Record<string, string>>
   readonly opened: number
   readonly closed: number
+  /** What the caller sent (Istio's `istio_tcp_received_bytes_total`, which counts from the destination's side). */
   readonly sentBytes: number
+  /** What the caller received (Istio's `istio_tcp_sent_bytes_total`). */
   readonly receivedBytes: number
 }

@@ -1,0 +1,42 @@
+import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import type { AgentSettings } from '../config.ts'
+import type { ListenerSpec } from '../dataplane/messages.ts'
+import type { PortAssignment } from './agent-state.ts'
+import { callerIdentities } from './port-assignment.ts'
+
+/** Prefix of the names of listeners that belong to one workload identity. */
+const workloadListener = 'outbound/'
+
+/**
+ * The sockets a config needs, for both address families: outbound on loopback only, one for callers without a workload
+ * and one for each workload identity; inbound and HBONE on all addresses. Pure.
+ */
+export function listenersOf(
+  config: AgentConfig,
+  assigned: PortAssignment,
+  ports: AgentSettings['ports'],
+  ipv6: boolean,
+): readonly ListenerSpec[] {
+  const both = (name: string, role: ListenerSpec['role'], port: number, v4: string, v6: string): ListenerSpec[] => [
+    { name: `${name}/ipv4`, role, host: v4, port },
+    ...(ipv6 ? [{ name: `${name}/ipv6`, role, host: v6, port }] : []),
+  ]
+  const outbound = (name: string, role: ListenerSpec['role'], port: number) =>
+    both(name, role, port, '127.0.0.1', '::1')
+  return [
+    ...outbound('outbound-default', { kind: 'outbound' }, ports.outbound),
+    ...callerIdentities(config).flatMap(identity => {
+      const port = assigned.get(identity)
+      const owner = config.workloads.find(workload => workload.identity === identity && workload.callers.length > 0)
+      if (port === undefined || owner === undefined) return []
+      return outbound(`${workloadListener}${identity}`, { kind: 'outbound', identity, workload: owner.id }, port)
+    }),
+    ...both('inbound-plaintext', { kind: 'inbound-plaintext' }, ports.inbound, '0.0.0.0', '::'),
+    ...both('hbone', { kind: 'hbone' }, ports.hbone, '0.0.0.0', '::'),
+  ]
+}
+
+/** Whose listener this name is; undefined for those that every host has. */
+export function listenerIdentity(name: string): string | undefined {
+  return name.startsWith(workloadListener) ? name.slice(workloadListener.length, name.lastIndexOf('/')) : undefined
+}
