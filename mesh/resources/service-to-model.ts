@@ -1,0 +1,94 @@
+import type { Endpoint, Protocol, Service, ServicePort } from '../model/service.ts'
+import type { Workload } from '../model/workload.ts'
+import { canonicalAddress } from '../std/ip-address.ts'
+import { declaredProtocol, protocolFromName } from './port-protocol.ts'
+import type { ServiceEntry } from './service-entry.ts'
+import type { WorkloadEntry } from './workload-entry.ts'
+import { entryLabels, workloadBasics, workloadId } from './workload-to-model.ts'
+
+type EntryPort = NonNullable<ServiceEntry['spec']['ports']>[number]
+type EndpointSpec = NonNullable<ServiceEntry['spec']['endpoints']>[number]
+
+/**
+ * A service as a ServiceEntry tells it, with the workloads that only it knows: its inline endpoints. `entries` are all
+ * WorkloadEntries of the registry, for a selector to choose from.
+ */
+export function serviceFromEntry(
+  registryName: string,
+  entry: ServiceEntry,
+  entries: readonly WorkloadEntry[],
+): { readonly service: Service; readonly workloads: readonly Workload[] } {
+  const { spec, metadata } = entry
+  const ports = spec.ports ?? []
+  const inline = inlineEndpoints(entry).map(endpoint => inlineWorkload(registryName, entry, endpoint))
+  const chosen = selectedEntries(entry, entries).map(chosen => ({
+    workload: workloadId(registryName, chosen.metadata.namespace, chosen.metadata.name),
+    ports: endpointPorts(ports, chosen.spec.ports),
+  }))
+  const service: Service = {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    hosts: [...new Set(spec.hosts.map(host => host.toLowerCase().replace(/\.$/, '')))],
+    addresses: [...new Set((spec.addresses ?? []).map(address => canonicalAddress(address) ?? address))],
+    location: spec.location === 'MESH_INTERNAL' ? 'mesh' : 'external',
+    ports: ports.map(servicePort),
+    endpoints: [...inline.map(one => one.endpoint), ...chosen],
+  }
+  return { service, workloads: inline.map(one => one.workload) }
+}
+
+/** With resolution NONE a connection goes on to the address it was made to: the service's one address. */
+function inlineEndpoints(entry: ServiceEntry): { readonly key: string; readonly spec: EndpointSpec }[] {
+  const { spec } = entry
+  const specs =
+    spec.resolution === 'STATIC' ? (spec.endpoints ?? []) : (spec.addresses ?? []).map(address => ({ address }))
+  const seen = new Map<string, number>()
+  return specs.map(one => {
+    const address = canonicalAddress(one.address) ?? one.address
+    const times = (seen.get(address) ?? 0) + 1
+    seen.set(address, times)
+    return { key: times === 1 ? address : `${address}#${times}`, spec: one }
+  })
+}
+
+function inlineWorkload(registryName: string, entry: ServiceEntry, endpoint: { key: string; spec: EndpointSpec }) {
+  const { namespace, name } = entry.metadata
+  const id = `${workloadId(registryName, namespace, name)}/${endpoint.key}`
+  const workload: Workload = {
+    id,
+    registry: registryName,
+    namespace,
+    name: `${name}-${endpoint.key.replaceAll(/[^0-9a-f]+/g, '-').replaceAll(/^-|-$/g, '')}`,
+    ...workloadBasics(endpoint.spec),
+    labels: endpoint.spec.labels ?? {},
+    callers: [],
+  }
+  return { workload, endpoint: { workload: id, ports: endpointPorts(entry.spec.ports ?? [], endpoint.spec.ports) } }
+}
+
+function selectedEntries(entry: ServiceEntry, entries: readonly WorkloadEntry[]): WorkloadEntry[] {
+  const { workloadSelector } = entry.spec
+  if (workloadSelector === undefined) return []
+  const wanted = Object.entries(workloadSelector.labels ?? {})
+  return entries.filter(candidate => {
+    if (candidate.metadata.namespace !== entry.metadata.namespace) return false
+    const labels = entryLabels(candidate)
+    return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
+  })
+}
+
+/** The endpoint's own port of that name, else the service's targetPort, else the same number (Istio's order). */
+function endpointPorts(ports: readonly EntryPort[], own: Readonly<Record<string, number>> = {}): Endpoint['ports'] {
+  return Object.fromEntries(
+    ports.map(port => [
+      port.name,
+      (Object.hasOwn(own, port.name) ? own[port.name] : undefined) ?? port.targetPort ?? port.number,
+    ]),
+  )
+}
+
+function servicePort(port: EntryPort): ServicePort {
+  const protocol: Protocol =
+    port.protocol === undefined || port.protocol === '' ? protocolFromName(port.name) : declaredProtocol(port.protocol)
+  return { name: port.name, port: port.number, protocol }
+}

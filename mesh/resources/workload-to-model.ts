@@ -1,0 +1,67 @@
+import { parseLocality, unknownLocality } from '../model/locality.ts'
+import type { Workload } from '../model/workload.ts'
+import { canonicalAddress } from '../std/ip-address.ts'
+import { callersFromAnnotations } from './annotations.ts'
+import type { WorkloadEntry } from './workload-entry.ts'
+import type { WorkloadGroup } from './workload-group.ts'
+
+type WorkloadSpec = WorkloadEntry['spec']
+
+/** A workload as a WorkloadEntry tells it; `entry` has been joined with its group, if it has one. */
+export function workloadFromEntry(registryName: string, entry: WorkloadEntry): Workload {
+  const { namespace, name } = entry.metadata
+  const annotations = entry.metadata.annotations ?? {}
+  const node = annotations['weft.dev/node']
+  return {
+    id: workloadId(registryName, namespace, name),
+    registry: registryName,
+    namespace,
+    name,
+    ...workloadBasics(entry.spec),
+    ...(node === undefined ? {} : { node }),
+    labels: entryLabels(entry),
+    callers: callersFromAnnotations(annotations),
+  }
+}
+
+/** `<registry>/<namespace>/<name>`: stable as long as the entry keeps its name. */
+export function workloadId(registryName: string, namespace: string, name: string): string {
+  return `${registryName}/${namespace}/${name}`
+}
+
+/** What the spec alone says: of a WorkloadEntry and of a ServiceEntry's endpoint alike. */
+export function workloadBasics(
+  spec: WorkloadSpec,
+): Pick<Workload, 'address' | 'serviceAccount' | 'locality' | 'weight' | 'health'> {
+  const { address, serviceAccount, locality, weight } = spec
+  return {
+    address: canonicalAddress(address) ?? address,
+    ...(serviceAccount === undefined ? {} : { serviceAccount }),
+    locality: locality === undefined ? unknownLocality : parseLocality(locality),
+    // protobuf cannot tell 0 from nothing said, so Istio takes both for 1
+    weight: weight === undefined || weight === 0 ? 1 : weight,
+    health: 'healthy',
+  }
+}
+
+/** Labels to select by and to show: of the spec and the metadata, the latter winning, as in Istio. */
+export function entryLabels(entry: WorkloadEntry): Readonly<Record<string, string>> {
+  return { ...entry.spec.labels, ...entry.metadata.labels }
+}
+
+/** The entry with everything it leaves open taken from its group. */
+export function joinGroup(entry: WorkloadEntry, group: WorkloadGroup): WorkloadEntry {
+  const { metadata = {}, template } = group.spec
+  const { ports, locality, weight, serviceAccount } = template
+  const spec: WorkloadSpec = { ports, locality, weight, serviceAccount, ...withoutUndefined(entry.spec) }
+  return {
+    ...entry,
+    metadata: { ...entry.metadata, annotations: { ...metadata.annotations, ...entry.metadata.annotations } },
+    spec: { ...spec, labels: { ...template.labels, ...metadata.labels, ...entry.spec.labels } },
+  }
+}
+
+function withoutUndefined(spec: WorkloadSpec): WorkloadSpec {
+  const given = Object.entries(spec).filter(([, value]) => value !== undefined)
+  return { ...spec, ...Object.fromEntries(given) }
+}
