@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import { hostPort, plainAddress } from './address.ts'
 import { connectLocal } from './inbound.ts'
 import type { Reason } from './reasons.ts'
-import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
 import type { LocalTarget, Table } from './table.ts'
 import { join } from './tcp/join.ts'
@@ -57,7 +56,7 @@ export function handlePlaintext(socket: Socket, state: ThreadState, open: Plaint
   }
 
   if (state.draining || table === undefined) return refuse('DRAINING', 'the agent is not ready')
-  const original = redirectedFrom(socket)
+  const original = state.originalDst(socket)
   if (original === undefined) return refuse('NOT_REDIRECTED', '')
   const address = hostPort(original.address, original.port)
   facts.destinationAddress = address

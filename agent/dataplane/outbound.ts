@@ -3,10 +3,8 @@ import { describeError } from '../../mesh/std/errors.ts'
 import { hostPort, plainAddress } from './address.ts'
 import { avoidAfterFailureMs, pickEndpoint } from './balancer.ts'
 import { baggageOf } from './hbone/baggage.ts'
-import { hbonePort } from './hbone/settings.ts'
 import type { ListenerRole } from './messages.ts'
 import type { Reason } from './reasons.ts'
-import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
 import type { Destination, MeshPeer, Table, Target } from './table.ts'
 import { join } from './tcp/join.ts'
@@ -72,7 +70,7 @@ class OutboundConnection {
   start(): void {
     const table = this.#table
     if (this.#state.draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
-    const original = redirectedFrom(this.#socket)
+    const original = this.#state.originalDst(this.#socket)
     if (original === undefined) return this.#refuse('NOT_REDIRECTED', '')
     const address = hostPort(original.address, original.port)
     this.#facts.destinationAddress = address
@@ -99,7 +97,7 @@ class OutboundConnection {
     const { identity } = target.endpoint
     this.#facts.destinationIdentity = identity ?? ''
     this.#facts.destinationWorkload = target.endpoint.workload
-    this.#facts.hboneAddress = identity === undefined ? '' : hostPort(target.endpoint.address, hbonePort)
+    this.#facts.hboneAddress = identity === undefined ? '' : hostPort(target.endpoint.address, this.#state.hbonePort)
     if (target.mesh === undefined) this.#plaintext(target.endpoint.address, target.port, destination, target)
     else this.#hbone(destination, target, target.mesh)
   }
@@ -112,7 +110,7 @@ class OutboundConnection {
     const trustDomain = this.#table?.trustDomain ?? ''
     const { address } = target.endpoint
     const headers = [':method', 'CONNECT', ':authority', target.authority, 'baggage', baggageOf(this.#source)]
-    const session = { ...peer, source, address, port: hbonePort, trustDomain }
+    const session = { ...peer, source, address, port: this.#state.hbonePort, trustDomain }
     pool.open(session, headers, result => {
       if (result.kind === 'failed') {
         if (this.#gone) return this.#refuse('CLIENT_RESET', '')

@@ -88,8 +88,9 @@ class DataThread {
   #stopping = false
 
   constructor(entry: URL, options: ThreadOptions, deps: DataPlaneDeps) {
+    const { accessLog, hbonePort } = options
     this.#worker = new Worker(entry, {
-      workerData: options.accessLog === undefined ? {} : { accessLog: options.accessLog },
+      workerData: { ...(accessLog !== undefined && { accessLog }), ...(hbonePort !== undefined && { hbonePort }) },
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     })
     this.#worker.on('message', (answer: FromDataThread) => {

@@ -1,4 +1,7 @@
+import type { Socket } from 'node:net'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
+import type { OriginalDst } from '../intercept/original-dst.ts'
+import type { BlockPool } from './h2/blocks.ts'
 import type { HbonePool } from './hbone/pool.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
@@ -13,6 +16,12 @@ export interface ThreadState {
   contexts: TlsContexts
   draining: boolean
   readonly pool: HbonePool
+  /** Output buffers of all HTTP/2 connections. */
+  readonly blocks: BlockPool
+  /** The port where other agents serve HBONE. */
+  readonly hbonePort: number
+  /** Where interception says that a connection was going; undefined when it was not redirected. */
+  readonly originalDst: (socket: Socket) => OriginalDst | undefined
   readonly telemetry: Telemetry
   readonly clock: Clock
   readonly random: Random

@@ -1,11 +1,14 @@
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { EndpointLoad } from './balancer.ts'
+import { BlockPool } from './h2/blocks.ts'
 import { HbonePool } from './hbone/pool.ts'
 import { HboneServer } from './hbone/server.ts'
+import { defaultHbonePort } from './hbone/settings.ts'
 import { PlaintextConnections } from './inbound-plaintext.ts'
 import { Listeners } from './listeners.ts'
 import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
+import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
 import { buildTable, pruneLoads } from './table.ts'
 import { openAccessLog } from './telemetry/access-log.ts'
@@ -16,6 +19,8 @@ import { TlsContexts } from './tls-contexts.ts'
 export interface ThreadOptions {
   /** Path of the access log, `-` for standard output; absent for none. */
   readonly accessLog?: string
+  /** Where other agents serve HBONE; Istio's port when left out. */
+  readonly hbonePort?: number
 }
 
 const drainPollMs = 50
@@ -31,13 +36,18 @@ export class ThreadCore {
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
 
-  constructor(options: ThreadOptions, clock: Clock, random: Random) {
+  /** `originalDst` is handed in so that tests need no interception. */
+  constructor(options: ThreadOptions, clock: Clock, random: Random, originalDst = redirectedFrom) {
+    const blocks = new BlockPool()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     this.#state = {
       table: undefined,
       contexts: new TlsContexts([], undefined),
       draining: false,
-      pool: new HbonePool(clock),
+      pool: new HbonePool(clock, blocks),
+      blocks,
+      hbonePort: options.hbonePort ?? defaultHbonePort,
+      originalDst,
       telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock),
       clock,
       random,

@@ -13,3 +13,10 @@ export async function eventually<T>(check: () => T | Promise<T>, withinMs = 10_0
     await new Promise(resolve => setTimeout(resolve, waitMs))
   }
 }
+
+/** Waits until `holds` is true; the error says what did not become so. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  await eventually(async () => {
+    if (!(await holds())) throw new Error(`not yet: ${what}`)
+  }, withinMs)
+}

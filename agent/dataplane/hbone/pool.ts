@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+import type { BlockPool } from '../h2/blocks.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { TlsContexts } from '../tls-contexts.ts'
 import { HboneSession, type SessionTarget } from './session.ts'
@@ -15,10 +16,12 @@ const sweepMs = 60_000
 export class HbonePool {
   readonly #sessions = new Map<string, HboneSession[]>()
   readonly #clock: Clock
+  readonly #blocks: BlockPool
   #sweep: Timer | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, blocks: BlockPool) {
     this.#clock = clock
+    this.#blocks = blocks
   }
 
   get sessions(): number {
@@ -64,7 +67,7 @@ export class HbonePool {
     for (const session of list) {
       if (session.hasRoom && session.target.source === target.source) return session
     }
-    const session = new HboneSession(target, this.#clock, gone => this.#forget(key, gone))
+    const session = new HboneSession(target, this.#clock, this.#blocks, gone => this.#forget(key, gone))
     list.push(session)
     return session
   }

@@ -98,7 +98,11 @@ class InboundSession {
     const id = parseSpiffeId(peer)
     this.#peerNamespace = id.kind === 'workload' ? id.namespace : 'unknown'
     socket.setNoDelay(true)
-    this.connection = new H2Connection(socket, 'server', { ...hboneSettings, clock: state.clock })
+    this.connection = new H2Connection(socket, 'server', {
+      ...hboneSettings,
+      clock: state.clock,
+      blocks: state.blocks,
+    })
     this.connection.onStream = (stream, headers, endStream) => this.#tunnel(stream, headers, endStream)
     // A session must not outlive the certificate it was opened with.
     this.#expiry = state.clock.timer(peerExpiresAt - state.clock.now(), () => this.#expire(peerExpiresAt))

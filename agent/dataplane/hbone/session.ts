@@ -2,6 +2,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
+import type { BlockPool } from '../h2/blocks.ts'
 import { H2Connection } from '../h2/connection.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
@@ -38,6 +39,7 @@ export class HboneSession {
   #waiters: Waiter[] = []
   #connection: H2Connection | undefined
   readonly #clock: Clock
+  readonly #blocks: BlockPool
   readonly #gone: (session: HboneSession) => void
   readonly #socket: TLSSocket
   readonly #timeout: Timer
@@ -46,9 +48,10 @@ export class HboneSession {
   idleSince: number | undefined
 
   /** `gone` is called once, when the session can take no more tunnels. */
-  constructor(target: SessionTarget, clock: Clock, gone: (session: HboneSession) => void) {
+  constructor(target: SessionTarget, clock: Clock, blocks: BlockPool, gone: (session: HboneSession) => void) {
     this.target = target
     this.#clock = clock
+    this.#blocks = blocks
     this.#gone = gone
     const socket = connect({
       host: target.address,
@@ -121,7 +124,11 @@ export class HboneSession {
     if (this.#socket.alpnProtocol !== 'h2') return this.#fail('UPSTREAM_TLS', 'the peer does not speak h2')
     this.#timeout.cancel()
     this.#state = 'ready'
-    const connection = new H2Connection(this.#socket, 'client', { ...hboneSettings, clock: this.#clock })
+    const connection = new H2Connection(this.#socket, 'client', {
+      ...hboneSettings,
+      clock: this.#clock,
+      blocks: this.#blocks,
+    })
     this.#connection = connection
     connection.onGoaway = () => this.retire()
     connection.onClose = () => this.retire()
@@ -132,8 +139,8 @@ export class HboneSession {
 
   #open(headers: HeaderList, done: (result: TunnelResult) => void): void {
     const connection = this.#connection
-    if (connection === undefined || !connection.canOpen()) {
-      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session takes no more streams' })
+    if (connection === undefined) {
+      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session is gone' })
     }
     openTunnel(connection, headers, this.#clock, result => {
       if (result.kind === 'failed' && result.silent) this.retire()

@@ -7,10 +7,9 @@ export const hboneSettings = {
     initialWindowSize: 4 * 1024 * 1024,
     connectionWindow: 16 * 1024 * 1024,
     maxFrameSize: 1024 * 1024,
-    maxConcurrentStreams: 100,
   },
-  keepalive: { intervalMs: 10_000, timeoutMs: 20_000 },
+  maxConcurrentStreams: 100,
 } as const
 
 /** Istio's port for HBONE. */
-export const hbonePort = 15008
+export const defaultHbonePort = 15008

@@ -31,6 +31,9 @@ export function openTunnel(
   done: (result: TunnelResult) => void,
 ): void {
   const stream = connection.open(headers, false)
+  if (stream === undefined) {
+    return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session takes no more streams' })
+  }
   const timer = clock.timer(answerTimeoutMs, () => {
     stream.onReset = undefined
     stream.onHeaders = undefined
