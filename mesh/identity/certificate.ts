@@ -15,13 +15,12 @@ import {
 } from './der.ts'
 import { type Extensions, encodeExtensions, extendedKeyUsages } from './extensions.ts'
 import { encodePublicKey, type KeyPair } from './keys.ts'
-import { pemBlock } from './pem.ts'
 import { signatureOids } from './signature.ts'
 import { checkTrustDomain, formatSpiffeId, parseSpiffeId } from './spiffe-id.ts'
 import { checkLeaf, checkSignedBy } from './verify.ts'
-import { type Certificate, parseCertificate } from './x509.ts'
+import { type Certificate, encodePem, parseCertificate } from './x509.ts'
 
-export { type Certificate, parseCertificate } from './x509.ts'
+export { type Certificate, encodePem, parseCertificate } from './x509.ts'
 
 /** A certificate and the key that signs below it. */
 export interface Issuer {
@@ -97,7 +96,8 @@ export function issueCa(request: IssueCa): string {
   const subject = commonName(`weft ${isRoot ? 'root' : 'issuing'} ${keyId.toString('hex').slice(0, 16)}`)
   const pem = build(request, subject, publicKey, extensions, issuer, request.issuer?.privateKey ?? privateKey)
   const issued = parseCertificate(pem)
-  checkSignedBy(issued, issuer ?? issued, 0)
+  // An issuing certificate will stand between its issuer and the leaves it signs, which path length 0 forbids.
+  checkSignedBy(issued, issuer ?? issued, isRoot ? 0 : 1)
   return pem
 }
 
@@ -124,7 +124,7 @@ function build(
     tagged(3, [encodeExtensions(extensions, isEmpty)]),
   )
   const signature = sign('sha256', encode(tbs), signingKey)
-  return pemBlock('CERTIFICATE', encode(sequence(tbs, algorithm, bitString(signature))))
+  return encodePem(encode(sequence(tbs, algorithm, bitString(signature))))
 }
 
 /** Random serials keep the bytes to be signed unpredictable; the first bit set keeps them from being zero. */

@@ -14,6 +14,7 @@ import {
   wholeBitStringOf,
 } from './der.ts'
 import { decodeExtensions, type Extensions } from './extensions.ts'
+import { pemBlock } from './pem.ts'
 import { readPublicKey } from './public-key.ts'
 import { signatureHashes } from './signature.ts'
 
@@ -61,6 +62,11 @@ export function publicKeyOf(certificate: Certificate): KeyObject {
   } catch {
     throw refused('certificate has no usable public key')
   }
+}
+
+/** A certificate as a PEM block. */
+export function encodePem(der: Uint8Array): string {
+  return pemBlock('CERTIFICATE', der)
 }
 
 function read(der: Buffer): Certificate {
