@@ -39,7 +39,9 @@ for await (const line of createInterface({ input: tap.stdout })) {
   }
   file = []
 }
-const status = await new Promise(resolve => (tap.exitCode === null ? tap.once('close', resolve) : resolve(tap.exitCode)))
+const status = await new Promise(resolve =>
+  tap.exitCode === null ? tap.once('close', resolve) : resolve(tap.exitCode),
+)
 if (status !== 0 && failed === 0) {
   console.log(file.join('\n'))
   failed = 1

@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * The installed `weft`: runs the command on the Node that came with the package, whatever Node the machine has. This
+ * file alone must run on Node 20.
+ */
+const neededMajor = 26
+const main = fileURLToPath(new URL('./main.js', import.meta.url))
+
+if (Number(process.versions.node.split('.')[0]) >= neededMajor) await import(main)
+else runOnOwnNode()
+
+function runOnOwnNode(): void {
+  const child = spawn(ownNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => child.kill(signal))
+  child.on('error', error => {
+    process.stderr.write(`weft: ${error.message}\n`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === null ? 1 : 128)
+  })
+}
+
+/** Where npm put the pinned Node: an optional dependency for this machine's processor. */
+function ownNode(): string {
+  const name = `node-linux-${process.arch}`
+  try {
+    return join(createRequire(import.meta.url).resolve(`${name}/package.json`), '..', 'bin', 'node')
+  } catch {
+    process.stderr.write(`weft: this needs Node ${neededMajor}, and ${name} is not installed: run npm ci again\n`)
+    process.exit(1)
+  }
+}
