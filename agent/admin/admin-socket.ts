@@ -20,7 +20,7 @@ export interface AdminDeps {
  */
 export async function startAdminSocket(deps: AdminDeps, path: string): Promise<Running> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await removeStale(path)
+  await refuseSecondAgent(path)
   const server = createHttpServer({
     'GET /status': () => ({ status: 200, body: deps.status() }),
     'GET /config': () => {
@@ -42,8 +42,11 @@ export async function startAdminSocket(deps: AdminDeps, path: string): Promise<R
   return { addresses: { admin: path }, stop: () => closeServer(server) }
 }
 
-/** A socket file that nobody listens on is the leftover of a crash. */
-async function removeStale(path: string): Promise<void> {
+/**
+ * Throws WEFT_LISTEN when an agent answers on this socket: a second one would share its ports and undo its rules. A
+ * socket file that nobody listens on is the leftover of a crash and is removed.
+ */
+export async function refuseSecondAgent(path: string): Promise<void> {
   const state = await new Promise<'absent' | 'stale' | 'live'>(resolve => {
     const probe = connect(path)
     probe.once('connect', () => {

@@ -66,6 +66,14 @@ export const errorCatalogue = {
     when: 'A join token is unknown, used, expired, revoked, or for another node.',
     next: 'create a new one with weft token create --node <name>',
   },
+  WEFT_NOT_JOINED: {
+    when: 'An agent was started on a host that has not joined a mesh, or whose node key was lost.',
+    next: 'create a token with weft token create --node <name> and run weft agent join --token-file <file>',
+  },
+  WEFT_AGENT_FAILED: {
+    when: 'A part of the agent that it cannot go on without ended by itself.',
+    next: 'read the log lines before it; the service manager starts the agent again',
+  },
   WEFT_UNAUTHENTICATED: {
     when: 'A request to the server carries no valid bearer token.',
     next: 'set WEFT_TOKEN, or pass --token-file',

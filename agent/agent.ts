@@ -1,0 +1,261 @@
+import type { TrustBundle } from '../mesh/identity/trust-bundle.ts'
+import type { Clock, Random, Timer } from '../mesh/std/clock.ts'
+import { MeshError } from '../mesh/std/errors.ts'
+import { Started } from '../mesh/std/lifecycle.ts'
+import type { Log } from '../mesh/std/log.ts'
+import { version } from '../mesh/std/version.ts'
+import { Watch } from '../mesh/std/watch.ts'
+import { agentConfigOf } from '../mesh/wire/held-resources.ts'
+import { refuseSecondAgent, startAdminSocket } from './admin/admin-socket.ts'
+import { startPublicEndpoints } from './admin/public-endpoints.ts'
+import type { AgentStatus } from './admin/status.ts'
+import { notReadyOf, type StatusSources, secondsLeft, statusOf } from './admin/status-of.ts'
+import type { AgentSettings } from './config.ts'
+import { type AgentState, agentState, type PortAssignment } from './control/agent-state.ts'
+import { createApplier } from './control/apply.ts'
+import { startCaptureFollower } from './control/capture-follower.ts'
+import { connectGrpc } from './control/grpc.ts'
+import { createListenerSet } from './control/listener-set.ts'
+import { loadMembership } from './control/membership.ts'
+import { createSaver } from './control/saver.ts'
+import { type LinkStatus, type ServerLink, startServerLink } from './control/server-link.ts'
+import { openStateDirectory } from './control/state-directory.ts'
+import { connectWs } from './control/ws.ts'
+import { startDataPlane } from './dataplane/start.ts'
+import { hostFacts } from './host.ts'
+import { startCertificates } from './identity/certificates.ts'
+import type { HeldCertificate } from './identity/held-certificate.ts'
+import type { Signer } from './identity/keeper.ts'
+import { startCapture } from './intercept/capture.ts'
+import { createAgentMetrics } from './telemetry/metrics.ts'
+
+export interface AgentDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** A running agent. */
+export interface Agent {
+  /** `admin`, `metrics`, `readiness`, and every listener by name. */
+  readonly addresses: Readonly<Record<string, string>>
+  status(): AgentStatus
+  /** Ends in good order: not ready, connections drained up to the deadline, capture, everything else. */
+  stop(): Promise<void>
+  /** Resolves when the agent has ended: by `stop`, by the admin socket, or with the error it could not go on after. */
+  readonly ended: Promise<MeshError | undefined>
+}
+
+/** The node's new certificate is shown to the server within this time, so that a fleet does not do it at once. */
+const reconnectSpreadMs = 60_000
+const connecting = { websocket: connectWs, grpc: connectGrpc }
+
+/**
+ * Starts an agent from its state directory and then connects it to its server. It serves what it knows before the
+ * server is heard of. Throws WEFT_NOT_JOINED, WEFT_STATE_*, WEFT_LISTEN, WEFT_CONFIG_INVALID; nothing is left running then.
+ */
+export async function startAgent(settings: AgentSettings, deps: AgentDeps): Promise<Agent> {
+  const started = new Started()
+  try {
+    return await assemble(settings, deps, started)
+  } catch (error) {
+    await started.stop()
+    throw error
+  }
+}
+
+async function assemble(settings: AgentSettings, deps: AgentDeps, started: Started): Promise<Agent> {
+  const { clock, random, log } = deps
+  const startedAt = clock.now()
+  await refuseSecondAgent(settings.adminSocket)
+  const state = agentState(await openStateDirectory(settings.stateDir, deps))
+  const membership = await loadMembership(state, settings.node, log)
+  const facts = hostFacts(deps)
+  const savers = startSavers(deps, state, started)
+  const ended = Promise.withResolvers<MeshError | undefined>()
+  const signer = new Watch<Signer | undefined>(undefined)
+  const trust = new Watch(membership.trust)
+  const starting: LinkStatus = { kind: 'disconnected', since: startedAt, reason: 'starting', version: 0, rejected: [] }
+  let link: ServerLink | undefined
+  let draining = false
+
+  // First of all: sockets made before this would not be exempt from the rules.
+  const capture = await startCaptureFollower(
+    {
+      ...deps,
+      start: () =>
+        startCapture(deps, {
+          node: settings.node,
+          mode: settings.capture.mode,
+          onAgentDown: settings.capture.onAgentDown,
+          excludePorts: settings.capture.excludePorts,
+          excludeDestinations: settings.capture.excludeCidrs,
+        }),
+    },
+    settings,
+  )
+  const dataPlane = startDataPlane(
+    { log, failed: cause => fail(new MeshError('WEFT_AGENT_FAILED', 'a data thread ended by itself', { cause })) },
+    { threads: settings.threads, ...(settings.accessLog !== '' && { accessLog: settings.accessLog }) },
+  )
+  started.add(() => dataPlane.stop())
+  started.add(() => capture.stop())
+
+  const certificates = startCertificates(
+    { ...deps, signer, trust, save: (node, workloads) => savers.certificates.save({ node, workloads }) },
+    membership,
+  )
+  started.add(() => certificates.stop())
+  started.add(certificates.credentials.subscribe(credentials => dataPlane.credentials(credentials)))
+  started.add(trust.subscribe(bundle => savers.trust.save(bundle)))
+
+  const listeners = createListenerSet(
+    { log, dataPlane, save: ports => savers.ports.save(ports) },
+    { ports: settings.ports, assigned: membership.ports },
+  )
+  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [capture] })
+
+  const sources = (): StatusSources => ({
+    node: settings.node,
+    version,
+    startedAt,
+    now: clock.now(),
+    draining,
+    hasConfig: applier.current.value !== undefined,
+    resources: (link?.held() ?? membership.held).size,
+    link: link?.status.value ?? starting,
+    certificates: certificates.status(),
+    listeners: listeners.bound(),
+    capture: capture.status(),
+    dns: { state: 'off' },
+    stateProblems: [...state.problems, ...savers.problems()],
+  })
+  const metrics = createAgentMetrics({
+    collect: () => dataPlane.collect(),
+    facts: () => {
+      const now = sources()
+      return {
+        version,
+        certificateSeconds: secondsLeft(now.certificates, now.now),
+        configVersion: now.link.version,
+        rejectedResources: now.link.rejected.length,
+        serverConnected: now.link.kind === 'connected',
+        captureRepairs: capture.repairs(),
+        ready: notReadyOf(now).length === 0,
+        residentBytes: process.memoryUsage.rss(),
+      }
+    },
+  })
+  const admin = await startAdminSocket(
+    {
+      status: () => statusOf(sources()),
+      config: () => applier.current.value,
+      drain: () => void stop(),
+    },
+    settings.adminSocket,
+  )
+  started.add(() => admin.stop())
+  const endpoints = await startPublicEndpoints(
+    { metrics, notReady: () => notReadyOf(sources()) },
+    { host: settings.metricsHost, metricsPort: settings.ports.metrics, readinessPort: settings.ports.readiness },
+  )
+  started.add(() => endpoints.stop())
+
+  const config = agentConfigOf(membership.held)
+  if (config !== undefined) {
+    const rejected = await applier.apply(config)
+    log.info('serving the config of the last run', { resources: membership.held.size, rejected })
+  }
+  link = startServerLink(
+    {
+      ...deps,
+      signer,
+      connect: signal => connect(settings, trust.value, certificates.node.value, clock, signal),
+      apply: wanted => applier.apply(wanted),
+      keep: held => state.saveResources(held.values()),
+    },
+    { agentVersion: version, facts: await facts, held: membership.held },
+  )
+  const linked = link
+  started.add(() => linked.stop())
+  started.add(reconnectOnRenewal(deps, certificates.node, linked))
+
+  let stopping: Promise<void> | undefined
+  function stop(): Promise<void> {
+    stopping ??= end(undefined, settings.drainDeadlineMs)
+    return stopping
+  }
+  function fail(error: MeshError): void {
+    log.error('the agent cannot go on', { code: error.code, error: error.message })
+    stopping ??= end(error, 0)
+  }
+  async function end(error: MeshError | undefined, drainMs: number): Promise<void> {
+    draining = true
+    log.info('the agent stops', { drainMs })
+    try {
+      if (error === undefined) await dataPlane.drain(drainMs)
+    } finally {
+      await started.stop()
+      ended.resolve(error)
+    }
+  }
+  return {
+    get addresses() {
+      const bound = listeners.bound().flatMap(({ name, port }) => (port === undefined ? [] : [[name, `:${port}`]]))
+      return { ...admin.addresses, ...endpoints.addresses, ...Object.fromEntries(bound) }
+    },
+    status: () => statusOf(sources()),
+    stop,
+    ended: ended.promise,
+  }
+}
+
+interface Certificates {
+  readonly node: HeldCertificate
+  readonly workloads: readonly HeldCertificate[]
+}
+
+/** What changes between two pushes is saved in the background; a push's own resources before it is acknowledged. */
+function startSavers(deps: AgentDeps, state: AgentState, started: Started) {
+  const certificates = createSaver<Certificates>(
+    {
+      ...deps,
+      async write({ node: { identity, key, chain }, workloads }) {
+        await state.saveNode({ identity, key, chain })
+        await state.saveWorkloads(workloads)
+      },
+    },
+    'certificates',
+  )
+  const trust = createSaver<TrustBundle>({ ...deps, write: bundle => state.saveTrust(bundle) }, 'trust bundle')
+  const ports = createSaver<PortAssignment>({ ...deps, write: assigned => state.savePorts(assigned) }, 'ports')
+  const all = [certificates, trust, ports]
+  started.add(() => Promise.all(all.map(saver => saver.stop())))
+  return { certificates, trust, ports, problems: () => all.flatMap(saver => saver.problem() ?? []) }
+}
+
+function connect(
+  settings: AgentSettings,
+  { roots, trustDomain }: TrustBundle,
+  { key, chain }: HeldCertificate,
+  clock: Clock,
+  signal: AbortSignal,
+) {
+  const { host, transport, websocketPort, grpcPort } = settings.server
+  const port = transport === 'grpc' ? grpcPort : websocketPort
+  return connecting[transport]({ host, port, roots, key, chain, trustDomain, clock }, signal)
+}
+
+/** The server knows this agent by the certificate its session began with: a new one needs a new session. */
+function reconnectOnRenewal(deps: AgentDeps, node: Watch<HeldCertificate>, link: ServerLink): () => void {
+  let timer: Timer | undefined
+  const unsubscribe = node.subscribe(() => {
+    timer?.cancel()
+    const delayMs = deps.random() * reconnectSpreadMs
+    timer = deps.clock.timer(delayMs, () => link.reconnect('the node certificate was renewed'))
+  })
+  return () => {
+    timer?.cancel()
+    unsubscribe()
+  }
+}

@@ -1,0 +1,70 @@
+import { advanceTrustBundle, type TrustBundle } from '../../mesh/identity/trust-bundle.ts'
+import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import { describeError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import type { DataPlane } from '../dataplane/dataplane.ts'
+import type { RejectedResource } from '../dataplane/messages.ts'
+import type { Certificates } from '../identity/certificates.ts'
+import type { PortAssignment } from './agent-state.ts'
+import type { ListenerSet } from './listener-set.ts'
+
+/** A part that follows the config after the data plane: capture, DNS. It keeps and reports its own failures. */
+export interface Follower {
+  follow(config: AgentConfig, ports: PortAssignment): Promise<void>
+}
+
+export interface ApplierDeps {
+  readonly log: Log
+  readonly dataPlane: DataPlane
+  readonly certificates: Certificates
+  readonly listeners: ListenerSet
+  readonly trust: Watch<TrustBundle>
+  readonly followers: readonly Follower[]
+}
+
+/** Puts configs in use, one after the other. */
+export interface Applier {
+  /** The config in use; undefined before the first. */
+  readonly current: Watch<AgentConfig | undefined>
+  /**
+   * Puts a whole config in use and returns the resources that could not be: their last good version stays. Sockets
+   * are open and data threads decide by it before anything is redirected to them.
+   */
+  apply(config: AgentConfig): Promise<readonly RejectedResource[]>
+}
+
+/** Makes the applier; nothing is in use yet. */
+export function createApplier(deps: ApplierDeps): Applier {
+  const current = new Watch<AgentConfig | undefined>(undefined)
+  return {
+    current,
+    async apply(wanted) {
+      const rejected: RejectedResource[] = []
+      const config = { ...wanted, trust: { kind: 'trust' as const, ...trustOf(wanted, rejected) } }
+      deps.certificates.want(identitiesOf(config))
+      rejected.push(...(await deps.dataPlane.apply(config)))
+      await deps.listeners.open(config)
+      current.set(config)
+      for (const follower of deps.followers) await follower.follow(config, deps.listeners.ports())
+      return rejected
+    },
+  }
+
+  /** Trust never goes back: an older bundle is refused by name and the one in use stays. */
+  function trustOf(wanted: AgentConfig, rejected: RejectedResource[]): TrustBundle {
+    const { trustDomain, sequence, roots } = wanted.trust
+    try {
+      deps.trust.set(advanceTrustBundle(deps.trust.value, { trustDomain, sequence, roots }))
+    } catch (error) {
+      rejected.push({ name: 'trust', reason: describeError(error) })
+      deps.log.warn('trust bundle refused, the one in use stays', { reason: describeError(error) })
+    }
+    return deps.trust.value
+  }
+}
+
+function identitiesOf(config: AgentConfig): Set<string> {
+  const ofWorkloads = config.workloads.flatMap(workload => workload.identity ?? [])
+  return new Set([...ofWorkloads, ...(config.host.defaultIdentity === undefined ? [] : [config.host.defaultIdentity])])
+}

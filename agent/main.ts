@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { systemClock, systemRandom } from '../mesh/std/clock.ts'
+import { describeError, MeshError } from '../mesh/std/errors.ts'
+import { createLog, type Log } from '../mesh/std/log.ts'
+import { startAgent } from './agent.ts'
+import { type AgentSettings, loadAgentSettings } from './config.ts'
+import { agentState } from './control/agent-state.ts'
+import { joinMesh } from './control/join.ts'
+import { openStateDirectory } from './control/state-directory.ts'
+import { cleanupCapture } from './intercept/cleanup.ts'
+
+/** What the command line hands over. */
+export interface AgentInvocation {
+  /** Configuration file, YAML or JSON. */
+  readonly file?: string | undefined
+  /** Flag name without dashes to its text; the names are in the settings schema. */
+  readonly flags: Readonly<Record<string, string>>
+}
+
+/**
+ * `weft agent run`: runs an agent in this process until a signal, the admin socket or a failure ends it. Resolves to
+ * the exit code. Throws what keeps it from starting.
+ */
+export async function runAgent(invocation: AgentInvocation): Promise<number> {
+  refuseDangerousEnvironment(process.env)
+  const settings = loadSettings(invocation)
+  const log = createLog(settings.logLevel)
+  guardProcess(log)
+  const agent = await startAgent(settings, { clock: systemClock, random: systemRandom, log })
+  const stop = (signal: NodeJS.Signals) => {
+    log.info('signal received', { signal })
+    agent.stop().catch(error => log.error('stopping failed', { error: describeError(error) }))
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  try {
+    const failure = await agent.ended
+    return failure === undefined ? 0 : 1
+  } finally {
+    process.off('SIGTERM', stop)
+    process.off('SIGINT', stop)
+  }
+}
+
+/** What joining has led to. */
+export interface Joined {
+  readonly node: string
+  /** SPIFFE id. */
+  readonly identity: string
+  readonly stateDir: string
+}
+
+/**
+ * `weft agent join`: joins this host with a token from a file, or from standard input for `-`. Throws the codes of
+ * {@link joinMesh}.
+ */
+export async function joinAgent(invocation: AgentInvocation, tokenFile: string): Promise<Joined> {
+  refuseDangerousEnvironment(process.env)
+  const settings = loadSettings(invocation)
+  const log = createLog('warn', process.stderr)
+  const state = agentState(await openStateDirectory(settings.stateDir, { clock: systemClock, log }))
+  const held = await joinMesh(
+    { clock: systemClock, state },
+    { node: settings.node, server: settings.server, token: await readToken(tokenFile) },
+  )
+  return { node: settings.node, identity: held.identity, stateDir: settings.stateDir }
+}
+
+/**
+ * `weft agent cleanup`: removes everything that capture has put on this host, found by what is there and not by the
+ * configuration. Nothing else is touched. Throws WEFT_CAPTURE.
+ */
+export async function cleanupAgent(): Promise<void> {
+  await cleanupCapture()
+}
+
+/** The settings, with what only an agent that talks to a server needs. */
+function loadSettings({ file, flags }: AgentInvocation): AgentSettings {
+  const settings = loadAgentSettings({ file, env: process.env, flags })
+  if (settings.server.host === '') {
+    throw new MeshError('WEFT_CONFIG_INVALID', 'server.host is not set', {
+      fields: { key: 'server.host' },
+      next: 'set server.host in the configuration file, WEFT_AGENT_SERVER_HOST, or --server',
+    })
+  }
+  return settings
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new MeshError('WEFT_USAGE', 'the token file cannot be read', { cause, fields: { file } })
+  }
+}
+
+/** Settings of Node itself that would quietly switch verification off or write keys to a file. */
+function refuseDangerousEnvironment(env: NodeJS.ProcessEnv): void {
+  const dangerous: Readonly<Record<string, boolean>> = {
+    NODE_TLS_REJECT_UNAUTHORIZED: env.NODE_TLS_REJECT_UNAUTHORIZED === '0',
+    SSLKEYLOGFILE: env.SSLKEYLOGFILE !== undefined,
+  }
+  const found = Object.keys(dangerous).filter(name => dangerous[name])
+  if (found.length === 0) return
+  throw new MeshError('WEFT_CONFIG_INVALID', `the environment sets ${found.join(' and ')}`, {
+    fields: { variables: found },
+    next: 'remove it from the environment of the agent; with it, connections would not be private',
+  })
+}
+
+function guardProcess(log: Log): void {
+  // Without a handler of ours this signal opens Node's inspector, and with it the whole process.
+  process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored'))
+  const die = (what: string) => (error: unknown) => {
+    // After an unknown failure nothing that is in memory can be relied upon; the service manager starts anew.
+    log.error(what, { error: describeError(error), stack: error instanceof Error ? error.stack : undefined })
+    process.exit(70)
+  }
+  process.on('uncaughtException', die('uncaught exception, the agent ends'))
+  process.on('unhandledRejection', die('unhandled rejection, the agent ends'))
+}
