@@ -50,7 +50,7 @@ export class FakeConsulState {
   /** `/v1/catalog/register`; writes that change nothing move no index. */
   register(registration: ConsulRegistration): void {
     this.#raft += 1
-    const { Node: node, Address: address, NodeMeta: meta = {}, Service: service, Check, Checks = [] } = registration
+    const { Node: node, Address: address, NodeMeta: meta = null, Service: service, Check, Checks = [] } = registration
     const nodeValue = nodeJson(node, address, meta)
     if (this.#put(this.#nodes, node, { name: node, value: nodeValue })) {
       this.#touch('nodes', ...this.#servicesOn(node))
@@ -163,7 +163,7 @@ export class FakeConsulState {
   }
 }
 
-function nodeJson(node: string, address: string, meta: Json): Json {
+function nodeJson(node: string, address: string, meta: Json | null): Json {
   return { ID: '', Node: node, Address: address, Datacenter: 'dc1', TaggedAddresses: null, Meta: meta }
 }
 

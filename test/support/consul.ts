@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseInstances } from '../../registry-adapters/consul/answers.ts'
 import { eventually } from './eventually.ts'
 import { httpOnce } from './http-json.ts'
 
@@ -66,8 +67,10 @@ export async function startConsul(start: ConsulStart = {}): Promise<RunningConsu
     const started = child
     await eventually(async () => {
       if (started.exitCode !== null) throw new Error(`consul ended: ${readFileSync(logFile, 'utf8')}`)
-      const own = await api('GET', '/health/service/consul')
-      if (!Array.isArray(own) || own.length === 0) throw new Error('consul is not in its own catalogue yet')
+      const [own] = parseInstances(await api('GET', '/health/service/consul'))
+      if (own === undefined) throw new Error('consul is not in its own catalogue yet')
+      // The leader registers the server; its own agent adds this a moment later.
+      if (own.node.meta['consul-network-segment'] === undefined) throw new Error('the agent has not synced yet')
     }, 30_000)
   }
 
@@ -80,7 +83,17 @@ export async function startConsul(start: ConsulStart = {}): Promise<RunningConsu
 
   const killAtExit = () => void child?.kill('SIGKILL')
   process.once('exit', killAtExit)
-  await run()
+  const stop = async () => {
+    await kill()
+    process.off('exit', killAtExit)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    await run()
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     address,
     httpsAddress: `https://127.0.0.1:${https}`,
@@ -89,11 +102,7 @@ export async function startConsul(start: ConsulStart = {}): Promise<RunningConsu
     deregister: async what => void (await api('PUT', '/catalog/deregister', what)),
     kill,
     restart: run,
-    async stop() {
-      await kill()
-      process.off('exit', killAtExit)
-      rmSync(directory, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 
