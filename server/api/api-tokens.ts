@@ -1,16 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { formatApiToken, newApiToken, parseApiToken } from '../../mesh/identity/api-token.ts'
+import { parseApiToken } from '../../mesh/identity/api-token.ts'
 import { hashSecret } from '../../mesh/identity/join-token.ts'
-import type { Clock } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { ApiTokenStore } from '../store/store.ts'
-
-/** Makes a token for the API and keeps its hash; the text is returned this once. */
-export async function createApiToken(store: ApiTokenStore, rootHash: string, clock: Clock): Promise<string> {
-  const token = newApiToken(rootHash)
-  await store.create({ id: randomUUID(), hash: hashSecret(token.secret), createdAt: clock.now() })
-  return formatApiToken(token)
-}
 
 /** Checks an `Authorization` header; throws WEFT_UNAUTHENTICATED when it carries no token of this server. */
 export async function authenticate(store: ApiTokenStore, header: string | undefined): Promise<void> {

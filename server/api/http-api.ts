@@ -16,7 +16,7 @@ export interface ApiDeps {
   readonly routes: readonly Route[]
   /** Throws WEFT_UNAUTHENTICATED for an `Authorization` header that is not good enough. */
   authenticate(header: string | undefined): Promise<void>
-  readonly credentials: Watch<ApiCredentials>
+  readonly credentials: Pick<Watch<ApiCredentials>, 'value' | 'subscribe'>
   readonly log: Log
 }
 
