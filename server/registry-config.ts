@@ -16,6 +16,9 @@ export interface ConsulSettings {
   readonly certFile: string
   readonly keyFile: string
   readonly stale: boolean
+  readonly namespace: string
+  readonly serviceAccounts: string
+  readonly maxOpenQueries: number
 }
 
 /** Registries' names prefix workload ids and stand in metrics; `resources` is what operators apply themselves. */

@@ -23,13 +23,19 @@ export const registryKinds = {
       caFile: option("File with the certificate authorities of Consul's certificate, PEM.", ''),
       certFile: option('File with the client certificate for Consul, PEM.', ''),
       keyFile: option('File with the key of that certificate, PEM.', ''),
-      stale: option('Whether any Consul server may answer, not only the leader.', true),
+      stale: option('Whether any Consul server may answer, not only the leader.', false),
+      namespace: option('Namespace of services that name none in their meta.', 'default'),
+      serviceAccounts: option(
+        'Identity of instances that name none in their meta: none (they are outside the mesh) or service-name.',
+        'none',
+      ),
+      maxOpenQueries: option('Most requests that are open at once, at least 5.', 16),
     },
     required: ['address'],
   },
 } as const satisfies Record<string, RegistryKind>
 
 /** An option has no environment variable of its own: `WEFT_SERVER_REGISTRIES` sets the whole list. */
-function option<T extends string | boolean>(doc: string, value: T): Setting & { readonly default: T } {
-  return { doc, default: value, format: typeof value === 'string' ? String : Boolean, env: '' }
+function option<T extends string | boolean | number>(doc: string, value: T): Setting & { readonly default: T } {
+  return { doc, default: value, format: value.constructor, env: '' }
 }

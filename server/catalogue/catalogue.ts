@@ -14,7 +14,7 @@ export interface CatalogueDeps {
   readonly log: Log
   readonly virtualIps: VirtualIps
   /** In the order of the configuration, which decides collisions. */
-  readonly views: readonly RegistryView[]
+  readonly views: readonly Pick<RegistryView, 'name' | 'snapshot'>[]
 }
 
 export interface CatalogueOptions {

@@ -83,7 +83,15 @@ class View implements RegistryView {
       since: deps.clock.now(),
       ...counts,
     })
-    this.#running = this.#run(createAdapter)
+    // made before anything is started: options that cannot work must keep the server from starting
+    const adapter = createAdapter({
+      name: this.name,
+      clock: deps.clock,
+      random: deps.random,
+      log: this.#log,
+      report: health => this.#report(health),
+    })
+    this.#running = this.#run(adapter)
   }
 
   confirm(): boolean {
@@ -101,17 +109,10 @@ class View implements RegistryView {
     await this.#deps.cache.stop()
   }
 
-  async #run(createAdapter: (deps: AdapterDeps) => RegistryAdapter): Promise<void> {
+  async #run(adapter: RegistryAdapter): Promise<void> {
     const { clock, random } = this.#deps
     const { signal } = this.#stopping
     await this.#restore()
-    const adapter = createAdapter({
-      name: this.name,
-      clock,
-      random,
-      log: this.#log,
-      report: health => this.#report(health),
-    })
     const backoff = createBackoff({ baseMs: 1000, capMs: 60_000 }, random)
     while (!signal.aborted) {
       try {

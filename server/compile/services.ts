@@ -82,7 +82,7 @@ function compileEndpoint(
  * What to expect of a workload: an identity when it has one and a host whose agent can prove it. Whether that agent
  * already may hold it is not asked: a workload that should prove itself and cannot is not called in plaintext instead.
  */
-function identityOf(workload: Workload, trustDomain: string): string | undefined {
+export function identityOf(workload: Workload, trustDomain: string): string | undefined {
   if (workload.node === undefined || workload.serviceAccount === undefined) return undefined
   return workloadSpiffeId(trustDomain, workload.namespace, workload.serviceAccount)
 }

@@ -5,6 +5,7 @@ import type { Channel } from '../../mesh/wire/channel.ts'
 import type { AgentView } from '../../mesh/wire/delta.ts'
 import type { AgentMessage, ServerMessage } from '../../mesh/wire/messages.ts'
 import { type ServerSession, type SessionStatus, startServerSession } from '../../mesh/wire/server-session.ts'
+import type { SignRequest } from '../identity/sign.ts'
 import type { AgentStatus } from '../status.ts'
 import type { NodeRecord } from '../store/store.ts'
 import type { AgentCertificate, OnAgent } from './listen.ts'
@@ -18,7 +19,7 @@ export interface PusherDeps {
   readonly views: Views
   readonly nodes: Watch<ReadonlyMap<string, NodeRecord>>
   /** Decides on a signing request of a node's agent; throws a MeshError to refuse. */
-  readonly sign: (node: string, identity: string, csr: Buffer) => Promise<readonly string[]>
+  readonly sign: (request: SignRequest) => Promise<readonly string[]>
   readonly observe: PushObserver
 }
 
@@ -77,7 +78,7 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
     const session = startServerSession({
       channel,
       view,
-      sign: (identity, csr) => deps.sign(node, identity, csr),
+      sign: (identity, csr) => deps.sign({ node, currentIdentity: certificate.id, identity, csr }),
       clock,
       log,
       ...options,

@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { formatApiToken, newApiToken } from '../mesh/identity/api-token.ts'
+import { hashSecret } from '../mesh/identity/join-token.ts'
+import { writePrivateFile } from './identity/files.ts'
+import type { ApiTokenStore } from './store/store.ts'
+
+/**
+ * At the first start, makes the token that the first operator uses and writes it to `admin-token` in the data
+ * directory, readable by its owner only; the store keeps its hash. Returns the file, or undefined when there are API
+ * tokens already.
+ */
+export async function ensureAdminToken(
+  store: ApiTokenStore,
+  options: { readonly dataDir: string; readonly rootHash: string; readonly now: number },
+): Promise<string | undefined> {
+  if ((await store.list()).length > 0) return undefined
+  const token = newApiToken(options.rootHash)
+  const file = join(options.dataDir, 'admin-token')
+  // the file first: a crash in between leaves a token that is not valid and is replaced, not one that nobody has
+  writePrivateFile(file, `${formatApiToken(token)}\n`)
+  await store.create({ id: randomUUID(), hash: hashSecret(token.secret), createdAt: options.now })
+  return file
+}

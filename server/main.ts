@@ -1,0 +1,67 @@
+import { systemClock, systemRandom } from '../mesh/std/clock.ts'
+import { describeError, MeshError } from '../mesh/std/errors.ts'
+import { createLog, type Log } from '../mesh/std/log.ts'
+import { loadServerConfig, type ServerConfigSources } from './config.ts'
+import { startServer } from './server.ts'
+
+/** How long stopping may take before the process ends anyway. */
+const stopDeadlineMs = 15_000
+
+/**
+ * Runs a server until SIGTERM or SIGINT; resolves when it has stopped. A second signal ends the process at once. Throws
+ * a MeshError when it cannot start.
+ */
+export async function runServer(sources: ServerConfigSources): Promise<void> {
+  refuseBlindTls(sources.env)
+  const config = loadServerConfig(sources)
+  const log = createLog(config.logLevel)
+  ignoreDebugSignal(log)
+  const stopSignal = nextStopSignal()
+  const server = await startServer(config, { clock: systemClock, random: systemRandom, log })
+  log.info('server is running', { name: config.name, trustDomain: config.trustDomain, ...server.addresses })
+  if (server.adminTokenFile !== undefined) {
+    log.info('first API token was made, keep it safe', { file: server.adminTokenFile })
+  }
+  const signal = await stopSignal
+  log.info('server is stopping', { signal })
+  const deadline = systemClock.timer(stopDeadlineMs, () => {
+    log.error('stopping took too long, the process ends now')
+    process.exit(1)
+  })
+  try {
+    await server.stop()
+    log.info('server has stopped')
+  } catch (error) {
+    log.error('stopping was not clean', { error: describeError(error) })
+    process.exitCode = 1
+  } finally {
+    deadline.cancel()
+  }
+}
+
+/** With this variable set Node accepts any certificate from anybody; nobody should find that out later. */
+function refuseBlindTls(env: ServerConfigSources['env']): void {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return
+  throw new MeshError('WEFT_CONFIG_INVALID', 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns off every check of certificates', {
+    fields: { variable: 'NODE_TLS_REJECT_UNAUTHORIZED' },
+    next: 'remove the variable from the environment',
+  })
+}
+
+/** By default Node opens a debugger, which owns the process and its keys, for whoever may send a SIGUSR1. */
+function ignoreDebugSignal(log: Log): void {
+  process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored, there is no debugger in a server'))
+}
+
+function nextStopSignal(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    let asked = false
+    const stop = (signal: NodeJS.Signals) => {
+      if (asked) process.exit(130)
+      asked = true
+      resolve(signal)
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}

@@ -1,0 +1,41 @@
+import type { CatalogueSnapshot } from '../mesh/model/catalogue.ts'
+import type { Workload } from '../mesh/model/workload.ts'
+import type { Clock } from '../mesh/std/clock.ts'
+import type { Log } from '../mesh/std/log.ts'
+import type { Watch } from '../mesh/std/watch.ts'
+import type { ApiCredentials } from './api/http-api.ts'
+import type { MtlsVerdict } from './compile/settings.ts'
+import type { Authority } from './identity/authority.ts'
+import type { Joined, JoinRequest } from './identity/join.ts'
+import type { JoinTokens } from './identity/join-tokens.ts'
+import type { Nodes } from './nodes.ts'
+import type { Resources } from './resources.ts'
+import type { AgentStatus, RegistryStatus } from './status.ts'
+import type { ApiTokenStore } from './store/store.ts'
+
+/** A running server as its API sees it. */
+export interface ServerParts {
+  readonly name: string
+  readonly version: string
+  readonly trustDomain: string
+  readonly clock: Clock
+  readonly log: Log
+  /** What the API presents; renewed while the server runs. */
+  readonly credentials: Watch<ApiCredentials>
+  readonly catalogue: Watch<CatalogueSnapshot>
+  readonly resources: Resources
+  readonly authority: Authority
+  readonly joinTokens: JoinTokens
+  readonly apiTokens: ApiTokenStore
+  readonly nodes: Nodes
+  /** Answers a host that joins; throws MeshErrors that may be shown to it. */
+  join(request: JoinRequest): Promise<Joined>
+  registries(): readonly RegistryStatus[]
+  agents(): readonly AgentStatus[]
+  /** Lets a held removal of a registry through; false when it holds none back. Throws WEFT_NOT_FOUND. */
+  confirmRemoval(registry: string): boolean
+  /** What plaintext may do at a port of a workload, by the policies in force. */
+  readonly mtlsOf: MtlsVerdict
+  /** The SPIFFE id that callers expect of a workload; undefined when it is called in plaintext. */
+  identityOf(workload: Workload): string | undefined
+}

@@ -1,0 +1,57 @@
+import type { CatalogueSnapshot } from '../mesh/model/catalogue.ts'
+import type { Workload } from '../mesh/model/workload.ts'
+import {
+  type ComposedPeerAuthentication,
+  composePeerAuthentication,
+  type PolicyOptions,
+} from '../mesh/policy/peer-authentication.ts'
+import type { Resource } from '../mesh/resources/resource.ts'
+import type { MayHold, MtlsVerdict } from './compile/settings.ts'
+import { mayHold } from './identity/placement.ts'
+import type { RegistryConfig } from './registry-config.ts'
+import type { NodeRecord } from './store/store.ts'
+
+/** Name of the registry that consists of what operators apply through the API. */
+export const resourcesRegistry = 'resources'
+
+/** Whether only an operator can write into the registry of that name: only there a workload is evidence. */
+export function operatorDeclared(registries: readonly RegistryConfig[]): (registry: string) => boolean {
+  const files = registries.filter(registry => registry.kind === 'static').map(registry => registry.name)
+  const trusted = new Set([...files, resourcesRegistry])
+  return registry => trusted.has(registry)
+}
+
+/** Which identities the nodes may hold by the catalogue; the same judgement as when certificates are signed. */
+export function placementVerdict(
+  catalogue: CatalogueSnapshot,
+  nodes: ReadonlyMap<string, NodeRecord>,
+  trusted: (registry: string) => boolean,
+): MayHold {
+  const byNode = new Map<string, Workload[]>()
+  for (const workload of catalogue.workloads.values()) {
+    if (workload.node === undefined || !trusted(workload.registry)) continue
+    const list = byNode.get(workload.node)
+    if (list === undefined) byNode.set(workload.node, [workload])
+    else list.push(workload)
+  }
+  return (name, identity) => {
+    const node = nodes.get(name)
+    const [namespace = '', serviceAccount = ''] = identity.split('/')
+    if (node === undefined) return false
+    const workloads = byNode.get(name) ?? []
+    return (
+      mayHold({ node, identity: { namespace, serviceAccount }, workloads, operatorDeclared: trusted }) !== undefined
+    )
+  }
+}
+
+/** What plaintext may do at each port, by the PeerAuthentication policies among the resources. */
+export function mtlsVerdict(resources: readonly Resource[], options: PolicyOptions): MtlsVerdict {
+  const policies = resources.filter(resource => resource.kind === 'PeerAuthentication')
+  const composed = new WeakMap<Workload, ComposedPeerAuthentication>()
+  return (workload, port) => {
+    const known = composed.get(workload) ?? composePeerAuthentication(policies, workload, options)
+    composed.set(workload, known)
+    return known.port(port)
+  }
+}

@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import type { Clock, Random } from '../mesh/std/clock.ts'
+import { MeshError } from '../mesh/std/errors.ts'
+import { createRanges } from '../mesh/std/ip-ranges.ts'
+import type { Log } from '../mesh/std/log.ts'
+import { createAdapter, createResourcesAdapter } from './adapters.ts'
+import type { MassRemovalRule } from './catalogue/mass-removal.ts'
+import { type RegistryView, type RegistryViewDeps, startRegistryView } from './catalogue/registry-view.ts'
+import { validateSnapshot } from './catalogue/validate.ts'
+import { createFileViewCache, type ViewCache } from './catalogue/view-cache.ts'
+import type { ServerConfig } from './config.ts'
+import { resourcesRegistry } from './placement.ts'
+import type { Resources } from './resources.ts'
+import type { RegistryStatus } from './status.ts'
+
+/** All registries of a server, followed. */
+export interface Registries {
+  /** What operators apply first, then in the order of the configuration: that order decides collisions. */
+  readonly views: readonly RegistryView[]
+  status(): readonly RegistryStatus[]
+  /** Lets a held removal through; false when nothing is held. Throws WEFT_NOT_FOUND for a name nobody has. */
+  confirm(registry: string): boolean
+  stop(): Promise<void>
+}
+
+export interface RegistriesDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly resources: Resources
+}
+
+/** Operators delete on purpose, one write at a time: nothing of theirs is ever doubted. */
+const neverHeld: MassRemovalRule = { share: 1, minimum: 0, windowMs: 0, confirmMs: 0 }
+
+/** What operators apply is in the store already. */
+const noCache: ViewCache = { load: async () => undefined, save() {}, stop: async () => {} }
+
+/** Starts following every registry; throws WEFT_CONFIG_INVALID, with nothing started, when one cannot work. */
+export async function startRegistries(deps: RegistriesDeps, config: ServerConfig): Promise<Registries> {
+  const { clock, random, log, resources } = deps
+  const rules = {
+    trustDomain: config.trustDomain,
+    virtualIps: createRanges([config.virtualIps.ipv4, config.virtualIps.ipv6]),
+  }
+  const depsOf = (name: string, cache: ViewCache): RegistryViewDeps => {
+    return { clock, random, log, cache, validate: snapshot => validateSnapshot(snapshot, name, rules) }
+  }
+  const views = [
+    startRegistryView(
+      depsOf(resourcesRegistry, noCache),
+      { name: resourcesRegistry, kind: 'resources', massRemoval: neverHeld },
+      adapterDeps => createResourcesAdapter(resources.current, adapterDeps),
+    ),
+  ]
+  const stop = async (): Promise<void> => {
+    await Promise.all(views.map(view => view.stop()))
+  }
+  try {
+    for (const registry of config.registries) {
+      const { name, kind } = registry
+      const cache = createFileViewCache(join(config.dataDir, 'views', name), {
+        clock,
+        log: log.child({ registry: name }),
+      })
+      const options = { name, kind, massRemoval: massRemovalOf(config) }
+      views.push(startRegistryView(depsOf(name, cache), options, adapterDeps => createAdapter(registry, adapterDeps)))
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    views,
+    status: () => views.map(view => view.status.value),
+    confirm(name) {
+      const view = views.find(one => one.name === name)
+      if (view === undefined) throw new MeshError('WEFT_NOT_FOUND', `no registry is called ${name}`)
+      return view.confirm()
+    },
+    stop,
+  }
+}
+
+function massRemovalOf({ massRemoval }: ServerConfig): MassRemovalRule {
+  return {
+    share: massRemoval.percent / 100,
+    minimum: massRemoval.minimum,
+    windowMs: massRemoval.windowSeconds * 1000,
+    confirmMs: massRemoval.confirmSeconds * 1000,
+  }
+}

@@ -1,0 +1,209 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock, Random } from '../mesh/std/clock.ts'
+import { derived } from '../mesh/std/derived.ts'
+import { MeshError } from '../mesh/std/errors.ts'
+import { type Running, Started } from '../mesh/std/lifecycle.ts'
+import type { Log } from '../mesh/std/log.ts'
+import { version } from '../mesh/std/version.ts'
+import { Watch } from '../mesh/std/watch.ts'
+import { ensureAdminToken } from './admin-token.ts'
+import type { ApiCredentials } from './api/http-api.ts'
+import { startServerApi } from './api/server-api.ts'
+import { startCatalogue } from './catalogue/catalogue.ts'
+import { createVirtualIps } from './catalogue/virtual-ips.ts'
+import { identityOf } from './compile/services.ts'
+import type { CompileSettings } from './compile/settings.ts'
+import type { ServerConfig } from './config.ts'
+import { type Authority, openAuthority } from './identity/authority.ts'
+import { joinNode } from './identity/join.ts'
+import { createJoinTokens } from './identity/join-tokens.ts'
+import { createSigner } from './identity/sign.ts'
+import { openNodes } from './nodes.ts'
+import type { ServerParts } from './parts.ts'
+import { mtlsVerdict, operatorDeclared, placementVerdict } from './placement.ts'
+import { serveGrpc } from './push/grpc.ts'
+import type { ListenCredentials } from './push/listen.ts'
+import { startPusher } from './push/pusher.ts'
+import { startViews } from './push/views.ts'
+import { serveWs } from './push/ws.ts'
+import { startRegistries } from './registries.ts'
+import { openResources } from './resources.ts'
+import { startServerCertificate } from './server-certificate.ts'
+import { openSqliteStore } from './store/sqlite.ts'
+import { serveTelemetry } from './telemetry/http.ts'
+import { createServerMetrics } from './telemetry/metrics.ts'
+
+export interface ServerDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** A running server; `adminTokenFile` names the file of the first API token when this start has made one. */
+export interface RunningServer extends Running {
+  readonly adminTokenFile?: string
+}
+
+/**
+ * Starts a whole server: store, authority, registries, catalogue, compile and push, transports, API and metrics. This
+ * is the only file that knows every part. It resolves when all ports are open; agents get their configuration as soon
+ * as the registries have spoken. Throws a MeshError when a part cannot start, with everything else stopped again.
+ */
+export async function startServer(config: ServerConfig, deps: ServerDeps): Promise<RunningServer> {
+  const started = new Started()
+  try {
+    return await start(config, deps, started)
+  } catch (error) {
+    await started.stop()
+    throw error
+  }
+}
+
+async function start(config: ServerConfig, deps: ServerDeps, started: Started): Promise<RunningServer> {
+  const { clock, random, log } = deps
+  const { trustDomain } = config
+  makeDataDir(config.dataDir)
+  const store = openSqliteStore(join(config.dataDir, 'store.db'), { log })
+  started.add(() => store.close())
+  const passphrase = readPassphrase(config.passphraseFile)
+  const authority = await openAuthority(
+    { dataDir: config.dataDir, trustDomain, ...(passphrase === undefined ? {} : { passphrase }) },
+    { clock, log },
+  )
+  const leafTtlMs = config.leafTtlSeconds * 1000
+  const certificate = startServerCertificate(
+    { authority, clock, random, log },
+    { serverName: config.name, ttlMs: leafTtlMs },
+  )
+  started.add(() => certificate.stop())
+  const { credentials } = certificate
+  const agentCredentials = derived<ListenCredentials>([credentials], () => credentials.value)
+  const apiCredentials = derived<ApiCredentials>([credentials], () => credentials.value)
+  const { rootHash } = authority
+  const adminTokenFile = await ensureAdminToken(store.apiTokens, { ...config, rootHash, now: clock.now() })
+
+  const nodes = await openNodes(store.nodes)
+  const resources = await openResources(store.resources, { clock, log, rootNamespace: config.rootNamespace })
+  started.add(() => resources.stop())
+  const registries = await startRegistries({ clock, random, log, resources }, config)
+  started.add(() => registries.stop())
+  const virtualIps = createVirtualIps(store.virtualIps, config.virtualIps)
+  const catalogue = startCatalogue({ clock, log, virtualIps, views: registries.views }, config)
+  started.add(() => catalogue.stop())
+
+  const trusted = operatorDeclared(config.registries)
+  const mayHold = derived([catalogue.snapshot, nodes.all], () => {
+    return placementVerdict(catalogue.snapshot.value, nodes.all.value, trusted)
+  })
+  started.add(() => mayHold.stop())
+  const mtls = derived([resources.current], () => mtlsVerdict(resources.current.value, config))
+  started.add(() => mtls.stop())
+  const settings = new Watch(compileSettings(config, authority))
+  const views = startViews({
+    clock,
+    log,
+    catalogue: catalogue.snapshot,
+    ready: catalogue.ready,
+    settings,
+    mayHold: mayHold.watch,
+    mtls: mtls.watch,
+  })
+  started.add(() => views.stop())
+
+  const metrics = createServerMetrics({
+    now: () => clock.now(),
+    agents: () => pusher.agents(),
+    registries: () => registries.status(),
+    catalogue: () => catalogue.snapshot.value,
+    certificates: () => [{ name: 'server', notAfter: credentials.value.notAfter }],
+  })
+  const signer = createSigner({
+    authority,
+    nodes,
+    workloads: () => catalogue.snapshot.value.workloads.values(),
+    operatorDeclared: trusted,
+    log,
+    leafTtlMs,
+  })
+  const pusher = startPusher(
+    { clock, log, views, nodes: nodes.all, sign: request => signer.sign(request), observe: metrics },
+    { serverName: config.name, serverVersion: version },
+  )
+  started.add(() => pusher.stop())
+
+  const parts: ServerParts = {
+    name: config.name,
+    version,
+    trustDomain,
+    clock,
+    log,
+    credentials: apiCredentials.watch,
+    catalogue: catalogue.snapshot,
+    resources,
+    authority,
+    joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
+    apiTokens: store.apiTokens,
+    nodes,
+    join: joinNode({ tokens: store.joinTokens, nodes, authority, clock, log, leafTtlMs }),
+    registries: () => registries.status(),
+    agents: () => pusher.agents(),
+    confirmRemoval: registry => registries.confirm(registry),
+    mtlsOf: (workload, port) => mtls.watch.value(workload, port),
+    identityOf: workload => identityOf(workload, trustDomain),
+  }
+  const { listen } = config
+  const control = { host: listen.host, credentials: agentCredentials.watch, trustDomain, log, clock }
+  const websocket = await serveWs({ ...control, port: listen.websocketPort }, pusher.accept('websocket'))
+  started.add(() => websocket.stop())
+  const grpc = await serveGrpc({ ...control, port: listen.grpcPort }, pusher.accept('grpc'))
+  started.add(() => grpc.stop())
+  const api = await startServerApi(parts, { host: listen.host, port: listen.apiPort })
+  started.add(() => api.stop())
+  const notReady = () => (catalogue.ready.value ? undefined : 'waiting for the first view of every registry')
+  const telemetry = await serveTelemetry(
+    { metrics, notReady, log },
+    { host: listen.metricsHost, port: listen.metricsPort },
+  )
+  started.add(() => telemetry.stop())
+  return {
+    addresses: {
+      websocket: websocket.addresses.control ?? '',
+      grpc: grpc.addresses.control ?? '',
+      ...api.addresses,
+      ...telemetry.addresses,
+    },
+    ...(adminTokenFile === undefined ? {} : { adminTokenFile }),
+    stop: () => started.stop(),
+  }
+}
+
+function compileSettings(config: ServerConfig, authority: Authority): CompileSettings {
+  const { sequence, roots } = authority.trustBundle
+  return {
+    trustDomain: config.trustDomain,
+    dnsDomain: config.dnsDomain,
+    virtualIpRanges: [config.virtualIps.ipv4, config.virtualIps.ipv6],
+    ...(config.defaultIdentity === '' ? {} : { defaultIdentity: config.defaultIdentity }),
+    trust: { sequence, roots },
+  }
+}
+
+function makeDataDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new MeshError('WEFT_STORE', 'the data directory cannot be made', { fields: { path }, cause })
+  }
+}
+
+function readPassphrase(file: string): string | undefined {
+  if (file === '') return undefined
+  try {
+    const passphrase = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    if (passphrase !== '') return passphrase
+  } catch (cause) {
+    throw new MeshError('WEFT_CONFIG_INVALID', 'the passphrase file cannot be read', { fields: { file }, cause })
+  }
+  throw new MeshError('WEFT_CONFIG_INVALID', 'the passphrase file is empty', { fields: { file } })
+}

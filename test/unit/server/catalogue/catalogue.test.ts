@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import t from 'tap'
+import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
+import { silentLog } from '../../../../mesh/std/log.ts'
+import { Watch } from '../../../../mesh/std/watch.ts'
+import { type Catalogue, startCatalogue } from '../../../../server/catalogue/catalogue.ts'
+import type { RegistryView } from '../../../../server/catalogue/registry-view.ts'
+import { createVirtualIps } from '../../../../server/catalogue/virtual-ips.ts'
+import { openSqliteStore } from '../../../../server/store/sqlite.ts'
+import { FakeClock } from '../../../fakes/clock.ts'
+import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
+import { eventually } from '../../../support/eventually.ts'
+
+interface Teardown {
+  teardown(stop: () => unknown): unknown
+}
+
+/** Only what the catalogue reads of a view. */
+function viewOf(name: string): Pick<RegistryView, 'name' | 'snapshot'> {
+  return { name, snapshot: new Watch<RegistrySnapshot | undefined>(undefined) }
+}
+
+function start(t: Teardown, ...names: readonly string[]) {
+  const clock = new FakeClock()
+  const views = names.map(viewOf)
+  const store = openSqliteStore(':memory:', { log: silentLog })
+  const virtualIps = createVirtualIps(store.virtualIps, { ipv4: '240.240.0.0/16', ipv6: 'fd77:6566:7400::/64' })
+  const catalogue = startCatalogue(
+    { clock, log: silentLog, virtualIps, views },
+    { merge: { default: { kind: 'error' }, services: new Map() }, dnsDomain: 'mesh' },
+  )
+  t.teardown(async () => {
+    await catalogue.stop()
+    await store.close()
+  })
+  return { clock, catalogue, store, say: (index: number, view: RegistrySnapshot) => views[index]?.snapshot.set(view) }
+}
+
+function keysOf(catalogue: Catalogue) {
+  return [...catalogue.snapshot.value.services.keys()]
+}
+
+t.test('nothing is published before every registry has spoken', async t => {
+  const { clock, catalogue, say } = start(t, 'files', 'consul')
+  say(0, registrySnapshot([service('api')], []))
+  await clock.advance(1000)
+  t.equal(catalogue.ready.value, false)
+  t.same(keysOf(catalogue), [])
+  say(1, registrySnapshot([service('web')], []))
+  await clock.advance(0)
+  await eventually(() => assert.equal(catalogue.ready.value, true))
+  t.same(keysOf(catalogue), ['default/api', 'default/web'])
+})
+
+t.test('a registry that never speaks holds the others up for 15 seconds', async t => {
+  const { clock, catalogue, say } = start(t, 'files', 'consul')
+  say(0, registrySnapshot([service('api')], []))
+  await clock.advance(14_999)
+  t.equal(catalogue.ready.value, false)
+  await clock.advance(1)
+  await eventually(() => assert.equal(catalogue.ready.value, true))
+  t.same(keysOf(catalogue), ['default/api'])
+})
+
+t.test('a server without registries is ready with nothing', async t => {
+  const { catalogue } = start(t)
+  await eventually(() => assert.equal(catalogue.ready.value, true))
+  t.same(keysOf(catalogue), [])
+})
+
+t.test('services carry their virtual IPs and unchanged ones stay the same object', async t => {
+  const { clock, catalogue, say } = start(t, 'r')
+  const api = service('api', ['r/a'])
+  say(0, registrySnapshot([api], [workload({ id: 'r/a' })]))
+  await eventually(() => assert.equal(catalogue.snapshot.value.services.size, 1))
+  const before = catalogue.snapshot.value.services.get('default/api')
+  t.same(before?.virtualIps, ['240.240.0.1', 'fd77:6566:7400::1'])
+  t.same(before?.registries, ['r'])
+  await clock.advance(100)
+  say(0, registrySnapshot([api, service('web')], [workload({ id: 'r/a' })]))
+  await clock.advance(100)
+  await eventually(() => assert.equal(catalogue.snapshot.value.services.size, 2))
+  t.equal(catalogue.snapshot.value.services.get('default/api'), before)
+})
+
+t.test('changes that come together are merged once', async t => {
+  const { clock, catalogue, say } = start(t, 'r')
+  say(0, registrySnapshot([], []))
+  await eventually(() => assert.equal(catalogue.ready.value, true))
+  let published = 0
+  t.teardown(catalogue.snapshot.subscribe(() => (published += 1)))
+  for (let count = 1; count <= 50; count += 1) {
+    say(
+      0,
+      registrySnapshot(
+        Array.from({ length: count }, (_, index) => service(`s${index}`)),
+        [],
+      ),
+    )
+  }
+  await clock.advance(100)
+  await eventually(() => assert.equal(catalogue.snapshot.value.services.size, 50))
+  t.ok(published <= 2, `${published} publications`)
+})
+
+t.test('while the store fails, known services go on and new ones are named as lacking', async t => {
+  const { clock, catalogue, store, say } = start(t, 'r')
+  say(0, registrySnapshot([service('api')], []))
+  await eventually(() => assert.equal(catalogue.snapshot.value.services.size, 1))
+  await store.close()
+  say(0, registrySnapshot([service('api', [], { hosts: ['api.example'] }), service('web')], []))
+  await clock.advance(100)
+  await eventually(() => assert.equal(catalogue.snapshot.value.services.size, 2))
+  const { services, problems } = catalogue.snapshot.value
+  t.match(services.get('default/api'), { hosts: ['api.example'], virtualIps: ['240.240.0.1', 'fd77:6566:7400::1'] })
+  t.same(services.get('default/web')?.virtualIps, [])
+  t.match(problems, [{ item: 'service default/web', reason: /no virtual IP/ }])
+})
