@@ -36,23 +36,30 @@ export interface IssuanceLogDeps {
   readonly log: Log
 }
 
-/** How many keys are remembered before those with expired certificates are looked for. */
-const sweepStep = 10_000
+/** How many keys are remembered before those with expired certificates are first looked for. */
+const firstSweep = 1_000
 
-/** Opens the log in a folder, reading what is still valid; lines that cannot be read are skipped with a warning. */
+/**
+ * Opens the log in a folder, reading what is still valid; lines that cannot be read are skipped with a warning. Throws
+ * WEFT_STORE when the folder cannot be read.
+ */
 export function openIssuanceLog({ folder, now, log }: IssuanceLogDeps): IssuanceLog {
   const owners = new Map<string, { node: string; until: number }>()
-  let sweepAt = sweepStep
+  let sweepAt = firstSweep
   const remember = ({ keyHash, node, notAfter }: Issued) => {
     owners.set(keyHash, { node, until: Math.max(notAfter, owners.get(keyHash)?.until ?? 0) })
   }
   const sweep = (at: number) => {
     if (owners.size < sweepAt) return
     for (const [keyHash, { until }] of owners) if (until < at) owners.delete(keyHash)
-    sweepAt = owners.size + sweepStep
+    sweepAt = Math.max(firstSweep, owners.size * 2)
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  for (const issued of readValid(folder, now, log)) remember(issued)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    for (const issued of readValid(folder, now, log)) remember(issued)
+  } catch (cause) {
+    throw new MeshError('WEFT_STORE', 'issuance log cannot be read', { fields: { folder }, cause })
+  }
   return {
     append(issued) {
       appendLine(join(folder, fileOf(issued.at)), JSON.stringify(issued))
