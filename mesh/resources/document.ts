@@ -16,6 +16,7 @@ export interface SourceDocument {
 const maxProblems = 20
 /** Most aliases that may be followed in one document. */
 const maxAliases = 100
+const tooDeep = `is nested deeper than ${maxDepth} levels`
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
@@ -40,8 +41,7 @@ export function readDocuments(
     const read = (Array.isArray(parsed) ? parsed : []).map(document => new Reader(document, file, lines).read())
     return { documents: read.flatMap(one => one.documents), problems: read.flatMap(one => one.problems) }
   } catch (error) {
-    // blocks nested thousands deep exhaust the stack of the library
-    if (error instanceof RangeError) return whole(`is nested deeper than ${maxDepth} levels`)
+    if (error instanceof RangeError) return whole(tooDeep)
     return whole(`cannot be read as yaml: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
@@ -65,7 +65,9 @@ class Reader {
 
   read(): { documents: SourceDocument[]; problems: ResourceProblem[] } {
     for (const said of [...this.#document.errors, ...this.#document.warnings]) {
-      this.#say([], said.pos[0], lowerFirst(said.message))
+      // the library composes nested blocks by recursion, and tells of its exhausted stack as of any other mistake
+      const message = /call stack/i.test(said.message) ? tooDeep : lowerFirst(said.message)
+      this.#say([], said.pos[0], message)
     }
     const version = this.#document.directives?.yaml
     if (version?.explicit === true && version.version !== '1.2') {
@@ -89,7 +91,7 @@ class Reader {
     this.#nodes += 1
     if (this.#nodes > maxNodes)
       return this.#say(path, start, 'the document has too many values', this.#nodes > maxNodes + 1)
-    if (path.length > maxDepth) return this.#say(path, start, `is nested deeper than ${maxDepth} levels`)
+    if (path.length > maxDepth) return this.#say(path, start, tooDeep)
     if (isAlias(node)) return this.#alias(node.source, node.resolve(this.#document), path, start)
     if (isMap(node) || isSeq(node) || isScalar(node)) {
       // the library has refused what it does not know; what it knows may still change a value's type unseen
