@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { workloadSpiffeId } from '../mesh/identity/spiffe-id.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 
 /**
@@ -118,11 +119,11 @@ export const serverSettings = {
     env: 'WEFT_SERVER_REGISTRIES',
   },
   merge: {
-    default: {
+    rule: {
       doc: 'What holds when two registries speak of one service: error (the first in this file wins, and the collision is reported), union, or prefer:<registry>.',
       format: String,
       default: 'error',
-      env: 'WEFT_SERVER_MERGE_DEFAULT',
+      env: 'WEFT_SERVER_MERGE_RULE',
     },
     services: {
       doc: 'Exceptions to it, as <namespace>/<service>=<rule>.',
@@ -195,6 +196,8 @@ function dnsName(value: unknown): void {
 }
 
 function identityOrEmpty(value: unknown): void {
-  if (value === '' || (typeof value === 'string' && /^[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/.test(value))) return
-  throw new TypeError('must be <namespace>/<service-account>')
+  const [namespace = '', serviceAccount = '', more] = String(value).split('/')
+  if (value === '') return
+  if (more !== undefined) throw new TypeError('must be <namespace>/<service-account>')
+  workloadSpiffeId('mesh.local', namespace, serviceAccount)
 }

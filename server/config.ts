@@ -69,7 +69,7 @@ export function loadServerConfig(sources: ServerConfigSources): ServerConfig {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends object ? Mutable<T[K]> : T[K] }
 type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'merge'>> & {
   registries: object[]
-  merge: { default: string; services: string[] }
+  merge: { rule: string; services: string[] }
 }
 
 function resolved(loaded: Loaded): ServerConfig {

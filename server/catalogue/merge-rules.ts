@@ -14,7 +14,7 @@ export interface MergeRules {
 
 /** The rules as they stand in the configuration. */
 export interface MergeRulesText {
-  readonly default: string
+  readonly rule: string
   /** `<namespace>/<service>=<rule>` */
   readonly services: readonly string[]
 }
@@ -32,7 +32,7 @@ export function parseMergeRules(text: MergeRulesText, registries: readonly strin
     }
     services.set(key, parseMergeRule(rule, 'merge.services', registries))
   }
-  return { default: parseMergeRule(text.default, 'merge.default', registries), services }
+  return { default: parseMergeRule(text.rule, 'merge.rule', registries), services }
 }
 
 function parseMergeRule(text: string, key: string, registries: readonly string[]): MergeRule {

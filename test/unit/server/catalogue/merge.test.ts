@@ -14,7 +14,7 @@ const consul = registrySnapshot(
 
 function merge(text: Partial<MergeRulesText>, inputs = [files, consul]) {
   const names = ['files', 'consul']
-  const rules = parseMergeRules({ default: 'error', services: [], ...text }, names)
+  const rules = parseMergeRules({ rule: 'error', services: [], ...text }, names)
   return mergeRegistries(
     inputs.map((snapshot, index) => ({ name: names[index] ?? '', snapshot })),
     rules,
@@ -40,7 +40,7 @@ t.test('without a rule the first registry is believed and the collision is repor
 })
 
 t.test('union takes the endpoints and hosts of all', async t => {
-  const merged = merge({ default: 'union' })
+  const merged = merge({ rule: 'union' })
   t.same(endpointsOf(merged), ['files/api', 'consul/api'])
   t.same(merged.services.get('default/api')?.hosts, ['a.example', 'b.example'])
   t.same(merged.problems, [])
@@ -48,7 +48,7 @@ t.test('union takes the endpoints and hosts of all', async t => {
 
 t.test('union leaves out a registry whose ports differ, and says so', async t => {
   const other = registrySnapshot([service('api', [], { ports: [{ name: 'http', port: 81, protocol: 'http' }] })], [])
-  const merged = merge({ default: 'union' }, [files, other])
+  const merged = merge({ rule: 'union' }, [files, other])
   t.same(endpointsOf(merged), ['files/api'])
   t.match(merged.problems, [{ item: 'consul: service default/api', reason: /http=80\/http and http=81\/http/ }])
 })
@@ -58,14 +58,14 @@ t.test('union never mixes what is in the mesh with what is not', async t => {
     [service('api', ['consul/api'], { location: 'external' })],
     [workload({ id: 'consul/api' })],
   )
-  const merged = merge({ default: 'union' }, [files, other])
+  const merged = merge({ rule: 'union' }, [files, other])
   t.same(endpointsOf(merged), ['files/api'])
   t.match(merged.problems, [{ reason: /one is mesh, the other external/ }])
 })
 
 t.test('prefer takes the preferred registry, and the first one when that does not know the service', async t => {
-  t.same(endpointsOf(merge({ default: 'prefer:consul' })), ['consul/api'])
-  t.same(endpointsOf(merge({ default: 'prefer:consul' }, [files, registrySnapshot([], [])])), ['files/api'])
+  t.same(endpointsOf(merge({ rule: 'prefer:consul' })), ['consul/api'])
+  t.same(endpointsOf(merge({ rule: 'prefer:consul' }, [files, registrySnapshot([], [])])), ['files/api'])
 })
 
 t.test('a rule for one service goes before the default', async t => {
@@ -85,8 +85,8 @@ t.test('problems carry the name of their registry', async t => {
 
 t.test('a rule that is none is refused by name', async t => {
   for (const [text, message] of [
-    [{ default: 'newest' }, /merge.default: newest is no merge rule/],
-    [{ default: 'prefer:nomad' }, /prefer:nomad names no registry/],
+    [{ rule: 'newest' }, /merge.rule: newest is no merge rule/],
+    [{ rule: 'prefer:nomad' }, /prefer:nomad names no registry/],
     [{ services: ['api=union'] }, /merge.services: api=union/],
     [{ services: ['default/api=no'] }, /merge.services: no is no merge rule/],
   ] as const) {
