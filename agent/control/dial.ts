@@ -1,4 +1,5 @@
-import { connect, type PeerCertificate, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import { peerSpiffeId } from '../../mesh/identity/verify.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
@@ -6,7 +7,7 @@ import { systemClock } from '../../mesh/std/clock.ts'
 import { hasCode, MeshError } from '../../mesh/std/errors.ts'
 
 /** How long each step of connecting may take: TCP with TLS, then the protocol inside. */
-export const handshakeTimeoutMs = 5_000
+const handshakeTimeoutMs = 5_000
 
 /** Whom to call, as whom, and whom to believe; everything PEM. */
 export interface ConnectOptions {
@@ -21,17 +22,11 @@ export interface ConnectOptions {
   readonly clock?: Clock
 }
 
-/** The TLS settings of an agent that calls a server: 1.3 only, its own certificate, the mesh's roots and no others. */
-export function clientContext(options: ConnectOptions): SecureContextOptions {
-  const { roots, key, chain } = options
-  return { ca: [...roots], key, cert: chain, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' }
-}
-
 /**
  * Judges a server's leaf, whose chain TLS has already verified: what counts is the SPIFFE id of a server of this trust
  * domain; the host name is only the way there. Gives the WEFT_SERVER_UNTRUSTED to throw, or undefined.
  */
-export function serverProblem(certificate: PeerCertificate, options: ConnectOptions): MeshError | undefined {
+function serverProblem(certificate: PeerCertificate, options: ConnectOptions): MeshError | undefined {
   try {
     const id = peerSpiffeId(certificate.raw, options.trustDomain)
     if (parseSpiffeId(id).kind === 'server') return undefined
@@ -42,37 +37,45 @@ export function serverProblem(certificate: PeerCertificate, options: ConnectOpti
 }
 
 /**
- * Opens a TLS connection to a server of the mesh and gives it once the server has proved that it is one; nothing but the
- * handshake has been sent by then. Throws WEFT_SERVER_UNREACHABLE and WEFT_SERVER_UNTRUSTED.
+ * Opens a TLS connection to a server of the mesh, over a TCP connection when one is given, and resolves once the server
+ * has proved that it is one; nothing but the handshake has been sent by then. Throws WEFT_SERVER_UNREACHABLE and
+ * WEFT_SERVER_UNTRUSTED, and leaves no socket open then.
  */
-export async function dialServer(options: ConnectOptions, alpn: string, signal: AbortSignal): Promise<TLSSocket> {
-  const { host, port } = options
+export async function dialServer(
+  options: ConnectOptions,
+  alpn: 'http/1.1' | 'h2',
+  signal: AbortSignal,
+  over?: Socket,
+): Promise<TLSSocket> {
   const socket = connect({
-    ...clientContext(options),
-    host,
-    port,
+    ca: [...options.roots],
+    key: options.key,
+    cert: options.chain,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ...(over === undefined ? { host: options.host, port: options.port } : { socket: over }),
     ALPNProtocols: [alpn],
     checkServerIdentity: (_, certificate) => serverProblem(certificate, options),
   })
+  // For good: a late error of a socket that was given up, or not yet taken over, must not end the process.
+  socket.on('error', () => {})
   try {
     await withDeadline(options, signal, (done, fail) => {
       socket.once('secureConnect', done)
       socket.once('error', fail)
       socket.once('close', () => fail(new Error('the connection closed')))
     })
+    return socket
   } catch (error) {
     socket.destroy()
-    // Node sets the code of the failed verification here, also where the error itself is our own.
-    const unverified = Boolean(socket.authorizationError)
-    throw hasCode(error, 'WEFT_SERVER_UNTRUSTED')
-      ? error
-      : unverified
-        ? untrusted(options, 'certificate of the server is not signed by a trusted root', {}, error)
-        : unreachable(options, error)
+    over?.destroy()
+    if (hasCode(error, 'WEFT_SERVER_UNTRUSTED')) throw error
+    // Node leaves the code of a failed verification here.
+    if (socket.authorizationError) {
+      throw untrusted(options, 'certificate of the server is not signed by a trusted root', {}, error)
+    }
+    throw unreachable(options, error)
   }
-  socket.removeAllListeners('close')
-  socket.removeAllListeners('error')
-  return socket
 }
 
 /** Waits for one of two callbacks, at most five seconds and only until the signal aborts. */
@@ -104,7 +107,7 @@ export function unreachable(options: ConnectOptions, cause: unknown): MeshError 
 }
 
 /** Somebody answered who is not a server of this mesh. */
-export function untrusted(
+function untrusted(
   options: ConnectOptions,
   message: string,
   details: Readonly<Record<string, unknown>>,
