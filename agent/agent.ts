@@ -14,6 +14,7 @@ import type { AgentSettings } from './config.ts'
 import { type AgentState, agentState, type PortAssignment } from './control/agent-state.ts'
 import { createApplier } from './control/apply.ts'
 import { startCaptureFollower } from './control/capture-follower.ts'
+import { startDnsFollower } from './control/dns-follower.ts'
 import { connectGrpc } from './control/grpc.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
@@ -22,6 +23,7 @@ import { type LinkStatus, type ServerLink, startServerLink } from './control/ser
 import { openStateDirectory } from './control/state-directory.ts'
 import { connectWs } from './control/ws.ts'
 import { startDataPlane } from './dataplane/start.ts'
+import { startDns } from './dns/dns.ts'
 import { hostFacts } from './host.ts'
 import { startCertificates } from './identity/certificates.ts'
 import type { HeldCertificate } from './identity/held-certificate.ts'
@@ -65,7 +67,7 @@ export async function startAgent(settings: AgentSettings, deps: AgentDeps): Prom
 }
 
 async function assemble(settings: AgentSettings, deps: AgentDeps, started: Started): Promise<Agent> {
-  const { clock, random, log } = deps
+  const { clock, log } = deps
   const startedAt = clock.now()
   await refuseSecondAgent(settings.adminSocket)
   const state = agentState(await openStateDirectory(settings.stateDir, deps))
@@ -100,6 +102,8 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   )
   started.add(() => dataPlane.stop())
   started.add(() => capture.stop())
+  const dns = await startDnsFollower({ ...deps, start: options => startDns(deps, options) }, settings)
+  started.add(() => dns.stop())
 
   const certificates = startCertificates(
     { ...deps, signer, trust, save: (node, workloads) => savers.certificates.save({ node, workloads }) },
@@ -113,7 +117,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     { log, dataPlane, save: ports => savers.ports.save(ports) },
     { ports: settings.ports, assigned: membership.ports },
   )
-  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [capture] })
+  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [capture, dns] })
 
   const sources = (): StatusSources => ({
     node: settings.node,
@@ -127,7 +131,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     certificates: certificates.status(),
     listeners: listeners.bound(),
     capture: capture.status(),
-    dns: { state: 'off' },
+    dns: dns.status(),
     stateProblems: [...state.problems, ...savers.problems()],
   })
   const metrics = createAgentMetrics({

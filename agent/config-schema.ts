@@ -1,5 +1,6 @@
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
+import { parseUpstream } from './control/upstream-address.ts'
 
 /**
  * Every setting of an agent. This is the only list: the loader, the reference page and its test all read it. Each
@@ -159,8 +160,8 @@ export const agentSettings = {
       env: 'WEFT_AGENT_DNS_ENABLED',
     },
     upstreams: {
-      doc: 'Resolvers for all other names, as address or address:port; empty means those of /etc/resolv.conf.',
-      format: Array,
+      doc: 'Resolvers for all other names, such as 10.0.0.2, 10.0.0.2:53 or [fd00::2]:53; empty means those of /etc/resolv.conf.',
+      format: upstreamList,
       default: [] as string[],
       env: 'WEFT_AGENT_DNS_UPSTREAMS',
     },
@@ -202,4 +203,9 @@ function portList(value: unknown): void {
 function rangeList(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list of prefixes')
   createRanges(value)
+}
+
+function upstreamList(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of resolvers')
+  for (const upstream of value) parseUpstream(String(upstream))
 }
