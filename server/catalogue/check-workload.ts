@@ -13,7 +13,8 @@ export interface ItemRules {
 /** Labels of one workload, names and values together, in characters. */
 const maxLabelChars = 16 * 1024
 const maxLabels = 128
-const maxWeight = 1_000_000
+/** What a ServiceEntry can say: an unsigned 32-bit number. */
+const maxWeight = 2 ** 32 - 1
 
 /** The workload with its address in canonical spelling, or why it cannot be used. */
 export type CheckedWorkload = { readonly workload: Workload } | { readonly reason: string }
