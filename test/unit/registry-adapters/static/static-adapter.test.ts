@@ -1,9 +1,13 @@
-import { mkdtemp, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
+import { systemClock, systemRandom } from '../../../../mesh/std/clock.ts'
+import { type Log, silentLog } from '../../../../mesh/std/log.ts'
 import { createStaticAdapter } from '../../../../registry-adapters/static/static-adapter.ts'
 import { type RegistryDriver, testRegistryAdapter } from '../../../compliance/registry-adapter.ts'
+import { eventually } from '../../../support/eventually.ts'
 
 /** A registry of files, changed as an editor does: written beside, then renamed. */
 async function setup(): Promise<RegistryDriver> {
@@ -21,7 +25,10 @@ async function setup(): Promise<RegistryDriver> {
     adapter: deps => createStaticAdapter(deps, { directory, debounceMs: 10, rereadMs: 200, retryMs: 20 }),
     async put({ id, service, address, port }) {
       await write(`service-${service}.yaml`, `services: [{ name: ${service}, ports: { http: ${port} } }]\n`)
-      await write(`${id}.yaml`, `workloads: [{ name: ${id}, address: ${address}, services: { ${service}: ${port} } }]\n`)
+      await write(
+        `${id}.yaml`,
+        `workloads: [{ name: ${id}, address: ${address}, services: { ${service}: ${port} } }]\n`,
+      )
     },
     remove: id => rm(join(directory, `${id}.yaml`)),
     putBad: id => write(`${id}.yaml`, 'workloads: [{ name: x, adress: 10.0.0.1 }]\n'),
@@ -36,3 +43,89 @@ async function setup(): Promise<RegistryDriver> {
 }
 
 t.test('the static adapter keeps the promises of every adapter', t => testRegistryAdapter(t, { setup }))
+
+/** A watched directory of the test's own, with all views it gave and all warnings it logged. */
+async function watched(t: Test) {
+  const parent = await mkdtemp(join(tmpdir(), 'weft-static-'))
+  const directory = join(parent, 'registry')
+  await mkdir(directory)
+  const warnings: unknown[] = []
+  const log: Log = { ...silentLog, warn: (_message, fields) => void warnings.push(fields) }
+  const deps = { name: 'files', clock: systemClock, random: systemRandom, log, report: () => undefined }
+  const controller = new AbortController()
+  const views: RegistrySnapshot[] = []
+  const follow = async () => {
+    const adapter = createStaticAdapter(deps, { directory, debounceMs: 20, rereadMs: 200, retryMs: 20 })
+    for await (const view of adapter.watch(controller.signal)) views.push(view)
+  }
+  const ended = follow()
+  t.teardown(async () => {
+    controller.abort()
+    await ended
+    await rm(parent, { recursive: true, force: true })
+  })
+  const until = (fits: (view: RegistrySnapshot) => boolean) =>
+    eventually(() => {
+      const last = views.at(-1)
+      if (last === undefined || !fits(last)) throw new Error(`not yet: ${JSON.stringify(last)}`)
+      return last
+    })
+  return { directory, views, warnings, until }
+}
+
+const names = (view: RegistrySnapshot) => view.workloads.map(workload => workload.name)
+
+t.test('a broken file keeps what it said, and is reported by file, line and column until it is mended', async t => {
+  const { directory, warnings, until } = await watched(t)
+  const file = join(directory, 'a.yaml')
+  await writeFile(file, 'workloads: [{ name: one, address: 10.0.0.1 }]\n')
+  await writeFile(join(directory, 'b.yaml'), 'workloads: [{ name: two, address: 10.0.0.2 }]\n')
+  await until(view => names(view).length === 2)
+  await writeFile(file, 'workloads:\n  - name: one\n    addres: 10.0.0.9\n')
+  const broken = await until(view => view.problems.length > 0)
+  t.same(names(broken), ['one', 'two'])
+  t.match(broken.workloads[0], { address: '10.0.0.1' })
+  t.same(broken.problems.map(problem => problem.item).sort(), ['a.yaml:2:5', 'a.yaml:3:5'])
+  t.equal(warnings.length, 2)
+  await writeFile(join(directory, 'b.yaml'), 'workloads: [{ name: three, address: 10.0.0.3 }]\n')
+  await until(view => names(view).includes('three'))
+  t.equal(warnings.length, 2, 'a problem is logged once')
+  await writeFile(file, 'workloads:\n  - name: one\n    address: 10.0.0.9\n')
+  t.match((await until(view => view.problems.length === 0)).workloads[0], { address: '10.0.0.9' })
+})
+
+t.test('a file that goes away takes its content along', async t => {
+  const { directory, until } = await watched(t)
+  await writeFile(join(directory, 'a.yaml'), 'workloads: [{ name: one, address: 10.0.0.1 }]\n')
+  await until(view => names(view).includes('one'))
+  await rm(join(directory, 'a.yaml'))
+  await until(view => names(view).length === 0)
+})
+
+t.test('a file written in pieces is never seen as if it had lost its content', async t => {
+  const { directory, views, until } = await watched(t)
+  const file = join(directory, 'a.yaml')
+  const full = 'workloads:\n  - name: one\n    address: 10.0.0.1\n'
+  await writeFile(file, full)
+  await until(view => names(view).includes('one'))
+  const before = views.length
+  for (let round = 0; round < 20; round += 1) {
+    await writeFile(file, '')
+    await appendFile(file, full.slice(0, 25))
+    await appendFile(file, full.slice(25))
+  }
+  await writeFile(join(directory, 'b.yaml'), 'workloads: [{ name: two, address: 10.0.0.2 }]\n')
+  await until(view => names(view).includes('two') && view.problems.length === 0)
+  for (const view of views.slice(before)) t.ok(names(view).includes('one'))
+})
+
+t.test('a directory replaced by another one is followed on', async t => {
+  const { directory, until } = await watched(t)
+  await writeFile(join(directory, 'a.yaml'), 'workloads: [{ name: one, address: 10.0.0.1 }]\n')
+  await until(view => names(view).includes('one'))
+  await rename(directory, `${directory}.old`)
+  await mkdir(directory)
+  await until(view => names(view).length === 0)
+  await writeFile(join(directory, 'a.yaml'), 'workloads: [{ name: two, address: 10.0.0.2 }]\n')
+  await until(view => names(view).includes('two'))
+})
