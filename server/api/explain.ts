@@ -167,9 +167,10 @@ function obstacle(
 ): string | undefined {
   if (workload.health !== 'healthy') return workload.health
   if (workload.weight === 0) return 'its weight is 0'
-  const agent = input.agents.find(one => one.node === workload.node)
-  if (identity !== undefined && agent === undefined) return `no agent has joined as ${workload.node ?? 'its host'}`
-  if (from !== 'outside') return undefined
+  if (from !== 'outside') {
+    const joined = input.agents.some(one => one.node === workload.node)
+    return identity === undefined || joined ? undefined : `no agent has joined as ${workload.node ?? 'its host'}`
+  }
   const { mode, from: policy } = input.mtlsOf(workload, port)
   return mode === 'STRICT' ? `MTLS_REQUIRED by PeerAuthentication ${policy}` : undefined
 }

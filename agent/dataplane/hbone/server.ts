@@ -126,6 +126,7 @@ class InboundSession {
 
     const refuse = (status: string, reason: Reason, detail: string) => {
       telemetry.refuse(facts, reason, detail, since)
+      stream.onReset = undefined
       stream.onData = chunk => stream.consumed(chunk.length)
       stream.respond([':status', status, reasonHeader, detail === '' ? reason : `${reason} ${printable(detail)}`], true)
     }

@@ -1,0 +1,171 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StatusView } from '../../server/api/routes-status.ts'
+import { until } from '../support/eventually.ts'
+import type { CommandResult } from './commands.ts'
+import type { Host } from './host.ts'
+import type { HostProcess } from './process.ts'
+import { createWorld, type World } from './world.ts'
+
+/**
+ * A whole mesh in network namespaces: a server on a host of its own (`cp`) and an agent on each other host, run as an
+ * operator runs them, by the `weft` command.
+ */
+
+export interface MeshOptions<Name extends string> {
+  readonly hosts: readonly Name[]
+  /** Hosts without an agent: strangers. */
+  readonly withoutAgent?: readonly Name[]
+  /** Files of the static registry, by name; may use what `address` gives. */
+  readonly files: (address: (host: Name) => string) => Readonly<Record<string, string>>
+  /** Further settings of the server. */
+  readonly server?: Readonly<Record<string, unknown>>
+  /** Further settings of every agent. */
+  readonly agent?: Readonly<Record<string, unknown>>
+}
+
+/** One process of Weft that can be killed and started again. */
+export interface WeftProcess {
+  /** The running process; throws when there is none. */
+  readonly process: HostProcess
+  start(): Promise<void>
+  kill(signal?: NodeJS.Signals): Promise<void>
+}
+
+export interface Mesh<Name extends string> extends Omit<World<Name | 'cp'>, 'hosts'> {
+  readonly hosts: Readonly<Record<Name | 'cp', Host>>
+  readonly server: WeftProcess
+  readonly agents: Readonly<Record<Name, WeftProcess>>
+  /** Runs an operator's verb on the server's host and gives its output; throws when it fails. */
+  weft(...args: string[]): Promise<string>
+  /** The same, whatever its exit code. */
+  tryWeft(...args: string[]): Promise<CommandResult>
+  /** Applies resources given as text. */
+  apply(yaml: string): Promise<void>
+  status(): Promise<StatusView>
+  /** Replaces a file of the static registry. */
+  writeFile(name: string, text: string): void
+  /** Waits until every agent is connected and has taken the newest config. */
+  settled(): Promise<void>
+  /** The last lines of a host's access log, parsed. */
+  accessLog(host: Name): readonly Readonly<Record<string, unknown>>[]
+}
+
+const cli = join(import.meta.dirname, '../../cli/main.ts')
+/** Warnings of Node about itself are not part of what a command says. */
+const node = [process.execPath, '--disable-warning=ExperimentalWarning', cli] as const
+
+/** Starts the mesh and waits until it has settled; everything is taken down at the end of the test. */
+export async function createMesh<Name extends string>(
+  t: { teardown(run: () => unknown): unknown },
+  options: MeshOptions<Name>,
+): Promise<Mesh<Name>> {
+  const world = await createWorld<Name | 'cp'>(t, { hosts: ['cp', ...options.hosts] })
+  const { hosts, directory } = world
+  const at = (name: string) => join(directory, name)
+  const files = at('services')
+  mkdirSync(files)
+  const writeFile = (name: string, text: string) => writeFileSync(join(files, name), text)
+  for (const [name, text] of Object.entries(options.files(host => hosts[host].address4))) writeFile(name, text)
+
+  const registries = [{ name: 'files', kind: 'static', directory: files }]
+  writeFileSync(at('server.json'), JSON.stringify({ dataDir: at('server'), registries, ...options.server }))
+  const server = weftProcess(hosts.cp, ['server', '--config', at('server.json')], 'server is running')
+  await server.start()
+
+  const tokenFile = join(at('server'), 'admin-token')
+  const verb = (args: readonly string[]) => [...node.slice(1), ...args, '--token-file', tokenFile]
+  const weft = (...args: string[]) => hosts.cp.must(node[0], verb(args))
+  const status = async (): Promise<StatusView> => JSON.parse(await weft('status', '-o', 'json'))
+
+  const agents: Partial<Record<Name, WeftProcess>> = {}
+  const meshed = options.hosts.filter(name => options.withoutAgent?.includes(name) !== true)
+  await Promise.all(
+    meshed.map(async name => {
+      const host = hosts[name]
+      host.resolvConf('nameserver 10.77.0.1\n')
+      const config = at(`${name}.json`)
+      const settings = {
+        node: name,
+        server: { host: hosts.cp.address4 },
+        stateDir: at(`${name}-state`),
+        adminSocket: at(`${name}.sock`),
+        accessLog: at(`${name}.access.log`),
+        capture: { dns: true },
+        threads: 1,
+        ...options.agent,
+      }
+      writeFileSync(config, JSON.stringify(settings))
+      writeFileSync(at(`${name}.token`), await weft('token', 'create', '--node', name), { mode: 0o600 })
+      await host.must(node[0], [
+        ...node.slice(1),
+        'agent',
+        'join',
+        '--config',
+        config,
+        '--token-file',
+        at(`${name}.token`),
+      ])
+      const agent = weftProcess(
+        host,
+        ['agent', 'run', '--config', config],
+        /connected to the server|serving the config/,
+        'system.slice/weft-agent.service',
+      )
+      agents[name] = agent
+      await agent.start()
+    }),
+  )
+
+  const mesh: Mesh<Name> = {
+    ...world,
+    server,
+    agents: agents as Record<Name, WeftProcess>,
+    weft,
+    tryWeft: (...args) => hosts.cp.exec(node[0], verb(args)),
+    async apply(yaml) {
+      writeFileSync(at('apply.yaml'), yaml)
+      await weft('apply', '-f', at('apply.yaml'))
+    },
+    status,
+    writeFile,
+    settled: () =>
+      until(
+        'all agents have taken the newest config',
+        async () => {
+          const now = await status()
+          const connected = now.agents.filter(agent => agent.state === 'connected')
+          return (
+            connected.length === meshed.length && connected.every(agent => agent.answeredVersion >= agent.configVersion)
+          )
+        },
+        30_000,
+      ),
+    accessLog: host =>
+      readFileSync(at(`${host}.access.log`), 'utf8')
+        .split('\n')
+        .filter(line => line !== '')
+        .map(line => JSON.parse(line)),
+  }
+  await mesh.settled()
+  return mesh
+}
+
+/** A program that says on standard output when it runs. */
+function weftProcess(host: Host, args: readonly string[], running: RegExp | string, cgroup?: string): WeftProcess {
+  let current: HostProcess | undefined
+  return {
+    get process() {
+      if (current === undefined) throw new Error(`${args.join(' ')} is not running`)
+      return current
+    },
+    async start() {
+      current = host.spawn(node[0], [...node.slice(1), ...args], cgroup === undefined ? {} : { cgroup })
+      await current.line(running, 30_000)
+    },
+    async kill(signal = 'SIGKILL') {
+      await current?.kill(signal)
+      current = undefined
+    },
+  }
+}
