@@ -20,7 +20,7 @@ import { checkTrustDomain, formatSpiffeId, parseSpiffeId } from './spiffe-id.ts'
 import { checkLeaf, checkSignedBy } from './verify.ts'
 import { type Certificate, encodePem, parseCertificate } from './x509.ts'
 
-export { type Certificate, encodePem, parseCertificate } from './x509.ts'
+export { parseCertificate } from './x509.ts'
 
 /** A certificate and the key that signs below it. */
 export interface Issuer {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Issuer, issueCa, parseCertificate } from '../../mesh/identity/certificate.ts'
@@ -98,22 +98,30 @@ function newIssuing(root: Issuer, trustDomain: string, now: number): Issuer {
 
 /** Key and certificate share a file, so that no crash can leave one without the other. */
 function writeIssuer(path: string, issuer: Issuer, passphrase: string | undefined): void {
-  writePrivateFile(path, encodePrivateKey(issuer.privateKey, passphrase) + issuer.certificatePem)
+  try {
+    writePrivateFile(path, encodePrivateKey(issuer.privateKey, passphrase) + issuer.certificatePem)
+  } catch (cause) {
+    throw new MeshError('WEFT_STORE', 'key file of the authority cannot be written', { fields: { path }, cause })
+  }
 }
 
 function readIssuer(path: string, { passphrase }: CaOptions): Issuer {
   const content = readPrivateFile(path)
+  const split = content.indexOf('-----BEGIN CERTIFICATE-----')
+  const [keyPem, certificatePem] = [content.slice(0, split), content.slice(split)]
+  const issuer = { certificatePem, privateKey: readKeyOf(certificatePem, keyPem, passphrase, path) }
+  // A passphrase that is configured later takes effect, instead of only seeming to.
+  if (passphrase !== undefined && !isEncrypted(keyPem)) writeIssuer(path, issuer, passphrase)
+  return issuer
+}
+
+function readKeyOf(certificatePem: string, keyPem: string, passphrase: string | undefined, path: string): KeyObject {
   try {
-    const split = content.indexOf('-----BEGIN CERTIFICATE-----')
-    const [keyPem, certificatePem] = [content.slice(0, split), content.slice(split)]
     const { privateKey, publicKey } = decodePrivateKey(keyPem, passphrase)
     if (!parseCertificate(certificatePem).isCa || spkiHash(certificatePem) !== spkiHash(publicKey)) {
       throw new MeshError('WEFT_STATE_CORRUPT', 'certificate does not belong to the private key')
     }
-    const issuer = { certificatePem, privateKey }
-    // A passphrase that is configured later takes effect, instead of only seeming to.
-    if (passphrase !== undefined && !isEncrypted(keyPem)) writeIssuer(path, issuer, passphrase)
-    return issuer
+    return privateKey
   } catch (cause) {
     throw corrupt(path, cause)
   }

@@ -13,9 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { MeshError } from '../../mesh/std/errors.ts'
 
-/** Files that hold keys: written whole or not at all, read only when nobody else can read them. */
-
-/** Replaces a file in one step (new file, flush, rename, flush the folder), mode 0600. */
+/** Replaces a file that holds keys in one step (new file, flush, rename, flush the folder), mode 0600. */
 export function writePrivateFile(path: string, content: string): void {
   const folder = dirname(path)
   const fresh = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}`)

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { encodePem, parseCertificate } from '../../mesh/identity/certificate.ts'
 import { peerSpiffeId, verifyChain } from '../../mesh/identity/verify.ts'
+import { encodePem, parseCertificate } from '../../mesh/identity/x509.ts'
 import { craftCertificate, createTestCa, extensions, leafExtensions } from '../support/certificates.ts'
 import { answerOf, asn1Bytes, mutationsOf } from '../support/fuzz.ts'
 

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { issueCa, encodePem as toPem } from '../../../../mesh/identity/certificate.ts'
+import { issueCa } from '../../../../mesh/identity/certificate.ts'
 import { primitive, sequence, tagged } from '../../../../mesh/identity/der.ts'
 import { generateKeys } from '../../../../mesh/identity/keys.ts'
 import { peerSpiffeId, verifyChain } from '../../../../mesh/identity/verify.ts'
+import { encodePem as toPem } from '../../../../mesh/identity/x509.ts'
 import {
   both,
   craftCertificate,
