@@ -86,7 +86,7 @@ function readConfigFile(file: string): object {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw invalid('the configuration file cannot be read', { file }, cause)
+    throw invalid(`the configuration file ${file} cannot be read`, { file }, cause)
   }
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })

@@ -1,0 +1,55 @@
+import { stringify } from 'yaml'
+import type { AgentResource } from '../../mesh/model/agent-config.ts'
+import type { CatalogueService } from '../../mesh/model/catalogue.ts'
+import { parseLocality } from '../../mesh/model/locality.ts'
+import { serviceKey } from '../../mesh/model/service.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
+import { parseResources } from '../../mesh/resources/parse.ts'
+import { compile } from '../../server/compile/compile.ts'
+import { mtlsVerdict } from '../../server/placement.ts'
+import { service, workload } from './catalogue.ts'
+
+/** The input half of a golden file; everything that is left out has a plain default. */
+interface GoldenInput {
+  readonly node?: string
+  /** `<namespace>/<service-account>` that the node may hold. */
+  readonly mayHold?: readonly string[]
+  readonly defaultIdentity?: string
+  readonly workloads?: Readonly<Record<string, Partial<Omit<Workload, 'locality'>> & { readonly locality?: string }>>
+  readonly services?: Readonly<Record<string, Partial<CatalogueService>>>
+  readonly policies?: readonly object[]
+}
+
+/** Compiles the input of a golden file for its node. */
+export function compileGolden(input: GoldenInput): readonly AgentResource[] {
+  const workloads = Object.entries(input.workloads ?? {}).map(([id, { locality, ...given }]) => {
+    return workload({ id, ...given, ...(locality === undefined ? {} : { locality: parseLocality(locality) }) })
+  })
+  const services = Object.entries(input.services ?? {}).map(([key, given]): CatalogueService => {
+    const [namespace = '', name = ''] = key.split('/')
+    return { ...service(name, [], { namespace, ...given }), registries: ['static'], virtualIps: [], ...given }
+  })
+  services.sort((a, b) => (serviceKey(a) < serviceKey(b) ? -1 : 1))
+  const policies = (input.policies ?? []).map(policy => {
+    const { resources, problems } = parseResources(stringify(policy), 'policy')
+    if (problems.length > 0) throw new Error(JSON.stringify(problems))
+    return resources
+  })
+  return compile({
+    catalogue: {
+      services: new Map(services.map(one => [serviceKey(one), one])),
+      workloads: new Map(workloads.map(one => [one.id, one])),
+      problems: [],
+    },
+    node: input.node ?? 'vm-1',
+    settings: {
+      trustDomain: 'mesh.test',
+      dnsDomain: 'mesh',
+      virtualIpRanges: ['240.240.0.0/16', 'fd77:6566:7400::/64'],
+      trust: { sequence: 1, roots: ['ROOT'] },
+      ...(input.defaultIdentity === undefined ? {} : { defaultIdentity: input.defaultIdentity }),
+    },
+    mayHold: (_, identity) => input.mayHold?.includes(identity) ?? false,
+    mtls: mtlsVerdict(policies.flat(), { rootNamespace: 'weft-system' }),
+  })
+}
