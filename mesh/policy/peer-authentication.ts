@@ -14,12 +14,9 @@ export interface EffectiveMtls {
 }
 
 export interface PolicyOptions {
-  /** The namespace whose policies hold for the whole mesh. */
+  /** The namespace whose policies hold for the whole mesh: Istio's is `istio-system`. */
   readonly rootNamespace: string
 }
-
-/** Weft's own name for it; Istio's is `istio-system`. */
-export const defaultRootNamespace = 'weft-system'
 
 /** The policies that have a say about one workload, at most one of a scope, and the mode for any of its ports. */
 export interface ComposedPeerAuthentication {
