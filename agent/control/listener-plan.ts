@@ -7,6 +7,13 @@ import { callerIdentities } from './port-assignment.ts'
 /** Prefix of the names of listeners that belong to one workload identity. */
 const workloadListener = 'outbound/'
 
+/** Which IPv6 addresses a host has: without any there is nothing to listen on and nothing to capture. */
+export interface Ipv6Support {
+  readonly any: boolean
+  /** `::1`. */
+  readonly loopback: boolean
+}
+
 /**
  * The sockets a config needs, for both address families: outbound on loopback only, one for callers without a workload
  * and one for each workload identity; inbound and HBONE on all addresses. Pure.
@@ -15,14 +22,22 @@ export function listenersOf(
   config: AgentConfig,
   assigned: PortAssignment,
   ports: AgentSettings['ports'],
-  ipv6: boolean,
+  ipv6: Ipv6Support,
 ): readonly ListenerSpec[] {
-  const both = (name: string, role: ListenerSpec['role'], port: number, v4: string, v6: string): ListenerSpec[] => [
+  const both = (
+    name: string,
+    role: ListenerSpec['role'],
+    port: number,
+    v4: string,
+    v6: string | undefined,
+  ): ListenerSpec[] => [
     { name: `${name}/ipv4`, role, host: v4, port },
-    ...(ipv6 ? [{ name: `${name}/ipv6`, role, host: v6, port }] : []),
+    ...(v6 === undefined ? [] : [{ name: `${name}/ipv6`, role, host: v6, port }]),
   ]
   const outbound = (name: string, role: ListenerSpec['role'], port: number) =>
-    both(name, role, port, '127.0.0.1', '::1')
+    both(name, role, port, '127.0.0.1', ipv6.loopback ? '::1' : undefined)
+  const everywhere = (name: string, role: ListenerSpec['role'], port: number) =>
+    both(name, role, port, '0.0.0.0', ipv6.any ? '::' : undefined)
   return [
     ...outbound('outbound-default', { kind: 'outbound' }, ports.outbound),
     ...callerIdentities(config).flatMap(identity => {
@@ -31,8 +46,8 @@ export function listenersOf(
       if (port === undefined || owner === undefined) return []
       return outbound(`${workloadListener}${identity}`, { kind: 'outbound', identity, workload: owner.id }, port)
     }),
-    ...both('inbound-plaintext', { kind: 'inbound-plaintext' }, ports.inbound, '0.0.0.0', '::'),
-    ...both('hbone', { kind: 'hbone' }, ports.hbone, '0.0.0.0', '::'),
+    ...everywhere('inbound-plaintext', { kind: 'inbound-plaintext' }, ports.inbound),
+    ...everywhere('hbone', { kind: 'hbone' }, ports.hbone),
   ]
 }
 

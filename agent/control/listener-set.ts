@@ -6,7 +6,7 @@ import type { AgentSettings } from '../config.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { BoundListener } from '../dataplane/messages.ts'
 import type { PortAssignment } from './agent-state.ts'
-import { listenerIdentity, listenersOf } from './listener-plan.ts'
+import { type Ipv6Support, listenerIdentity, listenersOf } from './listener-plan.ts'
 import { assignPorts, callerIdentities } from './port-assignment.ts'
 
 export interface ListenerSetDeps {
@@ -74,7 +74,7 @@ export function createListenerSet(deps: ListenerSetDeps, options: ListenerSetOpt
     async open(config) {
       for (let attempt = 1; ; attempt += 1) {
         assign(config)
-        bound = await deps.dataPlane.listen(listenersOf(config, assigned, options.ports, hasIpv6()))
+        bound = await deps.dataPlane.listen(listenersOf(config, assigned, options.ports, ipv6Support()))
         if (attempt >= maxAttempts || !blockTaken()) break
       }
       for (const { name, error } of bound) {
@@ -86,7 +86,8 @@ export function createListenerSet(deps: ListenerSetDeps, options: ListenerSetOpt
   }
 }
 
-/** Whether this host speaks IPv6 at all: without it there is nothing to listen on and nothing to capture. */
-function hasIpv6(): boolean {
-  return Object.values(networkInterfaces()).some(list => list?.some(one => one.family === 'IPv6') === true)
+/** Asked anew for each config: interfaces come and go. */
+function ipv6Support(): Ipv6Support {
+  const all = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  return { any: all.some(one => one.family === 'IPv6'), loopback: all.some(one => one.address === '::1') }
 }
