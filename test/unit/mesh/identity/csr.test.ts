@@ -117,6 +117,9 @@ t.test('refuses points that are compressed or not on the curve', t => {
     bitString(Buffer.concat([Buffer.of(2 + ((spki.at(-1) ?? 0) & 1)), spki.subarray(27, 59)])),
   )
   t.throws(() => parseCsr(craft({ keys, spki: compressed })), refused, 'compressed')
+  const hybrid = Buffer.from(spki)
+  hybrid[26] = 6 + ((spki.at(-1) ?? 0) & 1)
+  t.throws(() => parseCsr(craft({ keys, spki: decode(hybrid) })), refused, 'hybrid')
   const off = Buffer.from(spki)
   off[off.length - 1] = (off.at(-1) ?? 0) ^ 1
   t.throws(() => parseCsr(craft({ keys, spki: decode(off) })), refused, 'off the curve')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { issueCa } from '../../../../mesh/identity/certificate.ts'
+import { type Issuer, issueCa } from '../../../../mesh/identity/certificate.ts'
 import { primitive, sequence, tagged } from '../../../../mesh/identity/der.ts'
 import { generateKeys } from '../../../../mesh/identity/keys.ts'
 import { peerSpiffeId, verifyChain } from '../../../../mesh/identity/verify.ts'
@@ -183,15 +183,38 @@ t.test('holds every certificate of a chain to its validity', t => {
   t.end()
 })
 
-t.test('keeps a root to the trust domain it names', t => {
+t.test('keeps a root and an issuing certificate to the trust domain they name', t => {
+  const leafBelow = (issuer: Issuer) =>
+    craftCertificate({
+      extensions: [...leafExtensions, extensions.san([6, web])],
+      issuerName: named(caName(issuer.certificatePem)),
+      signer: issuer.privateKey,
+    })
+  const wrong = { ...refused, message: /issuer is of another trust domain/ }
   const other = createTestCa('other', now)
-  const leaf = craftCertificate({
-    extensions: [...leafExtensions, extensions.san([6, web])],
-    issuerName: named(caName(other.issuing.certificatePem)),
-    signer: other.issuing.privateKey,
-  })
-  const chain = [leaf, derOf(other.issuing.certificatePem)]
-  t.throws(() => verifyChain({ ...ask, chain, roots: [other.root.certificatePem] }), refused)
+  const strangers = [other.root.certificatePem]
+  t.throws(() => verifyChain({ ...ask, chain: [leafBelow(other.root)], roots: strangers }), wrong, 'the root')
+  const chain = [leafBelow(other.issuing), derOf(other.issuing.certificatePem)]
+  t.throws(() => verifyChain({ ...ask, chain, roots: strangers }), wrong, 'both')
+
+  const keys = generateKeys()
+  const validity = { notBefore: now - 1000, notAfter: now + 60_000 }
+  const certificatePem = issueCa({ trustDomain: 'other', keys, issuer: ca.root, ...validity })
+  const mixed = [leafBelow({ certificatePem, privateKey: keys.privateKey }), derOf(certificatePem)]
+  t.throws(() => verifyChain({ ...ask, chain: mixed }), wrong, 'the issuing certificate, below a root of ours')
+  t.end()
+})
+
+t.test('needs the name of the issuer to be that of the certificate above', t => {
+  const leaf = (issuerName: string) =>
+    craftCertificate({
+      extensions: [...leafExtensions, extensions.san([6, web])],
+      issuerName: named(issuerName),
+      signer: ca.issuing.privateKey,
+    })
+  const above = derOf(ca.issuing.certificatePem)
+  t.ok(verifyChain({ ...ask, chain: [leaf(caName(ca.issuing.certificatePem)), above] }))
+  t.throws(() => verifyChain({ ...ask, chain: [leaf(caName(ca.root.certificatePem)), above] }), refused)
   t.end()
 })
 

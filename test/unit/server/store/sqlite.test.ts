@@ -32,7 +32,7 @@ t.test('in memory', t => {
   t.end()
 })
 
-t.test('lets one of 200 consumers succeed over four connections in four threads', async t => {
+t.test('lets one of 200 consumers succeed, and makes writers wait, over four connections in four threads', async t => {
   const path = `${t.testdir({})}/weft.db`
   const store = openSqliteStore(path, { log })
   t.teardown(() => store.close())
@@ -46,13 +46,14 @@ t.test('lets one of 200 consumers succeed over four connections in four threads'
       parentPort.postMessage('ready')
       parentPort.once('message', async () => {
         const all = await Promise.all(Array.from({ length: 50 }, () => store.joinTokens.consume('h', 'vm', 5)))
+        for (let at = 0; at < 25; at += 1) await store.virtualIps.allocate([workerData.name + at], 1, 1000)
         await store.close()
         parentPort.postMessage(all.filter(Boolean).length)
       })
     })`
   const workers = Array.from(
     { length: 4 },
-    () => new Worker(program, { eval: true, workerData: { source, logSource, path } }),
+    (_, at) => new Worker(program, { eval: true, workerData: { source, logSource, path, name: `n/${at}-` } }),
   )
   const next = (worker: Worker) =>
     new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
@@ -64,6 +65,7 @@ t.test('lets one of 200 consumers succeed over four connections in four threads'
     counts.map(Number).reduce((sum, count) => sum + count),
     1,
   )
+  t.same(new Set((await store.virtualIps.list()).values()), new Set(Array.from({ length: 100 }, (_, at) => at + 1)))
   await Promise.all(workers.map(worker => worker.terminate()))
 })
 
