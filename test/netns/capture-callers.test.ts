@@ -6,7 +6,7 @@ import { createWorld } from './world.ts'
 
 const own = (port: number) => `${port} 240.240.0.1 80`
 const web = 'system.slice/web.service'
-const api = 'system.slice/api.service'
+const api = 'system.slice/odd\\x2dname "api".service'
 
 t.test('callers are told apart by uid, and a stranger goes to the default port', async t => {
   const { hosts } = await createWorld(t, { hosts: ['h1'] })

@@ -16,8 +16,12 @@ export interface MeshOptions<Name extends string> {
   readonly hosts: readonly Name[]
   /** Hosts without an agent: strangers. */
   readonly withoutAgent?: readonly Name[]
-  /** Files of the static registry, by name; may use what `address` gives. */
-  readonly files: (address: (host: Name) => string) => Readonly<Record<string, string>>
+  /** Files of the static registry, by name. */
+  readonly files: (hosts: Readonly<Record<Name, Host>>) => Readonly<Record<string, string>>
+  /** Registries beside the static one. */
+  readonly registries?: (hosts: Readonly<Record<Name | 'cp', Host>>) => readonly object[]
+  /** Identities that join tokens name, by host; without, what the files place there. */
+  readonly identities?: Partial<Record<Name, readonly string[]>>
   /** Further settings of the server. */
   readonly server?: Readonly<Record<string, unknown>>
   /** Further settings of every agent. */
@@ -47,7 +51,7 @@ export interface Mesh<Name extends string> extends Omit<World<Name | 'cp'>, 'hos
   writeFile(name: string, text: string): void
   /** Waits until every agent is connected and has taken the newest config. */
   settled(): Promise<void>
-  /** The last lines of a host's access log, parsed. */
+  /** A host's access log so far, parsed. */
   accessLog(host: Name): readonly Readonly<Record<string, unknown>>[]
 }
 
@@ -66,9 +70,9 @@ export async function createMesh<Name extends string>(
   const files = at('services')
   mkdirSync(files)
   const writeFile = (name: string, text: string) => writeFileSync(join(files, name), text)
-  for (const [name, text] of Object.entries(options.files(host => hosts[host].address4))) writeFile(name, text)
+  for (const [name, text] of Object.entries(options.files(hosts))) writeFile(name, text)
 
-  const registries = [{ name: 'files', kind: 'static', directory: files }]
+  const registries = [{ name: 'files', kind: 'static', directory: files }, ...(options.registries?.(hosts) ?? [])]
   writeFileSync(at('server.json'), JSON.stringify({ dataDir: at('server'), registries, ...options.server }))
   const server = weftProcess(hosts.cp, ['server', '--config', at('server.json')], 'server is running')
   await server.start()
@@ -96,7 +100,9 @@ export async function createMesh<Name extends string>(
         ...options.agent,
       }
       writeFileSync(config, JSON.stringify(settings))
-      writeFileSync(at(`${name}.token`), await weft('token', 'create', '--node', name), { mode: 0o600 })
+      const identities = (options.identities?.[name] ?? []).flatMap(identity => ['--identity', identity])
+      const token = await weft('token', 'create', '--node', name, ...identities)
+      writeFileSync(at(`${name}.token`), token, { mode: 0o600 })
       await host.must(node[0], [
         ...node.slice(1),
         'agent',
@@ -134,7 +140,8 @@ export async function createMesh<Name extends string>(
         'all agents have taken the newest config',
         async () => {
           const now = await status()
-          const connected = now.agents.filter(agent => agent.state === 'connected')
+          if (now.registries.some(registry => registry.state === 'starting')) return false
+        const connected = now.agents.filter(agent => agent.state === 'connected')
           return (
             connected.length === meshed.length && connected.every(agent => agent.answeredVersion >= agent.configVersion)
           )
