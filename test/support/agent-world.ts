@@ -32,6 +32,8 @@ export interface AgentWorld {
   /** Identities asked for; the server signs them unless {@link AgentWorld.refuse} names them. */
   readonly asked: string[]
   readonly refuse: Set<string>
+  /** The environment that configures an agent for this world. */
+  env(more?: Readonly<Record<string, string>>): Record<string, string>
   settings(more?: Readonly<Record<string, string>>): AgentSettings
   start(more?: Readonly<Record<string, string>>): Promise<Agent>
   push(...resources: AgentResource[]): void
@@ -70,29 +72,26 @@ export async function agentWorld(t: Test, serve: Serve = serveWs): Promise<Agent
     sessions,
     asked,
     refuse,
-    settings: more =>
-      loadAgentSettings({
-        flags: {},
-        env: {
-          WEFT_AGENT_NODE: 'vm-1',
-          WEFT_AGENT_SERVER_HOST: '127.0.0.1',
-          WEFT_AGENT_SERVER_WEBSOCKET_PORT: String(port),
-          WEFT_AGENT_SERVER_GRPC_PORT: String(port),
-          WEFT_AGENT_STATE_DIR: stateDir,
-          WEFT_AGENT_PORTS_OUTBOUND: '0',
-          WEFT_AGENT_PORTS_INBOUND: '0',
-          WEFT_AGENT_PORTS_HBONE: '0',
-          WEFT_AGENT_PORTS_METRICS: '0',
-          WEFT_AGENT_PORTS_READINESS: '0',
-          WEFT_AGENT_PORTS_DNS: '0',
-          WEFT_AGENT_METRICS_HOST: '127.0.0.1',
-          WEFT_AGENT_THREADS: '1',
-          WEFT_AGENT_CAPTURE_ENABLED: 'false',
-          WEFT_AGENT_ACCESS_LOG: '',
-          WEFT_AGENT_ADMIN_SOCKET: join(folder, 'agent.sock'),
-          ...more,
-        },
-      }),
+    env: more => ({
+      WEFT_AGENT_NODE: 'vm-1',
+      WEFT_AGENT_SERVER_HOST: '127.0.0.1',
+      WEFT_AGENT_SERVER_WEBSOCKET_PORT: String(port),
+      WEFT_AGENT_SERVER_GRPC_PORT: String(port),
+      WEFT_AGENT_STATE_DIR: stateDir,
+      WEFT_AGENT_PORTS_OUTBOUND: '0',
+      WEFT_AGENT_PORTS_INBOUND: '0',
+      WEFT_AGENT_PORTS_HBONE: '0',
+      WEFT_AGENT_PORTS_METRICS: '0',
+      WEFT_AGENT_PORTS_READINESS: '0',
+      WEFT_AGENT_PORTS_DNS: '0',
+      WEFT_AGENT_METRICS_HOST: '127.0.0.1',
+      WEFT_AGENT_THREADS: '1',
+      WEFT_AGENT_CAPTURE_ENABLED: 'false',
+      WEFT_AGENT_ACCESS_LOG: '',
+      WEFT_AGENT_ADMIN_SOCKET: join(folder, 'agent.sock'),
+      ...more,
+    }),
+    settings: more => loadAgentSettings({ flags: {}, env: world.env(more) }),
     async start(more) {
       const agent = await startAgent(world.settings(more), { clock: systemClock, random: systemRandom, log: silentLog })
       t.teardown(() => agent.stop())
