@@ -7,7 +7,7 @@ import type { CgroupTree } from './cgroups.ts'
 import { endpointSetsHold, writeEndpointSets } from './ipset.ts'
 import { type AddressPort, type CapturePlan, families, type SelfMatch } from './plan.ts'
 import { ensureRoutes, removeRoutes } from './routes.ts'
-import { captureRules, type RuleFacts } from './rules.ts'
+import { captureRules, type RuleFacts, type RuleSet } from './rules.ts'
 import { difference } from './saved-rules.ts'
 import { hasIpv6 } from './self-test.ts'
 import type { Tables } from './tables.ts'
@@ -47,6 +47,8 @@ interface Installed {
   readonly plan: CapturePlan
   readonly resolved: ResolvedCallers
   readonly resolvers: readonly string[]
+  /** The rules as they were written, as text to compare with. */
+  readonly rules: string
   /** What the kernel said of each family right after it was written. */
   readonly fingerprints: readonly string[]
 }
@@ -71,7 +73,8 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
     plan.dnsPort === undefined ? [] : readResolvConf(options.resolvConf ?? '/etc/resolv.conf').servers
   const rangesOf = (plan: CapturePlan) => plan.virtualIpRanges.filter(range => !range.includes(':') || hasIpv6())
 
-  async function install(plan: CapturePlan): Promise<void> {
+  /** `force` writes the rules even when they are the ones written last. */
+  async function install(plan: CapturePlan, force: boolean): Promise<void> {
     // the set comes first, because rules can only name a set that is there
     if (endpointsInSet !== plan.endpoints) {
       await writeEndpointSets(tools, plan.endpoints)
@@ -82,9 +85,14 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
       const resolved = await resolveCallers(plan.callers, facts)
       const resolvers = resolversOf(plan)
       try {
-        const rules = ruleFacts(resolved, resolvers)
-        const write = (table: Tables) => table.apply(captureRules(plan, rules, table.family))
-        installed = { plan, resolved, resolvers, fingerprints: await Promise.all(tables.map(write)) }
+        const sets = tables.map(({ family }) => captureRules(plan, ruleFacts(resolved, resolvers), family))
+        const rules = JSON.stringify(sets)
+        // most plans differ in their endpoints only, and those are in the set
+        const done = !force && installed?.rules === rules && sameCgroups(installed.resolved, resolved)
+        const fingerprints = done
+          ? installed?.fingerprints
+          : await Promise.all(tables.map((table, at) => write(table, sets[at])))
+        installed = { plan, resolved, resolvers, rules, fingerprints: fingerprints ?? [] }
         // a cgroup that was replaced while we wrote left a rule behind that matches nothing
         if (!haveMoved(resolved, deps.tree) || attempt >= attempts) break
       } catch (error) {
@@ -95,6 +103,9 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
     }
     await removeRoutes(tools, plan.virtualIpRanges)
   }
+
+  const write = (table: Tables, rules: RuleSet | undefined) =>
+    rules === undefined ? Promise.resolve('') : table.apply(rules)
 
   async function fault(now: Installed): Promise<string | undefined> {
     for (const [index, table] of tables.entries()) {
@@ -121,12 +132,12 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
       latest = plan
     },
     async install() {
-      if (latest !== undefined && latest !== installed?.plan) await install(latest)
+      if (latest !== undefined && latest !== installed?.plan) await install(latest, false)
     },
     async repair(mind) {
       if (latest === undefined) return undefined
       if (installed === undefined || installed.plan !== latest) {
-        await install(latest)
+        await install(latest, true)
         return 'the last plan was not in place'
       }
       const reason = (await callersChanged(installed))
@@ -134,7 +145,7 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
         : mind === 'everything'
           ? await fault(installed)
           : undefined
-      if (reason !== undefined) await install(installed.plan)
+      if (reason !== undefined) await install(installed.plan, true)
       return reason
     },
     installed: () => installed !== undefined && installed.plan === latest,
@@ -153,6 +164,11 @@ function check(plan: CapturePlan, facts: RuleFacts): void {
 /** True when a cgroup is not the one it was when it was looked at. */
 function haveMoved(resolved: ResolvedCallers, tree: CgroupTree | undefined): boolean {
   return [...resolved.cgroups].some(([path, id]) => tree?.id(path) !== id)
+}
+
+/** A rule of the same text is another rule when its cgroup is another one. */
+function sameCgroups(a: ResolvedCallers, b: ResolvedCallers): boolean {
+  return a.cgroups.size === b.cgroups.size && [...a.cgroups].every(([path, id]) => b.cgroups.get(path) === id)
 }
 
 function pathOf(selector: CapturePlan['callers'][number]['selectors'][number]): string[] {

@@ -55,7 +55,12 @@ function moveInto(tree: CgroupTree, home: string, name: string): SelfExemption {
   const directory = join(tree.root, path)
   mkdirSync(directory, { recursive: true })
   const move = (to: string) => writeFileSync(join(to, 'cgroup.procs'), String(process.pid))
-  move(directory)
+  try {
+    move(directory)
+  } catch (error) {
+    removeSelfCgroup(tree, path)
+    throw error
+  }
   return {
     match: { kind: 'cgroup', path: checkedCgroupPath(path) },
     undo() {

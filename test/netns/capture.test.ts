@@ -1,5 +1,5 @@
 import t from 'tap'
-import { answerOn, dialFrom, plainPlan, startCaptureAgent } from './captured-host.ts'
+import { answerOn, dialFrom, plainPlan, program, startCaptureAgent } from './captured-host.ts'
 import { createWorld } from './world.ts'
 
 t.test('connections to virtual addresses of both families come with where they were going', async t => {
@@ -62,6 +62,30 @@ t.test('the agent itself is exempt in both families, and nobody else', async t =
     'its own call to a virtual address is no loop',
   )
   t.equal(await dialFrom(h1, h2.address4, 8080), `15001 ${h2.address4} 8080`, 'others are not exempt')
+})
+
+t.test('an agent without a cgroup of its own is exempt by its user, unless others run as that user', async t => {
+  const { hosts } = await createWorld(t, { hosts: ['h1', 'h2'] })
+  const { h1, h2 } = hosts
+  await answerOn(h2, 8080, 'h2')
+  const endpoints = [h2.address4, h2.address6].map(address => ({ address, port: 8080 }))
+  const config = JSON.stringify({ plan: { ...plainPlan, endpoints }, listen: [15001] })
+  const capabilities = '+net_admin,+net_raw'
+  const command = ['--reuid=4500', '--regid=4500', '--clear-groups', `--inh-caps=${capabilities}`]
+  command.push(`--ambient-caps=${capabilities}`, process.execPath, program('capture-agent'), config)
+
+  const other = h1.spawn('sleep', ['1000'], { uid: 4500 })
+  const refused = await h1.exec('setpriv', command)
+  t.match(refused.stderr, 'other programs run as the user of the agent')
+  t.notMatch(await h1.rules(), 'WEFT_')
+  await other.kill()
+
+  const agent = h1.spawn('setpriv', command)
+  await agent.line('captured')
+  agent.write(`dial ${h2.address4} 8080\n`)
+  t.equal(await agent.line('dialled'), 'dialled h2')
+  t.equal(await dialFrom(h1, h2.address6, 8080), `15001 ${h2.address6} 8080`)
+  t.equal(await dialFrom(h1, '240.240.0.1', 80, { uid: 4501 }), '15001 240.240.0.1 80')
 })
 
 t.test('declared plaintext ports are taken from outside, on the declared address only', async t => {

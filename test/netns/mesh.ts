@@ -141,7 +141,7 @@ export async function createMesh<Name extends string>(
         async () => {
           const now = await status()
           if (now.registries.some(registry => registry.state === 'starting')) return false
-        const connected = now.agents.filter(agent => agent.state === 'connected')
+          const connected = now.agents.filter(agent => agent.state === 'connected')
           return (
             connected.length === meshed.length && connected.every(agent => agent.answeredVersion >= agent.configVersion)
           )
