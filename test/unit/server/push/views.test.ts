@@ -1,0 +1,172 @@
+import t from 'tap'
+import type { CatalogueSnapshot } from '../../../../mesh/model/catalogue.ts'
+import { Watch } from '../../../../mesh/std/watch.ts'
+import type { AgentView } from '../../../../mesh/wire/delta.ts'
+import { emptyCatalogue } from '../../../../server/catalogue/catalogue.ts'
+import type { CompileSettings, MayHold, MtlsVerdict } from '../../../../server/compile/settings.ts'
+import { startViews } from '../../../../server/push/views.ts'
+import { FakeClock } from '../../../fakes/clock.ts'
+import { service, workload } from '../../../support/catalogue.ts'
+import { recordedLog } from '../../../support/recorded-log.ts'
+
+const settings: CompileSettings = {
+  trustDomain: 'mesh.test',
+  dnsDomain: 'mesh',
+  virtualIpRanges: [],
+  trust: { sequence: 1, roots: [] },
+}
+
+function catalogueOf(...names: readonly string[]): CatalogueSnapshot {
+  const home = workload({ id: 'r/w', node: 'vm-1', serviceAccount: 'w' })
+  const services = names.map(name => {
+    return [`default/${name}`, { ...service(name, ['r/w']), registries: ['r'], virtualIps: [] }] as const
+  })
+  return { services: new Map(services), workloads: new Map([[home.id, home]]), problems: [] }
+}
+
+function start(t: { teardown(stop: () => unknown): unknown }) {
+  const clock = new FakeClock()
+  const log = recordedLog()
+  const inputs = {
+    catalogue: new Watch<CatalogueSnapshot>(emptyCatalogue),
+    ready: new Watch(false),
+    settings: new Watch(settings),
+    mayHold: new Watch<MayHold>(() => false),
+    mtls: new Watch<MtlsVerdict>(() => ({ mode: 'PERMISSIVE', from: 'default' })),
+  }
+  const views = startViews({ clock, log, ...inputs })
+  t.teardown(() => views.stop())
+  return { clock, log, views, ...inputs }
+}
+
+function namesOf(view: Watch<AgentView | undefined>) {
+  return [...(view.value?.resources.keys() ?? [])]
+}
+
+t.test('an agent has no view before the catalogue is ready, and one soon after that', async t => {
+  const { clock, views, catalogue, ready } = start(t)
+  const { view } = views.follow('vm-1')
+  catalogue.set(catalogueOf('api'))
+  t.equal(view.value, undefined)
+  ready.set(true)
+  await clock.advance(100)
+  t.ok(namesOf(view).includes('service/default/api'))
+})
+
+t.test('a view has the host, the trust, its own workloads and all services', async t => {
+  const { views, catalogue, ready } = start(t)
+  catalogue.set(catalogueOf('api', 'web'))
+  ready.set(true)
+  t.same(namesOf(views.follow('vm-1').view), [
+    'host',
+    'trust',
+    'workload/r/w',
+    'service/default/api',
+    'service/default/web',
+  ])
+  t.same(namesOf(views.follow('vm-2').view), ['host', 'trust', 'service/default/api', 'service/default/web'])
+})
+
+t.test('what is the same for all agents is encoded once, and again only when it changes', async t => {
+  const { clock, views, catalogue, ready } = start(t)
+  const first = catalogueOf('api')
+  catalogue.set(first)
+  ready.set(true)
+  const one = views.follow('vm-1').view
+  const other = views.follow('vm-2').view
+  const name = 'service/default/api'
+  const before = one.value?.resources.get(name)
+  t.ok(before)
+  t.equal(other.value?.resources.get(name), before)
+  await clock.advance(1000)
+  const web = catalogueOf('web').services
+  catalogue.set({ ...first, services: new Map([...first.services, ...web]) })
+  t.same(namesOf(one), ['host', 'trust', 'workload/r/w', 'service/default/api', 'service/default/web'])
+  t.equal(one.value?.resources.get(name), before)
+})
+
+t.test('a lone change is there at once, a burst at its end', async t => {
+  const { clock, views, catalogue, ready } = start(t)
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  await clock.advance(5000)
+  let changes = 0
+  view.subscribe(() => (changes += 1))
+  catalogue.set(catalogueOf('s0'))
+  t.equal(changes, 1)
+  for (let count = 1; count <= 20; count += 1) {
+    catalogue.set(catalogueOf(`s${count}`))
+    await clock.advance(10)
+  }
+  await clock.advance(100)
+  t.equal(changes, 2)
+  t.ok(namesOf(view).includes('service/default/s20'))
+})
+
+t.test('a change that means nothing for an agent gives it no new version', async t => {
+  const { clock, views, catalogue, ready, mtls, mayHold } = start(t)
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  await clock.advance(1000)
+  const concerned = views.follow('vm-1').view
+  const other = views.follow('vm-2').view
+  const [concernedBefore, otherBefore] = [concerned.value, other.value]
+  mtls.set(() => ({ mode: 'STRICT', from: 'default/all' }))
+  t.ok((concerned.value?.version ?? 0) > (concernedBefore?.version ?? 0))
+  t.equal(other.value, otherBefore)
+  await clock.advance(1000)
+  const before = concerned.value?.resources.get('workload/r/w')?.hash
+  mayHold.set(() => true)
+  t.not(concerned.value?.resources.get('workload/r/w')?.hash, before)
+  t.equal(other.value, otherBefore)
+})
+
+t.test('a released view is not compiled any more', async t => {
+  const { clock, views, catalogue, ready } = start(t)
+  ready.set(true)
+  await clock.advance(1000)
+  const { view, release } = views.follow('vm-1')
+  release()
+  catalogue.set(catalogueOf('api'))
+  t.notOk(namesOf(view).includes('service/default/api'))
+})
+
+t.test('when compiling fails everybody keeps what they have, and the next change is tried', async t => {
+  const { clock, log, views, catalogue, ready, mtls } = start(t)
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  await clock.advance(1000)
+  const { view } = views.follow('vm-1')
+  const before = view.value
+  mtls.set(() => {
+    throw new TypeError('a defect')
+  })
+  t.equal(view.value, before)
+  t.match(log.lines, [{ level: 'error', message: /agents keep what they have/, fields: { error: 'a defect' } }])
+  await clock.advance(1000)
+  mtls.set(() => ({ mode: 'STRICT', from: 'x/y' }))
+  t.not(view.value, before)
+})
+
+t.test('a service that cannot be encoded stays as it was, the others change', async t => {
+  const { clock, log, views, catalogue, ready } = start(t)
+  catalogue.set(catalogueOf('api', 'web'))
+  ready.set(true)
+  await clock.advance(1000)
+  const { view } = views.follow('vm-1')
+  const before = view.value?.resources.get('service/default/api')
+  const next = catalogueOf('api', 'web', 'more')
+  const api = next.services.get('default/api')
+  const cyclic: string[] = []
+  Object.defineProperty(cyclic, 0, { enumerable: true, get: () => assertBroken() })
+  const broken = { ...(api ?? assertBroken()), virtualIps: cyclic }
+  catalogue.set({ ...next, services: new Map([...next.services, ['default/api', broken]]) })
+  t.equal(view.value?.resources.get('service/default/api'), before)
+  t.ok(view.value?.resources.has('service/default/more'))
+  t.match(log.lines, [{ level: 'error', fields: { name: 'service/default/api' } }])
+})
+
+function assertBroken(): never {
+  throw new TypeError('a defect')
+}
