@@ -1,7 +1,14 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
-import { type ConsulCheck, type ConsulNode, parseChecks, parseNodes, parseServiceNames } from './answers.ts'
+import {
+  type ConsulCheck,
+  type ConsulInstance,
+  type ConsulNode,
+  parseChecks,
+  parseNodes,
+  parseServiceNames,
+} from './answers.ts'
 import { follow } from './blocking-query.ts'
 import { type ConsulClient, createConsulClient } from './client.ts'
 import { beat } from './heartbeat.ts'
@@ -55,7 +62,7 @@ async function run(
   const standing = createStanding(health => {
     if (!signal.aborted) deps.report(health)
   })
-  const rights = createRights()
+  const rights = createRights(deps.log)
   const restarts = createRestarts()
   const queue = createReadQueue()
   const view = createView({ registry: deps.name, ...settings })
@@ -73,8 +80,15 @@ async function run(
     standing.viewed()
   }
 
+  const isListed = (name: string) => names?.has(name) === true
+
+  /** A service may have been deregistered while it was being read. */
+  function store(name: string, instances: readonly ConsulInstance[]): void {
+    if (isListed(name)) view.set(name, instances)
+  }
+
   function hint(services: readonly string[]): void {
-    queue.urgent(services.filter(name => names?.has(name)))
+    queue.urgent(services.filter(isListed))
   }
 
   function applyNames(body: unknown): void {
@@ -110,7 +124,7 @@ async function run(
   async function readOnceComparable(): Promise<void> {
     signal.addEventListener('abort', () => compare(), { once: true })
     await canCompare
-    await readQueued({ ...shared, store: view.set, batchDone: publish }, signal)
+    await readQueued({ ...shared, store, isListed, batchDone: publish }, signal)
   }
 
   const shared = { client, settings, clock, random, standing, rights, restarts, queue }

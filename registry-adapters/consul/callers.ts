@@ -1,4 +1,5 @@
 import type { CallerSelector } from '../../mesh/model/workload.ts'
+import { quoted } from './quoted.ts'
 import type { InstanceSettings } from './settings-of-instance.ts'
 
 /** The largest uid is 2^32-2; one more means "none" to the kernel. */
@@ -20,7 +21,7 @@ export function callersOf(settings: InstanceSettings): {
   const read = (key: 'uid' | 'user' | 'unit' | 'cgroup', toCaller: (text: string) => CallerSelector | undefined) => {
     for (const text of listOf(settings[key])) {
       const caller = toCaller(text)
-      if (caller === undefined) reasons.push(`weft-${key} ${text} is not valid and selects no caller`)
+      if (caller === undefined) reasons.push(`weft-${key} ${quoted(text)} is not valid and selects no caller`)
       else callers.push(caller)
     }
   }

@@ -1,5 +1,6 @@
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
+import { MeshError } from '../../mesh/std/errors.ts'
 import { type ConsulInstance, parseInstances, parseServiceNames } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
 import type { ConsulClient } from './client.ts'
@@ -8,6 +9,7 @@ import { standingQueries } from './options.ts'
 import type { ReadQueue } from './read-queue.ts'
 import { type Rights, unreadableInstances } from './rights.ts'
 import type { Standing } from './standing.ts'
+import { createSweep } from './sweep.ts'
 
 export interface ReaderDeps {
   readonly client: ConsulClient
@@ -19,59 +21,63 @@ export interface ReaderDeps {
   readonly queue: ReadQueue
   /** Takes what was read of one service. */
   store(name: string, instances: readonly ConsulInstance[]): void
+  /** Whether Consul still lists a service. */
+  isListed(name: string): boolean
   /** Called when a batch is through, whether or not all of it could be read. */
   batchDone(): void
 }
 
-/** Names of a sweep that are read before urgent ones get their turn again. */
-const batchSize = 64
-/** A sweep may take at most this share of the time. */
-const sweepShare = 1 / 5
 /** A read after the leader's word: a follower might not have the change yet, and nothing would say when it has. */
 const fromLeader = { kind: 'now', stale: false } as const
 
 /**
- * Reads the queued services, several at once, until the signal aborts. The first failure ends a batch: what was not
- * read is queued again, the failed one last, and tried after a back-off, so a Consul in trouble is left alone.
+ * Reads the queued services, several at once, until the signal aborts. A service that fails is tried again after a
+ * back-off while the others go on; when Consul itself is in trouble everything waits for the back-off.
  */
 export async function readQueued(deps: ReaderDeps, signal: AbortSignal): Promise<void> {
   const { settings, clock, random, standing, queue } = deps
-  const { backoffBaseMs, backoffCapMs, sweepMs } = settings.pace
+  const { backoffBaseMs, backoffCapMs } = settings.pace
   const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
-  let sweepStartedAt: number | undefined
-  let sweepOpensAt = 0
+  const sweep = createSweep(settings.pace.sweepMs, clock)
+  let retryAt = 0
+  /** Batches in a row that read nothing. */
+  let barren = 0
   while (!signal.aborted) {
     const now = clock.monotonic()
-    const sweeping = queue.urgentCount === 0 && now >= sweepOpensAt
-    const names = queue.take(batchSize, sweeping)
+    if (queue.postponedCount > 0 && now >= retryAt) queue.revive()
+    const names = sweep.take(queue)
     if (names.length === 0) {
-      // What failed last may have been deregistered since: nothing is waiting to be tried again.
-      if (queue.urgentCount === 0) standing.succeeded('reads')
-      await idle(queue, clock, queue.laterCount > 0 ? sweepOpensAt - now : undefined, signal)
+      barren = 0
+      if (queue.postponedCount === 0) standing.succeeded('reads')
+      const sweepAt = queue.laterCount > 0 ? sweep.opensAt : Number.POSITIVE_INFINITY
+      const until = Math.min(sweepAt, queue.postponedCount > 0 ? retryAt : sweepAt)
+      await idle(queue, clock, until - now, signal)
       continue
     }
-    if (sweeping) sweepStartedAt ??= now
-    const failure = await readBatch(names, deps, signal)
+    const { read, failed, left, error } = await readBatch(names, deps, signal)
     if (signal.aborted) return
-    if (sweepStartedAt !== undefined && queue.laterCount === 0) {
-      const done = clock.monotonic()
-      sweepOpensAt = done + Math.max(sweepMs, (done - sweepStartedAt) * (1 / sweepShare - 1))
-      sweepStartedAt = undefined
-    }
+    queue.urgent(left)
+    sweep.batchDone(queue)
     deps.batchDone()
-    if (failure === undefined) {
+    barren = read === 0 ? barren + 1 : 0
+    if (failed.length === 0) {
+      if (queue.postponedCount > 0) continue
       backoff.reset()
-      standing.succeeded('reads')
-    } else {
-      standing.failed('reads', failure.error)
-      await sleep(clock, retryMs(failure.error, backoff), signal)
+      if (queue.urgentCount === 0) standing.succeeded('reads')
+      continue
     }
+    standing.failed('reads', error)
+    queue.postpone(failed.filter(deps.isListed))
+    const waitMs = retryMs(error, backoff)
+    retryAt = clock.monotonic() + waitMs
+    // One failure among many reads, or alone, may be that service's own; more is Consul's.
+    if (isOverload(error) || failed.length - read > 1 || barren > 1) await sleep(clock, waitMs, signal)
   }
 }
 
-/** Waits for new names, or for the sweep to open. */
-async function idle(queue: ReadQueue, clock: Clock, withinMs: number | undefined, signal: AbortSignal): Promise<void> {
-  if (withinMs === undefined) return queue.changed(signal)
+/** Waits for new names, or for a time; for ever when that is infinite. */
+async function idle(queue: ReadQueue, clock: Clock, withinMs: number, signal: AbortSignal): Promise<void> {
+  if (withinMs === Number.POSITIVE_INFINITY) return queue.changed(signal)
   const waiting = new AbortController()
   const end = () => waiting.abort()
   signal.addEventListener('abort', end, { once: true })
@@ -80,29 +86,42 @@ async function idle(queue: ReadQueue, clock: Clock, withinMs: number | undefined
   end()
 }
 
-async function readBatch(
-  names: readonly string[],
-  deps: ReaderDeps,
-  signal: AbortSignal,
-): Promise<{ readonly error: unknown } | undefined> {
-  const { settings, queue } = deps
+/** Consul says itself that it wants fewer requests. */
+function isOverload(error: unknown): boolean {
+  return error instanceof MeshError && (error.fields.status === 429 || error.fields.status === 503)
+}
+
+interface BatchResult {
+  /** How many could be read. */
+  readonly read: number
+  readonly failed: readonly string[]
+  /** Names that were not tried any more after the first failure. */
+  readonly left: readonly string[]
+  /** The first failure. */
+  readonly error: unknown
+}
+
+async function readBatch(names: readonly string[], deps: ReaderDeps, signal: AbortSignal): Promise<BatchResult> {
   const left = [...names]
   const failed: string[] = []
-  let failure: { readonly error: unknown } | undefined
+  let read = 0
+  let error: unknown
   const work = async () => {
-    for (let name = left.shift(); name !== undefined && !signal.aborted; name = left.shift()) {
+    while (failed.length === 0 && !signal.aborted) {
+      const name = left.shift()
+      if (name === undefined) return
       try {
         deps.store(name, await readService(name, deps, signal))
-      } catch (error) {
-        failure ??= { error }
-        failed.push(name, ...left.splice(0).reverse())
+        read += 1
+      } catch (cause) {
+        error ??= cause
+        failed.push(name)
       }
     }
   }
-  const workers = Math.min(names.length, settings.maxOpenQueries - standingQueries)
+  const workers = Math.min(names.length, deps.settings.maxOpenQueries - standingQueries)
   await Promise.all(Array.from({ length: workers }, work))
-  queue.urgent(failed.reverse())
-  return failure
+  return { read, failed, left, error }
 }
 
 /**

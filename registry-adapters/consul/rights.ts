@@ -1,4 +1,5 @@
 import { MeshError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
 import type { ConsulCheck, ConsulInstance, ConsulNode } from './answers.ts'
 
 /**
@@ -19,13 +20,18 @@ export interface Rights {
 export const ownService = 'consul'
 
 /** Remembers what has been seen; a token that could never read `consul` is held only to not losing everything. */
-export function createRights(): Rights {
+export function createRights(log: Log): Rights {
   let sawService = false
+  let warned = false
   let sawCheck = false
   return {
     checkNames(names) {
       if (names.has(ownService)) sawService = true
       else if (sawService || names.size === 0) throw lost("consul's own service is missing among the services")
+      else if (!warned) {
+        warned = true
+        log.warn('the token may not read the service consul, so a loss of rights may pass for deregistrations')
+      }
     },
     checkNodes(nodes) {
       if (nodes.length === 0) throw lost('consul lists no node, not even its own')

@@ -1,5 +1,6 @@
 import { didYouMean } from '../../mesh/std/did-you-mean.ts'
 import type { ConsulInstance } from './answers.ts'
+import { quoted } from './quoted.ts'
 
 /** What an instance says to Weft, by key without prefix. */
 export type InstanceSettings = Readonly<Partial<Record<SettingKey, string>>>
@@ -32,11 +33,11 @@ export function settingsOfInstance(instance: ConsulInstance): {
   for (const [written, key, value] of settingsIn(instance)) {
     if (!isSettingKey(key)) {
       const meant = didYouMean(key, settingKeys)
-      reasons.push(`unknown setting ${written}${meant === undefined ? '' : `, did you mean weft-${meant}?`}`)
+      reasons.push(`unknown setting ${quoted(written)}${meant === undefined ? '' : `, did you mean weft-${meant}?`}`)
     } else if (settings[key] === undefined) {
       settings[key] = value
     } else if (settings[key] !== value) {
-      reasons.push(`${written} is said more than once, ${settings[key]} is used`)
+      reasons.push(`weft-${key} is said more than once, ${quoted(settings[key])} is used`)
     }
   }
   return { settings, reasons }

@@ -7,6 +7,7 @@ import { callersOf } from './callers.ts'
 import { healthOf } from './health.ts'
 import { labelsOf } from './labels.ts'
 import { dnsLabel } from './options.ts'
+import { quoted } from './quoted.ts'
 import { type InstanceSettings, settingsOfInstance } from './settings-of-instance.ts'
 
 /** What the translation needs to know besides Consul's answer. */
@@ -117,9 +118,4 @@ function isProtocol(text: string): text is Protocol {
 
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65535
-}
-
-/** A text from outside as it may stand in a message: short and on one line. */
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }

@@ -2,6 +2,7 @@ import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
 import type { Endpoint, Protocol, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import type { ConsulInstance } from './answers.ts'
+import { quoted } from './quoted.ts'
 import { ownService } from './rights.ts'
 import { type TranslateContext, type TranslatedInstance, translateInstance } from './translate-instance.ts'
 
@@ -29,9 +30,9 @@ export function translateService(
   for (const consul of [...instances].sort(byPlace)) {
     if (name === ownService || proxyKinds.has(consul.kind)) continue
     const item = `${consul.node.name}/${consul.id}`
-    const complain = (reason: string) => void problems.push({ item, reason: `service ${name}: ${reason}` })
+    const complain = (reason: string) => void problems.push({ item, reason: `service ${quoted(name)}: ${reason}` })
     if (consul.kind !== '') {
-      complain(`instances of kind ${consul.kind} are not known here`)
+      complain(`instances of kind ${quoted(consul.kind)} are not known here`)
       continue
     }
     const { instance, reasons } = translateInstance(name, consul, context)

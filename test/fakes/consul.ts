@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import type { ConsulRegistration } from '../support/consul.ts'
 import { FakeConsulState } from './consul-state.ts'
 
@@ -27,7 +28,7 @@ export type Fault =
   /** Any JSON. */
   | { readonly kind: 'body'; readonly body: unknown }
   /** The right body under another `X-Consul-Index`; undefined sends none. */
-  | { readonly kind: 'index'; readonly index: number | undefined }
+  | { readonly kind: 'index'; readonly index: number | bigint | undefined }
   /** A follower without a leader, in `stale` mode. */
   | { readonly kind: 'no-leader' }
   /** Nothing, ever. */
@@ -41,6 +42,8 @@ export class FakeConsul {
   readonly requests: FakeRequest[] = []
   /** Decides what is wrong with a request; asked when it comes in, and again when it is released. */
   fault: (request: FakeRequest) => Fault | undefined = () => undefined
+  /** How long a read that does not block takes. */
+  delayMs = 0
   /** Requests that have no answer yet, and the most there ever were at once. */
   open = 0
   mostOpen = 0
@@ -94,6 +97,7 @@ export class FakeConsul {
       this.open -= 1
     })
     if (this.#mustWait(request)) await this.#wait(request, url.searchParams.get('wait') ?? '300s', response)
+    else if (this.delayMs > 0) await setTimeout(this.delayMs)
     if (!response.destroyed) this.#answer(request, url.searchParams, response)
   }
 
@@ -118,7 +122,7 @@ export class FakeConsul {
         this.#waiting.delete(look)
         resolve()
       }
-      const timer = setTimeout(look, millisecondsOf(wait), true)
+      const timer = globalThis.setTimeout(look, millisecondsOf(wait), true)
       timer.unref()
       this.#waiting.add(look)
       response.on('close', () => look(true))

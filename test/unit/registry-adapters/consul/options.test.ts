@@ -1,0 +1,42 @@
+import t from 'tap'
+import { checkOptions } from '../../../../registry-adapters/consul/options.ts'
+
+const address = 'http://127.0.0.1:8500'
+
+t.test('an address is read in all its forms', async t => {
+  const read = (text: string) => {
+    const { secure, host, port } = checkOptions({ address: text })
+    return [secure, host, port]
+  }
+  t.same(read(address), [false, '127.0.0.1', 8500])
+  t.same(read('https://consul.example:8501/'), [true, 'consul.example', 8501])
+  t.same(read('http://[::1]:8500'), [false, '[::1]', 8500])
+  t.same(read('https://consul.example'), [true, 'consul.example', 443])
+})
+
+t.test('what cannot work is refused by name', async t => {
+  const wrong: [string, Parameters<typeof checkOptions>[0]][] = [
+    ['address', { address: '127.0.0.1:8500' }],
+    ['address', { address: 'ftp://consul' }],
+    ['address', { address: 'http://consul:8500/v1' }],
+    ['address', { address: 'http://user:secret@consul:8500' }],
+    ['tokenFile', { address, token: 'a', tokenFile: '/b' }],
+    ['tls', { address, tls: { ca: '/ca.pem' } }],
+    ['tls', { address: 'https://consul', tls: { cert: '/cert.pem' } }],
+    ['maxOpenQueries', { address, maxOpenQueries: 4 }],
+    ['waitMs', { address, waitMs: 600_001 }],
+    ['meshNamespace', { address, meshNamespace: 'Not_A_Label' }],
+  ]
+  for (const [option, options] of wrong) {
+    t.throws(() => checkOptions(options), { code: 'WEFT_CONFIG_INVALID', fields: { option } })
+  }
+})
+
+t.test('credentials in an address are not repeated in the error', async t => {
+  try {
+    checkOptions({ address: 'http://user:s3cret@consul:8500' })
+    t.fail('it was taken')
+  } catch (error) {
+    t.notOk(JSON.stringify(error).includes('s3cret'))
+  }
+})

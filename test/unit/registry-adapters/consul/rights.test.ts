@@ -1,0 +1,34 @@
+import t from 'tap'
+import { silentLog } from '../../../../mesh/std/log.ts'
+import type { ConsulCheck } from '../../../../registry-adapters/consul/answers.ts'
+import { createRights } from '../../../../registry-adapters/consul/rights.ts'
+
+const lost = { code: 'WEFT_REGISTRY_UNAVAILABLE', next: /service_prefix/ }
+const serf: ConsulCheck = { node: 'a', id: 'serfHealth', status: 'passing', service: '' }
+
+t.test('Consul’s own service must stay once it was seen, and something must always be there', async t => {
+  const rights = createRights(silentLog)
+  t.throws(() => rights.checkNames(new Map()), lost)
+  rights.checkOwnInstances([])
+  rights.checkNames(new Map([['consul', []]]))
+  t.throws(() => rights.checkNames(new Map([['api', []]])), lost)
+  t.throws(() => rights.checkOwnInstances([]), lost)
+})
+
+t.test('a token that may read only some services is warned of once and held to not losing all', async t => {
+  const warnings: string[] = []
+  const rights = createRights({ ...silentLog, warn: message => void warnings.push(message) })
+  rights.checkNames(new Map([['api', []]]))
+  rights.checkNames(new Map([['web', []]]))
+  t.equal(warnings.length, 1)
+  t.throws(() => rights.checkNames(new Map()), lost)
+})
+
+t.test('there is always a node, and Consul’s own check once it was seen', async t => {
+  const rights = createRights(silentLog)
+  t.throws(() => rights.checkNodes([]), lost)
+  rights.checkNodes([{ name: 'a', address: '', datacenter: '', meta: {} }])
+  rights.checkChecks([])
+  rights.checkChecks([serf])
+  t.throws(() => rights.checkChecks([]), lost)
+})

@@ -1,0 +1,108 @@
+import t from 'tap'
+import type { ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
+import { callersOf } from '../../../../registry-adapters/consul/callers.ts'
+import { healthOf } from '../../../../registry-adapters/consul/health.ts'
+import { labelsOf } from '../../../../registry-adapters/consul/labels.ts'
+
+type Check = readonly [id: string, status: 'passing' | 'warning' | 'critical']
+
+const instance = (part: Partial<ConsulInstance>): ConsulInstance => ({
+  node: { name: 'vm-1', address: '10.99.0.1', datacenter: 'dc1', meta: {} },
+  id: 'api-1',
+  kind: '',
+  address: '',
+  port: 80,
+  tags: [],
+  meta: {},
+  weights: { passing: 10, warning: 3 },
+  checks: [],
+  modifyIndex: 1,
+  ...part,
+})
+
+t.test('health and weight follow the worst check, and maintenance drains', async t => {
+  const cases: [Check[], string, number][] = [
+    [[], 'healthy', 10],
+    [[['a', 'passing']], 'healthy', 10],
+    [
+      [
+        ['a', 'passing'],
+        ['b', 'warning'],
+      ],
+      'healthy',
+      3,
+    ],
+    [
+      [
+        ['a', 'warning'],
+        ['b', 'critical'],
+      ],
+      'unhealthy',
+      3,
+    ],
+    [[['serfHealth', 'critical']], 'unhealthy', 10],
+    [[['_node_maintenance', 'critical']], 'draining', 10],
+    [
+      [
+        ['_service_maintenance:api-1', 'critical'],
+        ['a', 'critical'],
+      ],
+      'draining',
+      10,
+    ],
+  ]
+  for (const [checks, health, weight] of cases) {
+    const all = checks.map(([id, status]) => ({ node: 'vm-1', id, status, service: '' }))
+    t.same(healthOf(instance({ checks: all })), { health, weight }, JSON.stringify(checks))
+  }
+})
+
+t.test('tags and meta become labels where a label can hold them', async t => {
+  const labels = labelsOf(
+    'api',
+    instance({
+      tags: ['v2', 'stage=blue', 'traefik.http.routers.x.rule=Host(`a.b`)', 'urlprefix-/x', '=x', 'weft.port=80', ''],
+      meta: { version: 'v2', note: 'a sentence with spaces', '-bad': 'x', long: 'x'.repeat(64), 'weft-port': '80' },
+    }),
+  )
+  t.same(labels, { app: 'api', 'consul.tag/stage': 'blue', 'consul.tag/v2': 'true', version: 'v2' })
+  t.same(Object.keys(labels), Object.keys(labels).toSorted(), 'in one order')
+  t.equal(labelsOf('api', instance({ meta: { app: 'shop' } })).app, 'shop')
+})
+
+t.test('names that JavaScript keeps for itself are labels like any other', async t => {
+  const meta = JSON.parse('{"__proto__": "x", "constructor": "y"}')
+  const labels = labelsOf('api', instance({ meta, tags: ['toString'] }))
+  t.equal(labels.constructor, 'y')
+  t.equal(Object.getPrototypeOf(labels), Object.prototype)
+  t.equal(labels['consul.tag/toString'], 'true')
+})
+
+t.test('callers are uids, users, units and cgroups', async t => {
+  const { callers, reasons } = callersOf({
+    uid: '0, 4294967294',
+    user: 'www-data',
+    unit: 'api, my-api@1.service',
+    cgroup: 'system.slice/x.service',
+  })
+  t.same(callers, [
+    { kind: 'uid', uid: 0 },
+    { kind: 'uid', uid: 4_294_967_294 },
+    { kind: 'user', user: 'www-data' },
+    { kind: 'cgroup', path: 'system.slice/api.service' },
+    { kind: 'cgroup', path: 'system.slice/system-my\\x2dapi.slice/my-api@1.service' },
+    { kind: 'cgroup', path: 'system.slice/x.service' },
+  ])
+  t.same(reasons, [])
+})
+
+t.test('what cannot be a caller selects nobody', async t => {
+  const { callers, reasons } = callersOf({
+    uid: '-1,4294967295,1e3',
+    user: 'Root,a b',
+    unit: '../x,a/b',
+    cgroup: '/absolute,a/../b,a//b',
+  })
+  t.same(callers, [])
+  t.equal(reasons.length, 10)
+})
