@@ -80,7 +80,6 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
       await writeEndpointSets(tools, plan.endpoints)
       endpointsInSet = plan.endpoints
     }
-    await ensureRoutes(tools, rangesOf(plan))
     for (let attempt = 1; ; attempt += 1) {
       const resolved = await resolveCallers(plan.callers, facts)
       const resolvers = resolversOf(plan)
@@ -101,6 +100,8 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
         log.debug('a cgroup changed while rules were written', { error: describeError(error), attempt })
       }
     }
+    // after the rules: a restarted service waits for its rule, while routes hardly ever change
+    await ensureRoutes(tools, rangesOf(plan))
     await removeRoutes(tools, plan.virtualIpRanges)
   }
 

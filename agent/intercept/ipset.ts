@@ -12,9 +12,7 @@ const maxElements = 1_048_576
 
 /** Makes the sets of both families hold exactly these endpoints. */
 export async function writeEndpointSets(tools: Tools, endpoints: readonly AddressPort[]): Promise<void> {
-  for (const family of families) {
-    await tools.run('ipset', ['restore', '-exist'], setText(endpoints, family))
-  }
+  await Promise.all(families.map(family => tools.run('ipset', ['restore', '-exist'], setText(endpoints, family))))
 }
 
 /** The `ipset restore` input for one family. Pure. */
