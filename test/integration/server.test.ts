@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createCsr } from '../../mesh/identity/csr.ts'
@@ -148,6 +148,23 @@ t.test('certificates are given for what is placed on the node, and for nothing e
   const chain = await agent.session.sign('spiffe://mesh.test/ns/default/sa/api', csr)
   t.equal(chain.length, 2)
   await t.rejects(agent.session.sign('spiffe://mesh.test/ns/default/sa/web', csr), { code: 'WEFT_IDENTITY_NOT_PLACED' })
+})
+
+t.test('a registry that empties itself takes nothing from the agents until an operator confirms it', async t => {
+  const { server, directory } = await start(t)
+  for (let count = 0; count < 5; count += 1) {
+    writeFileSync(join(directory, `s${count}.yaml`), web.replaceAll('web', `s${count}`))
+  }
+  const joined = await join1(server, 'vm-1')
+  const agent = await connectAgent({ transport: 'grpc', address: server.running.addresses.grpc ?? '', joined })
+  t.teardown(() => agent.close())
+  await eventually(() => assert.equal(servicesOf(agent)?.length, 6))
+  for (const name of readdirSync(directory)) rmSync(join(directory, name))
+  const files = async () => (await server.api.get<Status>('/v1/status')).registries.find(({ name }) => name === 'files')
+  await eventually(async () => assert.equal((await files())?.held?.services, 6))
+  t.equal(servicesOf(agent)?.length, 6)
+  t.same(await server.api.post('/v1/registries/files/confirm', ''), { confirmed: true })
+  await eventually(() => assert.deepEqual(servicesOf(agent), []))
 })
 
 t.test('status tells acked, rejected and stale, and metrics agree', async t => {
