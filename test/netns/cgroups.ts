@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** Where the cgroup v2 hierarchy is mounted on this machine. */
@@ -55,9 +55,4 @@ function removeTree(directory: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
   }
-}
-
-/** Moves a process into a cgroup made by {@link CgroupTree.make}. */
-export function moveInto(directory: string, pid: number): void {
-  writeFileSync(join(directory, 'cgroup.procs'), String(pid))
 }
