@@ -15,7 +15,6 @@ import { type AgentState, agentState, type PortAssignment } from './control/agen
 import { createApplier } from './control/apply.ts'
 import { startCaptureFollower } from './control/capture-follower.ts'
 import { startDnsFollower } from './control/dns-follower.ts'
-import { connectGrpc } from './control/grpc.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
 import { createSaver } from './control/saver.ts'
@@ -50,7 +49,6 @@ export interface Agent {
 
 /** The node's new certificate is shown to the server within this time, so that a fleet does not do it at once. */
 const reconnectSpreadMs = 60_000
-const connecting = { websocket: connectWs, grpc: connectGrpc }
 
 /**
  * Starts an agent from its state directory and then connects it to its server. It serves what it knows before the
@@ -238,7 +236,7 @@ function startSavers(deps: AgentDeps, state: AgentState, started: Started) {
   return { certificates, trust, ports, problems: () => all.flatMap(saver => saver.problem() ?? []) }
 }
 
-function connect(
+async function connect(
   settings: AgentSettings,
   { roots, trustDomain }: TrustBundle,
   { key, chain }: HeldCertificate,
@@ -246,8 +244,11 @@ function connect(
   signal: AbortSignal,
 ) {
   const { host, transport, websocketPort, grpcPort } = settings.server
-  const port = transport === 'grpc' ? grpcPort : websocketPort
-  return connecting[transport]({ host, port, roots, key, chain, trustDomain, clock }, signal)
+  const options = { host, roots, key, chain, trustDomain, clock }
+  if (transport === 'websocket') return connectWs({ ...options, port: websocketPort }, signal)
+  // Loaded when it is used only: it is the largest library of all.
+  const { connectGrpc } = await import('./control/grpc.ts')
+  return connectGrpc({ ...options, port: grpcPort }, signal)
 }
 
 /** The server knows this agent by the certificate its session began with: a new one needs a new session. */
