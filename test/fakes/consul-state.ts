@@ -22,6 +22,16 @@ interface CheckRow {
   readonly value: Json
 }
 
+/** What a server of 1.8.7 registers about itself. */
+const serverMeta = {
+  non_voter: 'false',
+  raft_version: '3',
+  serf_protocol_current: '2',
+  serf_protocol_max: '5',
+  serf_protocol_min: '1',
+  version: '1.8.7',
+}
+
 /** Consul's catalogue in memory, with raft indexes by table and by service as Consul keeps them. */
 export class FakeConsulState {
   readonly #nodes = new Map<string, NodeRow>()
@@ -42,7 +52,7 @@ export class FakeConsulState {
       Node: 'consul-server',
       Address: '127.0.0.1',
       NodeMeta: { 'consul-network-segment': '' },
-      Service: { ID: 'consul', Service: 'consul', Port: 8300 },
+      Service: { ID: 'consul', Service: 'consul', Port: 8300, Meta: serverMeta },
       Check: { CheckID: 'serfHealth', Name: 'Serf Health Status', Status: 'passing' },
     })
   }
@@ -179,7 +189,7 @@ function serviceJson(id: string, service: Json): Json {
     Port,
     Weights: Weights ?? { Passing: 1, Warning: 1 },
     EnableTagOverride: false,
-    Proxy: service.Proxy ?? { MeshGateway: {}, Expose: {} },
+    Proxy: { MeshGateway: {}, Expose: {}, ...(service.Proxy ?? {}) },
     Connect: {},
   }
 }
