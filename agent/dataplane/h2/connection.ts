@@ -111,6 +111,11 @@ export class H2Connection {
     return this.#streams.size
   }
 
+  /** True while the socket has not taken what it was given: the peer, or the path to it, is slower than we are. */
+  get writing(): boolean {
+    return this.#writer.writing
+  }
+
   /** How many more streams can be opened now; 0 once either side said goodbye. */
   get availableStreams(): number {
     const gone = this.#state === 'closed' || this.#peerLeft || this.#leaving !== 'no' || this.#nextId > maxWindow
@@ -183,6 +188,8 @@ export class H2Connection {
     socket.on('close', () => this.destroy('the connection was lost'))
     socket.on('end', () => this.destroy('the peer closed the connection'))
     socket.on('data', this.#received)
+    // also a socket that was held until its peer was verified
+    socket.resume()
   }
 
   readonly #received = (chunk: Buffer): void => {
@@ -203,7 +210,7 @@ export class H2Connection {
   }
 
   #written(): void {
-    if (this.#keepalive !== undefined) this.#keepalive.alive = true
+    this.#keepalive?.written()
     this.#streams.sender.pump()
   }
 

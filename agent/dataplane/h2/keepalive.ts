@@ -15,20 +15,23 @@ export const defaultKeepalive: KeepaliveOptions = { intervalMs: 10_000, timeoutM
 /** What the keepalive asks of its connection. */
 export interface KeepaliveHost {
   readonly openStreams: number
+  /** The kernel has not taken what it was given. */
+  readonly writing: boolean
   ping(done: (rttMs?: number) => void): void
   destroy(reason: string): void
 }
 
 /**
  * Finds out that a peer vanished without a FIN. Any sign of life counts, not only the answer: bytes from the peer, or
- * the kernel taking bytes of ours, because behind a long upload over a slow link an answer can take long.
+ * the kernel taking what it could not take before, because behind a long upload over a slow link an answer is late.
  */
 export class Keepalive {
   readonly #host: KeepaliveHost
   readonly #clock: Clock
   readonly #options: KeepaliveOptions
-  /** Set by the connection on every sign of life. */
+  /** Set by the connection when bytes arrive. */
   alive = false
+  #wasWriting = false
   #timer: Timer
   #askedAt: number | undefined
 
@@ -37,6 +40,12 @@ export class Keepalive {
     this.#clock = clock
     this.#options = options
     this.#timer = clock.timer(options.intervalMs, this.#tick)
+  }
+
+  /** The kernel took what it was given: a sign of life if it had been stuck, not if it only took our question. */
+  written(): void {
+    if (this.#wasWriting) this.alive = true
+    this.#wasWriting = false
   }
 
   stop(): void {
@@ -49,6 +58,7 @@ export class Keepalive {
     else if (this.#askedAt === undefined) this.#ask(now)
     else if (now - this.#askedAt >= this.#options.timeoutMs) return this.#host.destroy('the peer does not answer')
     this.alive = false
+    this.#wasWriting = this.#host.writing
     this.#timer = this.#clock.timer(this.#nextMs(now), this.#tick)
   }
 
