@@ -18,6 +18,8 @@ export interface MeshOptions<Name extends string> {
   readonly withoutAgent?: readonly Name[]
   /** Files of the static registry, by name. */
   readonly files: (hosts: Readonly<Record<Name, Host>>) => Readonly<Record<string, string>>
+  /** Runs when the hosts are there and the server is not. */
+  readonly beforeServer?: (hosts: Readonly<Record<Name | 'cp', Host>>) => Promise<void>
   /** Registries beside the static one. */
   readonly registries?: (hosts: Readonly<Record<Name | 'cp', Host>>) => readonly object[]
   /** Identities that join tokens name, by host; without, what the files place there. */
@@ -26,6 +28,8 @@ export interface MeshOptions<Name extends string> {
   readonly server?: Readonly<Record<string, unknown>>
   /** Further settings of every agent. */
   readonly agent?: Readonly<Record<string, unknown>>
+  /** Agents that talk to the server by gRPC instead of WebSocket. */
+  readonly overGrpc?: readonly Name[]
 }
 
 /** One process of Weft that can be killed and started again. */
@@ -72,6 +76,7 @@ export async function createMesh<Name extends string>(
   const writeFile = (name: string, text: string) => writeFileSync(join(files, name), text)
   for (const [name, text] of Object.entries(options.files(hosts))) writeFile(name, text)
 
+  await options.beforeServer?.(hosts)
   const registries = [{ name: 'files', kind: 'static', directory: files }, ...(options.registries?.(hosts) ?? [])]
   writeFileSync(at('server.json'), JSON.stringify({ dataDir: at('server'), registries, ...options.server }))
   const server = weftProcess(hosts.cp, ['server', '--config', at('server.json')], 'server is running')
@@ -91,7 +96,10 @@ export async function createMesh<Name extends string>(
       const config = at(`${name}.json`)
       const settings = {
         node: name,
-        server: { host: hosts.cp.address4 },
+        server: {
+          host: hosts.cp.address4,
+          transport: options.overGrpc?.includes(name) === true ? 'grpc' : 'websocket',
+        },
         stateDir: at(`${name}-state`),
         adminSocket: at(`${name}.sock`),
         accessLog: at(`${name}.access.log`),

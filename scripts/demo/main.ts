@@ -1,0 +1,55 @@
+import { ensureTools, netnsTools } from '../debian-packages.ts'
+import { Leftovers } from './leftovers.ts'
+import { setStage } from './stage.ts'
+import { tellStory } from './story.ts'
+import { Teller } from './teller.ts'
+import { needsUserNamespace, runInUserNamespace } from './user-namespace.ts'
+
+/**
+ * `npm run demo -- [--once] [--consul]`: a whole mesh in network namespaces, step by step. Without `--once` it stays up
+ * until Ctrl-C. Everything is taken away at the end; exits 0 when every check held.
+ */
+const known = ['--once', '--consul']
+const unknown = process.argv.slice(2).filter(argument => !known.includes(argument))
+if (unknown.length > 0) {
+  console.error(`unknown option ${unknown.join(' ')}: the demo takes ${known.join(' and ')}`)
+  process.exit(2)
+}
+const once = process.argv.includes('--once')
+ensureTools(netnsTools)
+if (needsUserNamespace()) process.exit(runInUserNamespace())
+
+const stops: (() => unknown)[] = []
+const tell = new Teller()
+const leftovers = new Leftovers()
+try {
+  console.log('starting a server, three hosts with agents, and a stranger ...')
+  const { mesh, on } = await setStage({ teardown: stop => stops.push(stop) }, process.argv.includes('--consul'))
+  await leftovers.before(mesh)
+  await tellStory(mesh, tell)
+  if (!once) await stayUp(on)
+  tell.step('Everything is taken away')
+  await leftovers.afterCleanup(mesh, tell)
+} catch (error) {
+  tell.check(`the demo ran to its end (${error instanceof Error ? error.message : String(error)})`, false)
+} finally {
+  for (const stop of stops.reverse()) await stop()
+}
+leftovers.afterStop(tell)
+tell.end()
+process.exit(tell.failed ? 1 : 0)
+
+/** Resolves at Ctrl-C. */
+async function stayUp(on: string): Promise<void> {
+  console.log(`
+The mesh stays up until Ctrl-C. In another terminal, as root, try:
+
+  ${on} h1 web curl -sS http://api.default.mesh/
+  ${on} h2 reports curl -sS http://api.default.mesh/
+  ${on} out - curl -sS -m 5 http://10.77.0.13:8080/
+  ${on} cp weft status
+  ${on} cp weft explain --from web --to echo.default:9000
+  ${on} h1 - iptables -t nat -S
+`)
+  await new Promise<void>(resolve => process.once('SIGINT', () => resolve()))
+}

@@ -1,0 +1,85 @@
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createMesh, type Mesh } from '../../test/netns/mesh.ts'
+import { demoConsul } from './consul.ts'
+import { cgroups } from './services.ts'
+
+export type DemoHost = 'h1' | 'h2' | 'h3' | 'out'
+export type DemoMesh = Mesh<DemoHost>
+
+const programs = join(import.meta.dirname, 'programs')
+
+/** Starts the mesh and its services; `on` is a script by which a person runs commands as one of the workloads. */
+export async function setStage(
+  t: { teardown(run: () => unknown): unknown },
+  withConsul: boolean,
+): Promise<{ readonly mesh: DemoMesh; readonly on: string }> {
+  const consul = withConsul ? demoConsul() : undefined
+  const mesh = await createMesh<DemoHost>(t, {
+    hosts: ['h1', 'h2', 'h3', 'out'],
+    withoutAgent: ['out'],
+    files: hosts => ({ 'mesh.yaml': consul === undefined ? servicesFile(hosts) : callersFile(hosts) }),
+    ...(consul !== undefined && {
+      registries: hosts => [consul.registry(hosts)],
+      beforeServer: hosts => consul.start(hosts),
+      identities: { h1: ['default/web'], h2: ['default/api', 'default/reports'], h3: ['default/api', 'default/echo'] },
+    }),
+  })
+  const { h2, h3 } = mesh.hosts
+  const serve = async (host: typeof h2, cgroup: string, program: string, ...args: string[]) => {
+    const running = host.spawn(process.execPath, [join(programs, program), ...args], { cgroup })
+    await running.line('listening')
+  }
+  await serve(h2, cgroups.api, 'http.ts', 'api on h2', h2.address4, '8080')
+  await serve(h2, cgroups.reports, 'http.ts', 'reports on h2', h2.address4, '8081')
+  await serve(h3, cgroups.api, 'http.ts', 'api on h3', h3.address4, '8080')
+  await serve(h3, cgroups.echo, 'echo.ts', h3.address4, '9000')
+  return { mesh, on: writeOn(mesh) }
+}
+
+/** The mesh as a static registry's file, in the short form. */
+function servicesFile(hosts: DemoMesh['hosts'] | Omit<DemoMesh['hosts'], 'cp'>): string {
+  const { h1, h2, h3 } = hosts
+  return `services:
+  - { name: api, ports: { http: 80 } }
+  - { name: reports, ports: { http: 80 } }
+  - { name: echo, ports: { tcp: 9000 } }
+workloads:
+  - { name: web-1, node: h1, address: ${h1.address4}, serviceAccount: web, cgroup: ${h1.cgroupPath(cgroups.web)} }
+  - { name: api-1, node: h2, address: ${h2.address4}, serviceAccount: api, cgroup: ${h2.cgroupPath(cgroups.api)}, services: { api: { http: 8080 } } }
+  - { name: reports-1, node: h2, address: ${h2.address4}, serviceAccount: reports, cgroup: ${h2.cgroupPath(cgroups.reports)}, services: { reports: { http: 8081 } } }
+  - { name: api-2, node: h3, address: ${h3.address4}, serviceAccount: api, cgroup: ${h3.cgroupPath(cgroups.api)}, services: { api: { http: 8080 } } }
+  - { name: echo-1, node: h3, address: ${h3.address4}, serviceAccount: echo, cgroup: ${h3.cgroupPath(cgroups.echo)}, services: { echo: { tcp: 9000 } } }
+`
+}
+
+/** With Consul the services are registered there; only the caller, which serves nothing, is in a file. */
+function callersFile(hosts: Omit<DemoMesh['hosts'], 'cp'>): string {
+  const { h1 } = hosts
+  return `workloads:
+  - { name: web-1, node: h1, address: ${h1.address4}, serviceAccount: web, cgroup: ${h1.cgroupPath(cgroups.web)} }
+`
+}
+
+/** `on HOST WORKLOAD COMMAND...`: runs a command on a host of the demo as one of its workloads (`-` for none). */
+function writeOn(mesh: DemoMesh): string {
+  const path = join(mesh.directory, 'on')
+  const { h1 } = mesh.hosts
+  const root = h1.makeCgroup('').replace(/\/h1\/?$/, '')
+  const text = `#!/bin/sh
+# on HOST WORKLOAD COMMAND...: runs a command on a host of the demo as one of its workloads, or as - for none
+host=$1 workload=$2; shift 2
+case $workload in
+  -) cgroup=user.slice ;;
+  *) cgroup=system.slice/$workload.service ;;
+esac
+mkdir -p "${root}/$host/$cgroup"
+exec nsenter --net=/run/netns/${h1.namespace.replace(/h1$/, '')}$host unshare --mount --propagation slave sh -c '
+  echo 0 >"$1/cgroup.procs"; [ -e "$2" ] && mount --bind "$2" /etc/resolv.conf
+  shift 2; exec "$@"
+' on "${root}/$host/$cgroup" "${mesh.directory}/$host.resolv.conf" "$@"
+`
+  writeFileSync(path, text)
+  chmodSync(path, 0o755)
+  return path
+}

@@ -1,0 +1,147 @@
+import { until } from '../../test/support/eventually.ts'
+import { cgroups } from './services.ts'
+import type { DemoHost, DemoMesh } from './stage.ts'
+import type { Teller } from './teller.ts'
+
+/** Who runs a command: the workloads of the demo, or nobody in particular. */
+const as: Readonly<Record<keyof typeof cgroups | 'root', { readonly cgroup?: string }>> = {
+  web: { cgroup: cgroups.web },
+  api: { cgroup: cgroups.api },
+  reports: { cgroup: cgroups.reports },
+  echo: { cgroup: cgroups.echo },
+  root: {},
+}
+
+const strict = `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: strict, namespace: default }
+spec: { mtls: { mode: STRICT } }
+`
+const identity = (name: string) => `spiffe://mesh.local/ns/default/sa/${name}`
+
+/** The demo's steps, in order; each runs real commands and checks what really came back. */
+export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
+  const run = async (host: DemoHost, who: keyof typeof as, file: string, ...args: string[]) => {
+    const result = await mesh.hosts[host].exec(file, args, as[who])
+    const shown = [file, ...args].map(quoted).join(' ')
+    const failure = result.code === 0 ? '' : `(exit ${result.code}) ${result.stderr}`
+    tell.command(who === 'root' ? host : `${host} as ${who}`, shown, `${result.stdout}${failure}`)
+    return result
+  }
+  const curl = (host: DemoHost, who: keyof typeof as, url: string, ...args: string[]) =>
+    run(host, who, 'curl', '-sS', '-m', '5', ...args, url)
+  const weft = async (...args: string[]) => {
+    const { stdout } = await mesh.tryWeft(...args)
+    tell.command('cp', `weft ${args.map(quoted).join(' ')}`, stdout)
+    return stdout
+  }
+
+  tell.step('A server, three hosts with one agent each, and what they know')
+  await weft('status')
+  const services = await weft('services')
+  tell.check('the services are known, each with a virtual IP', /api .*240\.240\.0\.\d+/.test(services))
+
+  tell.step('An unmodified curl on h1 reaches a service on another host by its mesh name')
+  const answer = await curl('h1', 'web', 'http://api.default.mesh/hello')
+  tell.check('api answered across hosts', /hello from api on h[23]/.test(answer.stdout))
+  const v4 = await curl('h1', 'web', 'http://api.default.mesh/ipv4', '-4')
+  tell.check('over IPv4 as over IPv6', v4.stdout.includes('hello from api'))
+
+  tell.step('Both sides know who the other is')
+  const seen = await seenBy(mesh, /^h[23]$/.exec(hostOf(answer.stdout))?.[0] as DemoHost, identity('web'))
+  tell.command(hostOf(answer.stdout), 'tail -1 access.log', seen.line)
+  tell.check(`the far agent saw ${identity('web')}`, seen.source === identity('web'))
+  tell.check(`and served ${identity('api')}`, seen.destination === identity('api'))
+
+  tell.step('One host, two services, two identities')
+  const phrase = 'bytes-that-are-not-http'
+  const viaEcho = (who: 'api' | 'reports') =>
+    run('h2', who, 'bash', '-c', `exec 3<>/dev/tcp/echo.default.mesh/9000; echo ${phrase} >&3; head -n 1 <&3`)
+  const fromApi = await viaEcho('api')
+  const fromReports = await viaEcho('reports')
+  tell.check(
+    'a raw TCP service answers both',
+    [fromApi, fromReports].every(one => one.stdout.includes(phrase)),
+  )
+  const sources = await Promise.all(['api', 'reports'].map(name => seenBy(mesh, 'h3', identity(name))))
+  for (const one of sources) tell.command('h3', 'grep echo access.log', one.line)
+  tell.check(
+    'its agent saw api and reports, both from h2',
+    sources.every(one => one.line.includes('echo.default.mesh')),
+  )
+
+  tell.step('The wire carries no plaintext')
+  const marker = `secret-${Math.random().toString(36).slice(2, 14)}`
+  const onTheWire = await mesh.marker(marker)
+  await curl('h1', 'web', `http://api.default.mesh/${marker}`)
+  const meshed = await onTheWire.count()
+  tell.check(`through the mesh the marker was seen in ${meshed} packets between hosts`, meshed === 0)
+  await curl('out', 'root', `http://${mesh.hosts.h2.address4}:8080/${marker}`)
+  const plain = await onTheWire.count()
+  tell.check(`the same request without the mesh: ${plain} packets`, plain > 0)
+
+  tell.step('Under STRICT a plaintext caller from outside is refused, and told apart in the log')
+  await mesh.apply(strict)
+  await mesh.settled()
+  tell.command('cp', 'weft apply -f strict.yaml', 'PeerAuthentication default/strict created')
+  const refused = await curl('out', 'root', `http://${mesh.hosts.h2.address4}:8080/`)
+  tell.check('the stranger is refused', refused.code !== 0 && refused.stdout === '')
+  const why = await logLine(mesh, 'h2', line => line.reason === 'MTLS_REQUIRED')
+  tell.command('h2', 'tail -1 access.log', why)
+  tell.check('the log names the policy', why.includes('default/strict'))
+  const explained = await weft('explain', '--from', 'outside', '--to', 'api.default:80')
+  tell.check('weft explain says the same', explained.includes('MTLS_REQUIRED'))
+  const still = await curl('h1', 'web', 'http://api.default.mesh/strict')
+  tell.check('meshed callers are served as before', still.stdout.includes('hello from api'))
+
+  tell.step('The server dies, an agent dies and comes back: traffic flows')
+  await mesh.server.kill('SIGKILL')
+  tell.note('kill -9 of the server')
+  const without = await curl('h1', 'web', 'http://api.default.mesh/no-server')
+  tell.check('without a server connections work', without.stdout.includes('hello from api'))
+  await mesh.agents.h1.kill('SIGKILL')
+  tell.note('kill -9 of the agent on h1')
+  const dead = await run('h1', 'web', 'curl', '-sS', '-m', '2', 'http://240.240.0.1/')
+  tell.check('while it is dead mesh addresses are refused, not passed in plaintext', dead.code !== 0)
+  await mesh.agents.h1.start()
+  tell.note('the agent starts again, with the server still dead')
+  await until('the agent serves from its own disk', async () => {
+    const { code } = await mesh.hosts.h1.exec('curl', ['-sS', '-m', '2', 'http://api.default.mesh/'], as.web)
+    return code === 0
+  })
+  const again = await curl('h1', 'web', 'http://api.default.mesh/from-disk')
+  tell.check('it serves from its own disk', again.stdout.includes('hello from api'))
+  await mesh.server.start()
+  await mesh.settled()
+  await weft('status')
+  tell.check('the server is back and every agent with it', true)
+}
+
+/** The newest access-log line of a host for a source identity. */
+async function seenBy(mesh: DemoMesh, host: DemoHost, source: string) {
+  const line = await logLine(mesh, host, one => one['src.identity'] === source && one.verdict === 'allowed')
+  const parsed = JSON.parse(line) as Record<string, string>
+  return { line, source: parsed['src.identity'], destination: parsed['dst.identity'] }
+}
+
+/** The newest line that matches; lines are written at most a second late. */
+async function logLine(
+  mesh: DemoMesh,
+  host: DemoHost,
+  match: (line: Readonly<Record<string, unknown>>) => boolean,
+): Promise<string> {
+  let found: Readonly<Record<string, unknown>> | undefined
+  await until(`a line in the access log of ${host}`, () => {
+    found = mesh.accessLog(host).filter(match).at(-1)
+    return found !== undefined
+  })
+  return JSON.stringify(found)
+}
+
+function hostOf(answer: string): string {
+  return /on (h\d)/.exec(answer)?.[1] ?? 'h2'
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`
+}
