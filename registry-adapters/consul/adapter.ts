@@ -91,6 +91,13 @@ async function run(
     queue.urgent(services.filter(isListed))
   }
 
+  /** A service that is being read for the first time may be on the node too, which nobody knows yet: hence a sweep. */
+  function hintNodes(changed: readonly string[]): void {
+    if (changed.length === 0) return
+    hint(view.servicesOn(changed))
+    queue.later(names?.keys() ?? [])
+  }
+
   function applyNames(body: unknown): void {
     const now = parseServiceNames(body)
     rights.checkNames(now)
@@ -106,7 +113,7 @@ async function run(
   function applyNodes(body: unknown): void {
     const now = parseNodes(body)
     rights.checkNodes(now)
-    hint(view.servicesOn(changedNodes(nodes ?? [], now)))
+    hintNodes(changedNodes(nodes ?? [], now))
     nodes = now
     if (checks !== undefined) compare()
   }
@@ -115,7 +122,8 @@ async function run(
     const now = parseChecks(body)
     rights.checkChecks(now)
     const changed = changedChecks(checks ?? [], now)
-    hint([...changed.services, ...view.servicesOn(changed.nodes)])
+    hint(changed.services)
+    hintNodes(changed.nodes)
     checks = now
     if (nodes !== undefined) compare()
   }
