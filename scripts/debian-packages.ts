@@ -11,6 +11,7 @@ export interface Tool {
 /** What hosts in network namespaces need: for the demo and for the tests. */
 export const netnsTools: readonly Tool[] = [
   { command: 'ip', package: 'iproute2' },
+  { command: 'ss', package: 'iproute2' },
   { command: 'iptables', package: 'iptables' },
   { command: 'ipset', package: 'ipset' },
   { command: 'nsenter', package: 'util-linux' },
@@ -40,9 +41,9 @@ export const benchTools: readonly Tool[] = [
 
 /**
  * Makes sure that the tools are there: as root on a Debian system missing packages are installed, after saying so;
- * elsewhere the process ends with the command to run.
+ * elsewhere the process ends with the command to run. `say` takes what is for people to read.
  */
-export function ensureTools(tools: readonly Tool[]): void {
+export function ensureTools(tools: readonly Tool[], say: (text: string) => void = console.log): void {
   // Administration tools are often outside of a user's PATH.
   process.env.PATH = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
   const missing = [...new Set(tools.filter(tool => !isThere(tool.command)).map(tool => tool.package))]
@@ -52,7 +53,7 @@ export function ensureTools(tools: readonly Tool[]): void {
     console.error(`missing: ${missing.join(', ')}. Install them as root, for example: ${install}`)
     process.exit(1)
   }
-  console.log(`installing missing Debian packages: ${missing.join(' ')}`)
+  say(`installing missing Debian packages: ${missing.join(' ')}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   run('apt-get', ['update', '-qq'], env)
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], env)

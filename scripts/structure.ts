@@ -13,7 +13,10 @@ const directions: readonly { from: string; to: readonly string[] }[] = [
   { from: 'mesh/model/', to: ['mesh/std/'] },
   { from: 'mesh/', to: ['mesh/'] },
   { from: 'registry-adapters/', to: ['registry-adapters/', 'mesh/'] },
-  { from: 'agent/dataplane/', to: ['agent/dataplane/', 'mesh/', 'agent/intercept/original-dst.ts'] },
+  {
+    from: 'agent/dataplane/',
+    to: ['agent/dataplane/', 'mesh/', 'agent/intercept/original-dst.ts', 'agent/intercept/caller-cgroup.ts'],
+  },
   { from: 'agent/agent.ts', to: ['agent/', 'mesh/'] },
   { from: 'agent/', to: ['agent/', 'mesh/'] },
   { from: 'server/compile/', to: ['server/compile/', 'mesh/'] },
@@ -27,7 +30,7 @@ const directions: readonly { from: string; to: readonly string[] }[] = [
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   consul: ['registry-adapters/consul/'],
   got: ['registry-adapters/http.ts', 'registry-adapters/nomad/', 'mesh/std/http.ts'],
-  '@grpc/grpc-js': ['agent/control/grpc.ts', 'server/push/grpc.ts'],
+  '@grpc/grpc-js': ['agent/control/grpc.ts', 'server/push/grpc.ts', 'test/netns/programs/'],
   '@grpc/proto-loader': ['mesh/wire/'],
   ws: ['agent/control/ws.ts', 'server/push/ws.ts'],
   'node-forge': ['mesh/identity/'],

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { describeError } from '../../mesh/std/errors.ts'
+import type { OriginalDst } from '../intercept/original-dst.ts'
 import { hostPort, plainAddress } from './address.ts'
 import { avoidAfterFailureMs, pickEndpoint } from './balancer.ts'
 import { baggageOf } from './hbone/baggage.ts'
@@ -33,9 +34,10 @@ class OutboundConnection {
   readonly #socket: Socket
   readonly #state: ThreadState
   readonly #table: Table | undefined
-  readonly #identity: string | undefined
+  readonly #role: Extract<ListenerRole, { kind: 'outbound' }>
+  #identity: string | undefined
   readonly #since: number
-  readonly #source: PeerLabels
+  #source: PeerLabels = unknownPeer
   readonly #facts: ConnectionFacts
   #tried: Set<Target> | undefined
   #gone = false
@@ -45,15 +47,12 @@ class OutboundConnection {
     this.#state = state
     this.#table = state.table
     this.#since = state.clock.monotonic()
-    this.#identity = role.identity ?? state.table?.defaultIdentity
-    const caller = this.#identity === undefined ? undefined : state.table?.callers.get(this.#identity)
-    this.#source =
-      caller ?? (this.#identity === undefined ? unknownPeer : { ...unknownPeer, principal: this.#identity })
+    this.#role = role
     this.#facts = {
       direction: 'outbound',
       sourceAddress: hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0),
-      sourceIdentity: this.#identity ?? '',
-      sourceWorkload: this.#source.workload,
+      sourceIdentity: '',
+      sourceWorkload: '',
       destinationAddress: '',
       destinationService: '',
       destinationIdentity: '',
@@ -74,7 +73,26 @@ class OutboundConnection {
     if (original === undefined) return this.#refuse('NOT_REDIRECTED', '')
     const address = hostPort(original.address, original.port)
     this.#facts.destinationAddress = address
+    if (this.#role.identity !== undefined || table.cgroupCallers.size === 0) {
+      this.#callAs(this.#role.identity ?? table.defaultIdentity, table)
+      return this.#route(table, original, address)
+    }
+    this.#state.callerOf(this.#socket, table.cgroupCallers).then(identity => {
+      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+      this.#callAs(identity ?? table.defaultIdentity, table)
+      this.#route(table, original, address)
+    })
+  }
 
+  #callAs(identity: string | undefined, table: Table): void {
+    this.#identity = identity
+    const caller = identity === undefined ? undefined : table.callers.get(identity)
+    this.#source = caller ?? (identity === undefined ? unknownPeer : { ...unknownPeer, principal: identity })
+    this.#facts.sourceIdentity = identity ?? ''
+    this.#facts.sourceWorkload = this.#source.workload
+  }
+
+  #route(table: Table, original: OriginalDst, address: string): void {
     const destination = table.services.get(address) ?? table.endpoints.get(address)
     if (destination === undefined) {
       if (table.virtualIps.has(original.address)) return this.#refuse('NO_ROUTE', '')

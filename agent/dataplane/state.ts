@@ -23,6 +23,8 @@ export interface ThreadState {
   /** Where interception says that a connection was going; undefined when it was not redirected. */
   readonly originalDst: (socket: Socket) => OriginalDst | undefined
   readonly telemetry: Telemetry
+  /** The identity of a caller whom the rules could not place, by its cgroup; undefined when it has none. */
+  readonly callerOf: (socket: Socket, byCgroup: ReadonlyMap<string, string>) => Promise<string | undefined>
   readonly clock: Clock
   readonly random: Random
 }

@@ -29,6 +29,8 @@ export interface Table {
   readonly local: ReadonlyMap<string, LocalTarget>
   /** Labels of the own workloads by identity: who is calling, for metrics. */
   readonly callers: ReadonlyMap<string, PeerLabels>
+  /** Identities of the own workloads that are known by cgroup, by its path. */
+  readonly cgroupCallers: ReadonlyMap<string, string>
   readonly virtualIps: Ranges
 }
 
@@ -86,6 +88,7 @@ export function buildTable(
   const endpoints = new Map<string, Destination>()
   const local = new Map<string, LocalTarget>()
   const callers = new Map<string, PeerLabels>()
+  const cgroupCallers = new Map<string, string>()
 
   for (const service of config.services) {
     try {
@@ -106,7 +109,10 @@ export function buildTable(
       const service = serviceOf(port.service, config.host.dnsDomain)
       local.set(hostPort(workload.address, port.port), { workload, port, labels, service })
     }
-    if (workload.identity !== undefined) callers.set(workload.identity, labels)
+    if (workload.identity === undefined) continue
+    callers.set(workload.identity, labels)
+    for (const caller of workload.callers)
+      if (caller.kind === 'cgroup') cgroupCallers.set(caller.path, workload.identity)
   }
   const table = {
     trustDomain: config.host.trustDomain,
@@ -115,6 +121,7 @@ export function buildTable(
     endpoints,
     local,
     callers,
+    cgroupCallers,
     virtualIps: createRanges(config.host.virtualIpRanges),
   }
   return { table, rejected }

@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { EndpointLoad } from './balancer.ts'
+import { callerOf } from './caller.ts'
 import { BlockPool } from './h2/blocks.ts'
 import { HbonePool } from './hbone/pool.ts'
 import { HboneServer } from './hbone/server.ts'
@@ -23,6 +24,8 @@ export interface ThreadOptions {
   readonly hbonePort?: number
 }
 
+type Kernel = Pick<ThreadState, 'originalDst' | 'callerOf'>
+
 const drainPollMs = 50
 
 /** One data thread's parts: takes config, credentials and listeners, and moves bytes. It never asks anyone. */
@@ -36,8 +39,13 @@ export class ThreadCore {
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
 
-  /** `originalDst` is handed in so that tests need no interception. */
-  constructor(options: ThreadOptions, clock: Clock, random: Random, originalDst = redirectedFrom) {
+  /** What asks the kernel is handed in so that tests need no interception. */
+  constructor(
+    options: ThreadOptions,
+    clock: Clock,
+    random: Random,
+    kernel: Kernel = { originalDst: redirectedFrom, callerOf },
+  ) {
     const blocks = new BlockPool()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     this.#state = {
@@ -47,7 +55,7 @@ export class ThreadCore {
       pool: new HbonePool(clock, blocks),
       blocks,
       hbonePort: options.hbonePort ?? defaultHbonePort,
-      originalDst,
+      ...kernel,
       telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock),
       clock,
       random,

@@ -32,9 +32,16 @@ interface Teardown {
 export async function aThread(
   t: Teardown,
   role: Parameters<ThreadCore['listen']>[0][number]['role'],
-  options: ThreadOptions & { readonly originalDst?: { readonly address: string; readonly port: number } } = {},
+  options: ThreadOptions & {
+    readonly originalDst?: { readonly address: string; readonly port: number }
+    /** Where the kernel would say that every caller's socket was made. */
+    readonly callerCgroup?: string
+  } = {},
 ) {
-  const core = new ThreadCore(options, systemClock, systemRandom, () => options.originalDst)
+  const core = new ThreadCore(options, systemClock, systemRandom, {
+    originalDst: () => options.originalDst,
+    callerOf: async (_socket, byCgroup) => byCgroup.get(options.callerCgroup ?? ''),
+  })
   t.teardown(() => core.drain(0))
   const [bound] = await core.listen([{ name: 'only', role, host: '127.0.0.1', port: 0 }])
   if (bound?.port === undefined) throw new Error(bound?.error ?? 'not bound')
@@ -61,6 +68,9 @@ export async function aMeshedPair(
     readonly callee?: (config: AgentConfig) => AgentConfig
     readonly callerCredentials?: readonly Credential[]
     readonly calleeCredentials?: readonly Credential[]
+    /** The caller's listener; by default that of identity `web`. */
+    readonly role?: Parameters<typeof aThread>[1]
+    readonly callerCgroup?: string
     readonly accessLog?: { readonly caller?: string; readonly callee?: string }
   } = {},
 ): Promise<Pair> {
@@ -75,11 +85,12 @@ export async function aMeshedPair(
   callee.core.config((change.callee ?? same)(aConfig({ trust: mesh.trust, workloads: [api] })))
   callee.core.credentials(change.calleeCredentials ?? [mesh.credential('api')])
 
-  const caller = await aThread(
-    t,
-    { kind: 'outbound', identity: identityOf('web') },
-    { hbonePort: callee.port, originalDst: { address: '240.240.0.1', port: 80 }, ...log(change.accessLog?.caller) },
-  )
+  const caller = await aThread(t, change.role ?? { kind: 'outbound', identity: identityOf('web') }, {
+    ...(change.callerCgroup !== undefined && { callerCgroup: change.callerCgroup }),
+    hbonePort: callee.port,
+    originalDst: { address: '240.240.0.1', port: 80 },
+    ...log(change.accessLog?.caller),
+  })
   const endpoint = anEndpoint({ address: '127.0.0.1', ports: { http: localPort } })
   const config = aConfig({
     trust: mesh.trust,

@@ -275,3 +275,34 @@ t.test('new certificates retire the session without losing what is open', async 
   await until('the second answer', () => text === 'before after')
   t.equal(text, 'before after')
 })
+
+t.test('a caller that no rule matched is known by the cgroup its socket was made in', async t => {
+  const port = await aLocalServer(t, echo)
+  const path = 'system.slice/web.service'
+  const pair = await aMeshedPair(t, port, {
+    callerCgroup: path,
+    role: { kind: 'outbound' },
+    caller: config => ({
+      ...config,
+      workloads: config.workloads.map(one => ({ ...one, callers: [{ kind: 'cgroup', path }] })),
+    }),
+  })
+  t.equal((await exchange(pair.outboundPort, 'hi')).text, 'hi')
+  t.match(pair.callee.report().tcp, [{ labels: { source_principal: identityOf('web') } }])
+})
+
+t.test('a caller of no workload is refused where the host has no default identity', async t => {
+  const port = await aLocalServer(t, echo)
+  const pair = await aMeshedPair(t, port, {
+    callerCgroup: 'user.slice',
+    role: { kind: 'outbound' },
+    caller: config => ({
+      ...config,
+      workloads: config.workloads.map(one => ({
+        ...one,
+        callers: [{ kind: 'cgroup', path: 'system.slice/web.service' }],
+      })),
+    }),
+  })
+  await refused(pair, 'UNKNOWN_CALLER')
+})

@@ -3,7 +3,7 @@ import { clientPreface, flag, frameType, h2Error } from '../../../../../agent/da
 import { FrameReader, type FrameSink } from '../../../../../agent/dataplane/h2/reader.ts'
 import { connectBlock, frameBytes, numbers } from '../../../../support/h2-raw.ts'
 
-const options = { maxFrameSize: 1 << 20, headerBlockBytes: 32_768, expectsPreface: false }
+const options = { maxFrameSize: 1 << 20, headerBlockBytes: 32_768, expectsPreface: false, expectsSettings: false }
 
 /** Writes down what it is told, DATA pieces joined. */
 class Recorder implements FrameSink {
