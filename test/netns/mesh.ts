@@ -24,6 +24,8 @@ export interface MeshOptions<Name extends string> {
   readonly registries?: (hosts: Readonly<Record<Name | 'cp', Host>>) => readonly object[]
   /** Identities that join tokens name, by host; without, what the files place there. */
   readonly identities?: Partial<Record<Name, readonly string[]>>
+  /** Runs what `npm run build` made instead of the sources: what is installed, and what is measured. */
+  readonly built?: boolean
   /** Further settings of the server. */
   readonly server?: Readonly<Record<string, unknown>>
   /** Further settings of every agent. */
@@ -59,15 +61,16 @@ export interface Mesh<Name extends string> extends Omit<World<Name | 'cp'>, 'hos
   accessLog(host: Name): readonly Readonly<Record<string, unknown>>[]
 }
 
-const cli = join(import.meta.dirname, '../../cli/main.ts')
-/** Warnings of Node about itself are not part of what a command says. */
-const node = [process.execPath, '--disable-warning=ExperimentalWarning', cli] as const
+const root = join(import.meta.dirname, '../..')
 
 /** Starts the mesh and waits until it has settled; everything is taken down at the end of the test. */
 export async function createMesh<Name extends string>(
   t: { teardown(run: () => unknown): unknown },
   options: MeshOptions<Name>,
 ): Promise<Mesh<Name>> {
+  // Warnings of Node about itself are not part of what a command says.
+  const cli = join(root, options.built === true ? 'dist/cli/main.js' : 'cli/main.ts')
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', cli] as const
   const world = await createWorld<Name | 'cp'>(t, { hosts: ['cp', ...options.hosts] })
   const { hosts, directory } = world
   const at = (name: string) => join(directory, name)
@@ -79,7 +82,7 @@ export async function createMesh<Name extends string>(
   await options.beforeServer?.(hosts)
   const registries = [{ name: 'files', kind: 'static', directory: files }, ...(options.registries?.(hosts) ?? [])]
   writeFileSync(at('server.json'), JSON.stringify({ dataDir: at('server'), registries, ...options.server }))
-  const server = weftProcess(hosts.cp, ['server', '--config', at('server.json')], 'server is running')
+  const server = weftProcess(hosts.cp, node, ['server', '--config', at('server.json')], 'server is running')
   await server.start()
 
   const tokenFile = join(at('server'), 'admin-token')
@@ -122,6 +125,7 @@ export async function createMesh<Name extends string>(
       ])
       const agent = weftProcess(
         host,
+        node,
         ['agent', 'run', '--config', config],
         /connected to the server|serving the config/,
         'system.slice/weft-agent.service',
@@ -167,7 +171,13 @@ export async function createMesh<Name extends string>(
 }
 
 /** A program that says on standard output when it runs. */
-function weftProcess(host: Host, args: readonly string[], running: RegExp | string, cgroup?: string): WeftProcess {
+function weftProcess(
+  host: Host,
+  node: readonly [string, ...string[]],
+  args: readonly string[],
+  running: RegExp | string,
+  cgroup?: string,
+): WeftProcess {
   let current: HostProcess | undefined
   return {
     get process() {
