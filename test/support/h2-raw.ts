@@ -51,11 +51,13 @@ export class RawPeer {
   readonly frames: RawFrame[] = []
   ended = false
   readonly #socket: Socket
+  readonly #other: Socket
   #rest: Buffer = Buffer.alloc(0)
   #skip: number
 
-  constructor(socket: Socket, skipBytes: number) {
+  constructor(socket: Socket, other: Socket, skipBytes: number) {
     this.#socket = socket
+    this.#other = other
     this.#skip = skipBytes
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('end', () => {
@@ -106,6 +108,13 @@ export class RawPeer {
     this.send(frameType.ping, 0, 0, mark)
     await eventually(() => {
       if (!this.of(frameType.ping).some(frame => frame.payload.equals(mark))) throw new Error('no answer yet')
+    })
+  }
+
+  /** Waits until everything sent so far was read, where a question would be out of place. */
+  async settledByBytes(): Promise<void> {
+    await eventually(() => {
+      if (this.#other.bytesRead < this.#socket.bytesWritten) throw new Error('not read yet')
     })
   }
 
@@ -200,7 +209,7 @@ async function world(t: Test, role: 'client' | 'server', options: RawWorldOption
   const streams: Seen[] = []
   const closed: string[] = []
   const goaways: number[] = []
-  const peer = new RawPeer(near, role === 'client' ? clientPreface.length : 0)
+  const peer = new RawPeer(near, far, role === 'client' ? clientPreface.length : 0)
   const connection = new H2Connection(far, role, { ...connectionOptions, clock })
   connection.onStream = (stream, headers, endStream) => {
     const seen = watchStream(stream, headers, hold)

@@ -96,6 +96,7 @@ export class H2Connection {
       maxFrameSize: local.maxFrameSize,
       headerBlockBytes: limits.headerBlockBytes,
       expectsPreface: role === 'server',
+      expectsSettings: true,
     })
     this.#pings = new Pings(clock)
     this.#pingLimit = new EventLimit(limits.pings, () => clock.monotonic())

@@ -25,6 +25,8 @@ export interface FrameReaderOptions {
   readonly headerBlockBytes: number
   /** A server expects the client's preface first. */
   readonly expectsPreface: boolean
+  /** The first frame must be SETTINGS, RFC 9113 section 3.4. */
+  readonly expectsSettings: boolean
 }
 
 const mode = { preface: 0, header: 1, padLength: 2, data: 3, padding: 4, gather: 5, skip: 6, stopped: 7 } as const
@@ -59,11 +61,13 @@ export class FrameReader {
   #gatheredBytes = 0
   /** The stream whose header block must be continued, or 0. */
   #continues = 0
+  #expectsSettings: boolean
 
   constructor(sink: FrameSink, options: FrameReaderOptions) {
     this.#sink = sink
     this.#options = options
     this.#mode = options.expectsPreface ? mode.preface : mode.header
+    this.#expectsSettings = options.expectsSettings
   }
 
   /** True while the peer owes the rest of the preface, of a frame that must be whole, or of a header block. */
@@ -143,6 +147,12 @@ export class FrameReader {
     this.#streamId = streamId
     this.#left = length
     if (length > this.#options.maxFrameSize) return this.#fail(h2Error.frameSize, 'a frame is larger than allowed')
+    if (this.#expectsSettings) {
+      if (type !== frameType.settings || (flags & flag.ack) !== 0) {
+        return this.#fail(h2Error.protocol, 'the first frame is not SETTINGS')
+      }
+      this.#expectsSettings = false
+    }
     if (this.#continues !== 0 && (type !== frameType.continuation || streamId !== this.#continues)) {
       return this.#fail(h2Error.protocol, 'a header block was interrupted')
     }
