@@ -1,0 +1,157 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { ApiClient } from '../../../cli/api-client.ts'
+import { createContext } from '../../../cli/context.ts'
+import { buildProgram } from '../../../cli/program.ts'
+import { FakeClock } from '../../fakes/clock.ts'
+
+/** Runs one command line against a server that answers from a table; returns what it printed and what was asked. */
+async function run(line: string, answers: Readonly<Record<string, unknown>> = {}) {
+  const printed: string[] = []
+  const asked: string[] = []
+  const answer = async <T>(method: string, path: string, body = ''): Promise<T> => {
+    asked.push(`${method} ${path}${body === '' ? '' : ` ${body}`}`)
+    return answers[path.split('?')[0] ?? ''] as T
+  }
+  const api: ApiClient = {
+    get: path => answer('GET', path),
+    post: (path, body) => answer('POST', path, body),
+    delete: path => answer('DELETE', path),
+  }
+  const context = createContext(
+    new FakeClock(0),
+    text => printed.push(text),
+    () => api,
+  )
+  const program = buildProgram(context).configureOutput({ writeErr() {}, writeOut() {} })
+  for (const command of program.commands) command.configureOutput({ writeErr() {}, writeOut() {} })
+  await program.parseAsync(line.split(' '), { from: 'user' })
+  return { printed: printed.join('\n'), asked }
+}
+
+function fileWith(t: Test, text: string): string {
+  const file = join(t.testdir(), 'resources.yaml')
+  writeFileSync(file, text)
+  return file
+}
+
+const policy = `
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: strict, namespace: shop }
+spec: { mtls: { mode: STRICT } }
+`
+
+t.test('a token is asked for with its node, identities and life, and printed alone', async t => {
+  const { printed, asked } = await run('token create --node vm1 --identity shop/web --identity shop/api --ttl 30m', {
+    '/v1/tokens': { token: 'the-token' },
+  })
+  t.equal(printed, 'the-token')
+  t.same(asked, ['POST /v1/tokens {"node":"vm1","identities":["shop/web","shop/api"],"ttlMs":1800000}'])
+})
+
+t.test('tokens are listed with what became of them, and revoked by id', async t => {
+  const token = { id: 'a1', node: 'vm1', identities: [], state: 'usable', createdAt: 0, expiresAt: 3_600_000 }
+  const { printed } = await run('token list', { '/v1/tokens': { tokens: [token] } })
+  t.match(printed, /a1 +vm1 +\(as declared\) +usable +in 60 min/)
+  t.same((await run('token revoke a/1')).asked, ['DELETE /v1/tokens/a%2F1'])
+})
+
+t.test('a life that is no duration is refused before anybody is asked', async t => {
+  await t.rejects(run('token create --node vm1 --ttl soon'), { code: 'WEFT_USAGE', message: 'soon is no duration' })
+})
+
+t.test('resources of a file are applied by the server, or only tried', async t => {
+  const file = fileWith(t, policy)
+  const applied = [{ kind: 'PeerAuthentication', namespace: 'shop', name: 'strict', change: 'created' }]
+  const { printed, asked } = await run(`apply -f ${file} --dry-run`, { '/v1/resources': { applied } })
+  t.equal(printed, 'PeerAuthentication shop/strict created (dry run)')
+  t.match(asked[0], /^POST \/v1\/resources\?file=[^&]*resources.yaml&dryRun=true /)
+})
+
+t.test('resources that a file names are deleted, and none of a file with a mistake', async t => {
+  const { printed, asked } = await run(`delete -f ${fileWith(t, policy)}`)
+  t.equal(printed, 'PeerAuthentication shop/strict deleted')
+  t.same(asked, ['DELETE /v1/resources/PeerAuthentication/shop/strict'])
+  await t.rejects(run(`delete -f ${fileWith(t, `${policy}\n---\nkind: Nonsense\n`)}`), {
+    code: 'WEFT_RESOURCE_INVALID',
+  })
+})
+
+t.test('a file that is not there is a mistake of the command line', async t => {
+  await t.rejects(run('apply -f /nowhere/at-all.yaml'), { code: 'WEFT_USAGE' })
+})
+
+t.test('what a registry says is believed on demand, and it is said whether anything was held', async t => {
+  const path = '/v1/registries/files/confirm'
+  const held = await run('registries confirm files', { [path]: { confirmed: true } })
+  t.same(held.asked, [`POST ${path}`])
+  t.equal(held.printed, 'what files says now is in use')
+  t.equal(
+    (await run('registries confirm files', { [path]: { confirmed: false } })).printed,
+    'nothing of files was held back',
+  )
+})
+
+t.test('status shows who is connected, stale or never seen, and who refused what', async t => {
+  const agent = { since: 0, banned: false, facts: {}, configVersion: 3, answeredVersion: 3, rejected: [] }
+  const registry = { kind: 'static', services: 2, workloads: 4, problems: [], since: 0 }
+  const status = {
+    server: 's1',
+    version: '0.1.0',
+    trustDomain: 'mesh.local',
+    now: 60_000,
+    agents: [
+      { ...agent, node: 'vm1', state: 'connected', transport: 'grpc', certificateExpiresAt: 86_460_000 },
+      { ...agent, node: 'vm2', state: 'stale', rejected: [{ name: 'service/shop/api', reason: 'too odd' }] },
+      { ...agent, node: 'vm3', state: 'never', answeredVersion: 0 },
+    ],
+    registries: [
+      { ...registry, name: 'files', state: 'fresh' },
+      {
+        ...registry,
+        name: 'consul',
+        state: 'stale',
+        reason: 'no answer',
+        held: { workloads: 9, services: 1, until: 120_000 },
+      },
+    ],
+    problems: [{ item: 'service shop/web', reason: 'is said twice' }],
+  }
+  const { printed } = await run('status', { '/v1/status': status })
+  t.match(printed, /vm1 +connected 60 s +grpc +acked +in 24 h/)
+  t.match(printed, /vm2 +stale since 60 s +- +nacked +-/)
+  t.match(printed, /vm3 +never seen +- +pending +-/)
+  t.match(printed, /! agent vm2 does not take service\/shop\/api: too odd/)
+  t.match(printed, /files +static +fresh 60 s/)
+  t.match(printed, /! registry consul: no answer/)
+  t.match(printed, /! registry consul: 9 workloads and 1 services disappeared at once/)
+  t.match(printed, /! service shop\/web: is said twice/)
+  t.same(JSON.parse((await run('status -o json', { '/v1/status': status })).printed), status)
+})
+
+t.test('a connection that would be refused ends with status 1, and the steps say why', async t => {
+  t.teardown(() => {
+    process.exitCode = undefined
+  })
+  const explanation = {
+    verdict: 'refused',
+    reason: 'NO_HEALTHY_ENDPOINT',
+    steps: [{ ok: true, what: 'caller', detail: 'shop/web sits on vm1' }],
+    endpoints: [
+      { usable: false, workload: 'files/shop/api', address: '10.0.0.2:80', transport: 'mtls', why: 'unhealthy' },
+    ],
+  }
+  const { printed, asked } = await run('explain --from web --to api.shop:80', { '/v1/explain': explanation })
+  t.same(asked, ['GET /v1/explain?from=web&to=api.shop%3A80'])
+  t.match(printed, /NO +files\/shop\/api +10\.0\.0\.2:80 +mtls +- +unhealthy/)
+  t.match(printed, /web to api\.shop:80 is refused: NO_HEALTHY_ENDPOINT/)
+  t.equal(process.exitCode, 1)
+})
+
+for (const line of ['agnet run', 'agent run --sever x', 'registries confirm', 'token create']) {
+  t.test(`weft ${line} is a mistake that commander tells, without ending the process`, async t => {
+    await t.rejects(run(line), { name: 'CommanderError' })
+  })
+}
