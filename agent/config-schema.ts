@@ -187,7 +187,7 @@ export const agentSettings = {
     arg: 'log-level',
   },
   adminSocket: {
-    doc: 'Unix socket for weft status and draining; readable by its owner only.',
+    doc: 'Unix socket for its owner only: HTTP with GET /status, GET /config and POST /drain.',
     format: String,
     default: '/run/weft/agent.sock',
     env: 'WEFT_AGENT_ADMIN_SOCKET',

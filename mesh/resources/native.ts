@@ -62,7 +62,7 @@ const nativeWorkload = z.strictObject({
 })
 
 /** Schema of one document in the short form. */
-export const nativeDocument = z.strictObject({
+const nativeDocument = z.strictObject({
   services: z.array(nativeService).optional(),
   workloads: z.array(nativeWorkload).optional(),
 })
@@ -79,4 +79,9 @@ export function isResourceDocument(value: unknown): boolean {
 /** Checks one document in the short form. */
 export function parseNative(document: SourceDocument): Checked<NativeDocument> {
   return checkDocument(document, nativeDocument)
+}
+
+/** JSON Schema (draft 2020-12) of a document in the short form: for editors and documentation. */
+export function nativeJsonSchema(): object {
+  return z.toJSONSchema(nativeDocument, { io: 'input' })
 }
