@@ -1,18 +1,11 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
-import {
-  type ConsulCheck,
-  type ConsulInstance,
-  type ConsulNode,
-  parseChecks,
-  parseNodes,
-  parseServiceNames,
-} from './answers.ts'
+import { type ConsulInstance, parseChecks, parseNodes, parseServiceNames } from './answers.ts'
 import { follow } from './blocking-query.ts'
 import { type ConsulClient, createConsulClient } from './client.ts'
 import { beat } from './heartbeat.ts'
-import { changedChecks, changedNames, changedNodes } from './hints.ts'
+import { changedNames, outdatedByChecks, outdatedByNodes } from './hints.ts'
 import { type ConsulOptions, type ConsulSettings, checkOptions } from './options.ts'
 import { createReadQueue } from './read-queue.ts'
 import { readQueued } from './reader.ts'
@@ -67,9 +60,7 @@ async function run(
   const queue = createReadQueue()
   const view = createView({ registry: deps.name, ...settings })
   let names: ReadonlyMap<string, readonly string[]> | undefined
-  let nodes: readonly ConsulNode[] | undefined
-  let checks: readonly ConsulCheck[] | undefined
-  const { promise: canCompare, resolve: compare } = Promise.withResolvers<void>()
+  const reading = new Set<string>()
 
   /** Shows what has changed, once every listed service has been read at least once. */
   function publish(): void {
@@ -87,15 +78,9 @@ async function run(
     if (isListed(name)) view.set(name, instances)
   }
 
+  /** What is being read at this moment cannot be compared yet, and may be older than the list: it is read again. */
   function hint(services: readonly string[]): void {
-    queue.urgent(services.filter(isListed))
-  }
-
-  /** A service that is being read for the first time may be on the node too, which nobody knows yet: hence a sweep. */
-  function hintNodes(changed: readonly string[]): void {
-    if (changed.length === 0) return
-    hint(view.servicesOn(changed))
-    queue.later(names?.keys() ?? [])
+    queue.urgent([...services, ...reading].filter(isListed))
   }
 
   function applyNames(body: unknown): void {
@@ -111,28 +96,15 @@ async function run(
   }
 
   function applyNodes(body: unknown): void {
-    const now = parseNodes(body)
-    rights.checkNodes(now)
-    hintNodes(changedNodes(nodes ?? [], now))
-    nodes = now
-    if (checks !== undefined) compare()
+    const nodes = parseNodes(body)
+    rights.checkNodes(nodes)
+    hint(outdatedByNodes(view.all(), nodes))
   }
 
   function applyChecks(body: unknown): void {
-    const now = parseChecks(body)
-    rights.checkChecks(now)
-    const changed = changedChecks(checks ?? [], now)
-    hint(changed.services)
-    hintNodes(changed.nodes)
-    checks = now
-    if (nodes !== undefined) compare()
-  }
-
-  /** A change between a service's read and the first list of checks would leave no difference to be seen. */
-  async function readOnceComparable(): Promise<void> {
-    signal.addEventListener('abort', () => compare(), { once: true })
-    await canCompare
-    await readQueued({ ...shared, store, isListed, batchDone: publish }, signal)
+    const checks = parseChecks(body)
+    rights.checkChecks(checks)
+    hint(outdatedByChecks(view.all(), checks))
   }
 
   const shared = { client, settings, clock, random, standing, rights, restarts, queue }
@@ -141,6 +113,6 @@ async function run(
     follow({ kind: 'nodes' }, applyNodes, shared, signal),
     follow({ kind: 'checks' }, applyChecks, shared, signal),
     beat(shared, signal),
-    readOnceComparable(),
+    readQueued({ ...shared, reading, store, isListed, batchDone: publish }, signal),
   ])
 }

