@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, isAbsolute, join } from 'node:path'
 
 /** A tool, and the Debian package that has it. */
 export interface Tool {
+  /** A command, or the absolute path of another file. */
   readonly command: string
   readonly package: string
 }
@@ -34,6 +35,7 @@ export const benchTools: readonly Tool[] = [
   { command: 'wrk', package: 'wrk' },
   { command: 'haproxy', package: 'haproxy' },
   { command: 'nginx', package: 'nginx' },
+  { command: '/usr/lib/nginx/modules/ngx_stream_module.so', package: 'libnginx-mod-stream' },
   { command: 'cc', package: 'gcc' },
   { command: 'pip3', package: 'python3-pip' },
   { command: 'openssl', package: 'openssl' },
@@ -67,6 +69,7 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): 
 }
 
 function isThere(command: string): boolean {
+  if (isAbsolute(command)) return existsSync(command)
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     try {
       accessSync(join(folder, command), constants.X_OK)
