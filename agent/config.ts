@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 import convict from 'convict'
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
-import { MeshError } from '../mesh/std/errors.ts'
 import type { LogLevel } from '../mesh/std/log.ts'
-import { settingFromText, settingProblems, settingsOf, typeName } from '../mesh/std/settings.ts'
+import { settingProblems } from '../mesh/std/settings.ts'
+import { invalidSettings, parseSettingsFile } from '../mesh/std/settings-file.ts'
+import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
 import { agentSettings } from './config-schema.ts'
 
 /** An agent's settings, checked, with every default filled in. Their meaning is in `config-schema.ts`. */
@@ -59,13 +59,16 @@ export interface SettingsSources {
 export function loadAgentSettings(sources: SettingsSources): AgentSettings {
   const loader = convict<Mutable<AgentSettings>>(agentSettings, { env: {}, args: [] })
   if (sources.file !== undefined) loader.load(readSettingsFile(sources.file))
-  for (const layer of [fromEnvironment(sources.env), fromFlags(sources.flags)]) {
+  for (const layer of [
+    environmentLayer(agentSettings, 'WEFT_AGENT_', sources.env),
+    flagLayer(agentSettings, sources.flags),
+  ]) {
     for (const [path, value] of layer) loader.set(path, value)
   }
   try {
     loader.validate({ allowed: 'strict' })
   } catch (cause) {
-    throw invalid(cause instanceof Error ? cause.message.replaceAll('\n', '; ') : String(cause), {})
+    throw invalidSettings(cause instanceof Error ? cause.message.replaceAll('\n', '; ') : String(cause), {})
   }
   return resolved(loader.getProperties())
 }
@@ -78,7 +81,7 @@ function resolved(settings: AgentSettings): AgentSettings {
   for (const [name, port] of Object.entries(ports)) {
     const other = names.get(port)
     if (other !== undefined && port !== 0) {
-      throw invalid(`ports.${name} and ports.${other} are both ${port}`, { port })
+      throw invalidSettings(`ports.${name} and ports.${other} are both ${port}`, { port })
     }
     names.set(port, name)
   }
@@ -94,63 +97,7 @@ function readSettingsFile(file: string): object {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw invalid('the configuration file cannot be read', { file }, cause)
+    throw invalidSettings('the configuration file cannot be read', { file }, cause)
   }
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const broken = document.errors[0]
-  if (broken !== undefined) {
-    const { line, col } = lines.linePos(broken.pos[0])
-    throw invalid(`${file}:${line}:${col}: ${broken.message}`, { file, line, column: col })
-  }
-  const value: unknown = document.toJS({ maxAliasCount: 100 })
-  const problems = settingProblems(value, agentSettings)
-  if (problems.length > 0) {
-    const said = problems.map(({ path, message }) => `${position(document, lines, file, path)}: ${message}`)
-    throw invalid(said.join('; '), { file, keys: problems.map(problem => problem.path.join('.')) })
-  }
-  return typeof value === 'object' && value !== null ? value : {}
-}
-
-/** Where the key stands; the file alone when the document has no such place. */
-function position(document: Document, lines: LineCounter, file: string, path: readonly string[]): string {
-  const parent = path.length <= 1 ? document.contents : document.getIn(path.slice(0, -1), true)
-  const pair = isMap(parent)
-    ? parent.items.find(item => isScalar(item.key) && item.key.value === path.at(-1))
-    : undefined
-  const start = pair !== undefined && isNode(pair.key) ? pair.key.range?.[0] : undefined
-  if (start === undefined) return file
-  const { line, col } = lines.linePos(start)
-  return `${file}:${line}:${col}`
-}
-
-function* fromEnvironment(env: SettingsSources['env']): Generator<readonly [string, unknown]> {
-  const all = settingsOf(agentSettings)
-  const known = new Set(all.map(([, setting]) => setting.env))
-  // A misspelt variable would otherwise be a setting that silently stays at its default.
-  const unknown = Object.keys(env).filter(name => name.startsWith('WEFT_AGENT_') && !known.has(name))
-  if (unknown.length > 0) throw invalid(`unknown environment variable ${unknown.join(', ')}`, { keys: unknown })
-  for (const [path, setting] of all) {
-    const text = env[setting.env]
-    if (text === undefined) continue
-    const value = settingFromText(setting, text)
-    if (value === undefined) throw invalid(`${setting.env} must be ${typeName(setting)}`, { key: setting.env })
-    yield [path.join('.'), value]
-  }
-}
-
-function* fromFlags(flags: SettingsSources['flags']): Generator<readonly [string, unknown]> {
-  const byFlag = new Map(settingsOf(agentSettings).map(entry => [entry[1].arg, entry] as const))
-  for (const [flag, text] of Object.entries(flags)) {
-    const entry = byFlag.get(flag)
-    if (entry === undefined) throw invalid(`unknown flag --${flag}`, { key: flag })
-    const [path, setting] = entry
-    const value = settingFromText(setting, text)
-    if (value === undefined) throw invalid(`--${flag} must be ${typeName(setting)}`, { key: flag })
-    yield [path.join('.'), value]
-  }
-}
-
-function invalid(message: string, fields: Readonly<Record<string, unknown>>, cause?: unknown): MeshError {
-  return new MeshError('WEFT_CONFIG_INVALID', message, { fields, cause })
+  return parseSettingsFile(text, file, value => settingProblems(value, agentSettings))
 }

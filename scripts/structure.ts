@@ -37,7 +37,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   systeminformation: ['agent/host.ts'],
   convict: ['agent/config.ts', 'server/config.ts'],
   zod: ['mesh/resources/'],
-  yaml: ['mesh/resources/', 'registry-adapters/static/', 'cli/', 'agent/config.ts', 'server/config.ts'],
+  yaml: ['mesh/resources/', 'mesh/std/settings-file.ts', 'registry-adapters/static/', 'cli/'],
   'ipaddr.js': ['mesh/std/'],
   koffi: ['agent/intercept/'],
   pino: ['mesh/std/log.ts'],

@@ -62,15 +62,15 @@ merge: { rule: union, services: ["default/api=prefer:dc1"] }
 
 t.test('what is wrong in the file is named with file, line and column', async t => {
   const cases: readonly (readonly [text: string, message: RegExp])[] = [
-    ['trustDomian: x', /weft.yaml:1:14: unknown key trustDomian, did you mean trustDomain\?/],
-    ['listen:\n  apiport: 1', /weft.yaml:2:12: unknown key listen.apiport, did you mean apiPort\?/],
+    ['trustDomian: x', /weft.yaml:1:1: unknown key trustDomian, did you mean trustDomain\?/],
+    ['listen:\n  apiport: 1', /weft.yaml:2:3: unknown key listen.apiport, did you mean apiPort\?/],
     ['listen: 15443', /weft.yaml:1:9: must be a mapping/],
-    ['leafTtlSeconds: "1h"', /weft.yaml:1:17: leafTtlSeconds must be a number/],
+    ['leafTtlSeconds: "1h"', /weft.yaml:1:1: leafTtlSeconds must be a number/],
     ['name: [', /weft.yaml:1:/],
-    ['registries: x', /weft.yaml:1:13: registries must be a list/],
+    ['registries: x', /weft.yaml:1:1: registries must be a list/],
     ['registries:\n  - static', /weft.yaml:2:5: a registry must be a mapping/],
     ['registries:\n  - { kind: static, directory: /x }', /weft.yaml:2:5: a registry needs a name/],
-    ['registries:\n  - { name: a, kind: statik, directory: /x }', /weft.yaml:2:22: .*did you mean static\?/],
+    ['registries:\n  - { name: a, kind: statik, directory: /x }', /weft.yaml:2:16: .*did you mean static\?/],
     ['registries:\n  - { name: a, kind: static }', /weft.yaml:2:5: a registry of kind static needs directory/],
     [
       'registries:\n  - { name: a, kind: static, diretory: /x }',
@@ -80,7 +80,7 @@ t.test('what is wrong in the file is named with file, line and column', async t 
     ['registries:\n  - { name: A/b, kind: static, directory: /x }', /a registry needs a name/],
     [
       'registries:\n  - { name: a, kind: static, directory: /x }\n  - { name: a, kind: static, directory: /y }',
-      /weft.yaml:3:13: two registries are called a/,
+      /weft.yaml:3:7: two registries are called a/,
     ],
   ]
   for (const [text, message] of cases) t.throws(() => loadFile(t, text), { code: 'WEFT_CONFIG_INVALID', message }, text)
