@@ -64,7 +64,7 @@ t.test('what is wrong in the file is named with file, line and column', async t 
   const cases: readonly (readonly [text: string, message: RegExp])[] = [
     ['trustDomian: x', /weft.yaml:1:1: unknown key trustDomian, did you mean trustDomain\?/],
     ['listen:\n  apiport: 1', /weft.yaml:2:3: unknown key listen.apiport, did you mean apiPort\?/],
-    ['listen: 15443', /weft.yaml:1:9: must be a mapping/],
+    ['listen: 15443', /weft.yaml:1:1: must be a mapping/],
     ['leafTtlSeconds: "1h"', /weft.yaml:1:1: leafTtlSeconds must be a number/],
     ['name: [', /weft.yaml:1:/],
     ['registries: x', /weft.yaml:1:1: registries must be a list/],
