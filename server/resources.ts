@@ -1,7 +1,8 @@
-import { findConflicts } from '../mesh/policy/policy-conflicts.ts'
+import { findConflicts, type KnownWorkload } from '../mesh/policy/policy-conflicts.ts'
 import { parseResources } from '../mesh/resources/parse.ts'
 import { problemsError } from '../mesh/resources/problem.ts'
 import { describeResource, type Resource } from '../mesh/resources/resource.ts'
+import { entryLabels } from '../mesh/resources/workload-to-model.ts'
 import type { Clock } from '../mesh/std/clock.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import type { Log } from '../mesh/std/log.ts'
@@ -21,11 +22,14 @@ export interface ApplyResult {
 
 /** Operators' resources: written whole or not at all, followed by whoever compiles from them. */
 export interface Resources {
-  /** Everything applied, ordered by kind, namespace and name. */
+  /**
+   * Everything applied, ordered by kind, namespace and name. What was written without a creation time has that of its
+   * first write: it decides which of two policies holds.
+   */
   readonly current: Watch<readonly Resource[]>
   /**
    * Creates or updates all resources of a text, or none. Throws WEFT_RESOURCE_INVALID naming every place of the text
-   * that is wrong, and WEFT_RESOURCE_CONFLICT when two policies would rule the same scope.
+   * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload.
    */
   apply(text: string, file: string, options: { readonly dryRun: boolean }): Promise<ApplyResult>
   list(): Promise<readonly StoredResource[]>
@@ -39,12 +43,14 @@ export interface ResourcesDeps {
   readonly log: Log
   /** Namespace whose policies hold for the whole mesh. */
   readonly rootNamespace: string
+  /** All workloads known now, to see whether two policies select the same one. */
+  workloads(): Iterable<KnownWorkload>
 }
 
 /** Reads what is stored; a stored document that this version cannot read is left out and logged by name. */
 export async function openResources(
   store: ResourceStore,
-  { clock, log, rootNamespace }: ResourcesDeps,
+  { clock, log, rootNamespace, workloads }: ResourcesDeps,
 ): Promise<Resources> {
   const read = async () => parseStored(await store.list(), log)
   const current = new Watch<readonly Resource[]>(await read())
@@ -52,21 +58,24 @@ export async function openResources(
   const unsubscribe = store.onChange(() => {
     refresh().catch(error => log.error('resources could not be read', { error: String(error) }))
   })
+  const oneAtATime = createQueue()
   return {
     current,
-    async apply(text, file, { dryRun }) {
-      const { resources, problems } = parseResources(text, file)
-      if (problems.length > 0) throw problemsError(problems)
-      if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
-      refuseRepeated(resources, file)
-      const before = await store.list()
-      refuseConflicts(parseStored(before, log), resources, rootNamespace)
-      const applied = resources.map(resource => changeOf(resource, before))
-      const writes = resources.filter((_, at) => applied[at]?.change !== 'unchanged')
-      if (!dryRun && writes.length > 0) await store.put(writes.map(writeOf), clock.now())
-      await refresh()
-      return { applied }
-    },
+    apply: (text, file, { dryRun }) =>
+      oneAtATime(async () => {
+        const { resources, problems } = parseResources(text, file)
+        if (problems.length > 0) throw problemsError(problems)
+        if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
+        refuseRepeated(resources, file)
+        const before = await store.list()
+        const after = stateAfter(parseStored(before, log), resources, clock.now())
+        refuseConflicts(after, resources, { rootNamespace, workloads: [...workloads()] })
+        const applied = resources.map(resource => changeOf(resource, before))
+        const writes = resources.filter((_, at) => applied[at]?.change !== 'unchanged')
+        if (!dryRun && writes.length > 0) await store.put(writes.map(writeOf), clock.now())
+        await refresh()
+        return { applied }
+      }),
     list: () => store.list(),
     async remove(kind, namespace, name) {
       const removed = await store.remove(kind, namespace, name)
@@ -77,12 +86,28 @@ export async function openResources(
   }
 }
 
+/** Runs tasks one after the other: what one judges by must not change before it has written. */
+function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return task => {
+    const mine = last.then(task)
+    last = mine.catch(() => {})
+    return mine
+  }
+}
+
 function parseStored(stored: readonly StoredResource[], log: Log): readonly Resource[] {
   return stored.flatMap(one => {
     const { resources, problems } = parseResources(one.document, `${one.kind} ${one.namespace}/${one.name}`)
     for (const problem of problems) log.error('a stored resource is not usable', { ...problem })
-    return resources
+    return resources.map(resource => createdAt(resource, one.createdAt))
   })
+}
+
+/** The resource with a creation time; one that an operator wrote into it, as an export carries it, stays. */
+function createdAt<T extends Resource>(resource: T, time: number): T {
+  const creationTimestamp = resource.metadata.creationTimestamp ?? new Date(time).toISOString()
+  return { ...resource, metadata: { ...resource.metadata, creationTimestamp } }
 }
 
 function writeOf(resource: Resource) {
@@ -106,13 +131,41 @@ function refuseRepeated(resources: readonly Resource[], file: string): void {
   }
 }
 
-/** Judges the state there would be, and only what these resources bring into it. */
-function refuseConflicts(before: readonly Resource[], resources: readonly Resource[], rootNamespace: string): void {
-  const names = new Set(resources.map(describeResource))
-  const after = [...before.filter(one => !names.has(describeResource(one))), ...resources]
-  const policies = new Set(resources.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`))
-  const conflict = findConflicts(after, { rootNamespace }).find(
+/** What there would be after the write; an update keeps the creation time of what it replaces. */
+function stateAfter(before: readonly Resource[], written: readonly Resource[], now: number): readonly Resource[] {
+  const old = new Map(before.map(resource => [describeResource(resource), resource]))
+  const time = (resource: Resource) => Date.parse(old.get(describeResource(resource))?.metadata.creationTimestamp ?? '')
+  const names = new Set(written.map(describeResource))
+  return [
+    ...before.filter(one => !names.has(describeResource(one))),
+    ...written.map(resource => createdAt(resource, time(resource) || now)),
+  ]
+}
+
+/** Judges the state there would be, and only what the written policies bring into it. */
+function refuseConflicts(
+  after: readonly Resource[],
+  written: readonly Resource[],
+  known: { readonly rootNamespace: string; readonly workloads: readonly KnownWorkload[] },
+): void {
+  const policies = new Set(
+    written
+      .filter(({ kind }) => kind === 'PeerAuthentication')
+      .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+  )
+  // entries of the same file are not in the catalogue yet
+  const entries = after
+    .filter(resource => resource.kind === 'WorkloadEntry')
+    .map(entry => ({ ...entry.metadata, labels: entryLabels(entry) }))
+  const conflict = findConflicts(after, known, [...known.workloads, ...entries]).find(
     one => policies.has(one.policy) || (one.winner !== undefined && policies.has(one.winner)),
   )
-  if (conflict !== undefined) throw new MeshError('WEFT_RESOURCE_CONFLICT', conflict.message)
+  if (conflict === undefined) return
+  throw new MeshError('WEFT_RESOURCE_CONFLICT', conflict.message, {
+    fields: { policy: conflict.policy, ...(conflict.winner !== undefined && { winner: conflict.winner }) },
+    next:
+      conflict.winner === undefined
+        ? 'take the selector out or move it to the workloads’ own namespace'
+        : 'change one of the two, or delete it first; nothing was applied',
+  })
 }

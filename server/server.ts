@@ -84,7 +84,12 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
   const adminTokenFile = await ensureAdminToken(store.apiTokens, { ...config, rootHash, now: clock.now() })
 
   const nodes = await openNodes(store.nodes)
-  const resources = await openResources(store.resources, { clock, log, rootNamespace: config.rootNamespace })
+  const resources = await openResources(store.resources, {
+    clock,
+    log,
+    rootNamespace: config.rootNamespace,
+    workloads: () => catalogue.snapshot.value.workloads.values(),
+  })
   started.add(() => resources.stop())
   const registries = await startRegistries({ clock, random, log, resources }, config)
   started.add(() => registries.stop())

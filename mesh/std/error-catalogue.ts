@@ -78,6 +78,10 @@ export const errorCatalogue = {
     when: 'A request to the server carries no valid bearer token.',
     next: 'set WEFT_TOKEN, or pass --token-file',
   },
+  WEFT_RATE_LIMITED: {
+    when: 'Too many attempts to join came from one address within a second.',
+    next: 'wait a second and try again',
+  },
   WEFT_SERVER_UNTRUSTED: {
     when: 'The server that answered is not the one the agent or the command line was told to trust.',
     next: 'check the address, and the root hash in the join token',

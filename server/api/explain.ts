@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import type { MtlsMode } from '../../mesh/model/agent-config.ts'
 import type { CatalogueService, CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import type { Endpoint, ServicePort } from '../../mesh/model/service.ts'
@@ -37,6 +38,12 @@ export interface ExplainInput {
   readonly identityOf: (workload: Workload) => string | undefined
 }
 
+/** Who calls. A host without an agent cannot prove anything: what it sends is plaintext, as a stranger's. */
+interface Caller {
+  readonly meshed: boolean
+  readonly identity: string | undefined
+}
+
 /**
  * Explains a connection between two named parties. `from` is a workload's name or its service account, with an optional
  * namespace (`web`, `default/web`), or `outside` for a caller that is not in the mesh; `to` is
@@ -45,7 +52,7 @@ export interface ExplainInput {
 export function explain(input: ExplainInput, from: string, to: string): Explanation {
   const { service, port } = findService(input.catalogue, to)
   const steps: ExplainStep[] = []
-  const source = from === 'outside' ? undefined : findSource(input, from, steps)
+  const caller = from === 'outside' ? { meshed: false, identity: undefined } : findCaller(input, from, steps)
   steps.push({
     ok: true,
     what: 'service',
@@ -53,33 +60,41 @@ export function explain(input: ExplainInput, from: string, to: string): Explanat
   })
   steps.push({ ok: true, what: 'port', detail: `${port.port} (${port.name}, ${port.protocol})` })
 
-  const endpoints = service.endpoints.flatMap(endpoint => explainEndpoint(input, service, port, endpoint, from))
-  const usable = endpoints.filter(endpoint => endpoint.usable)
-  steps.push({
-    ok: usable.length > 0,
-    what: 'endpoints',
-    detail: `${usable.length} of ${endpoints.length} take new connections`,
-  })
-  const reason = refusal(from, source, endpoints)
-  return { verdict: reason === undefined ? 'allowed' : 'refused', reason: reason ?? 'OK', steps, endpoints }
-}
-
-function refusal(
-  from: string,
-  source: Workload | undefined,
-  endpoints: readonly ExplainedEndpoint[],
-): string | undefined {
-  if (endpoints.some(endpoint => endpoint.usable)) {
-    if (from === 'outside' || source?.serviceAccount !== undefined) return undefined
-    return endpoints.some(endpoint => endpoint.usable && endpoint.transport === 'plaintext')
-      ? undefined
-      : 'UNKNOWN_CALLER'
+  const judged = service.endpoints.flatMap(endpoint => judgeEndpoint(input, service, port, endpoint, caller))
+  const endpoints = judged.map(({ endpoint }) => endpoint)
+  if (service.location === 'external' && judged.length === 0 && service.addresses.length > 0) {
+    steps.push({
+      ok: true,
+      what: 'endpoints',
+      detail: `none: what goes to ${service.addresses.join(', ')} is passed on`,
+    })
+    return { verdict: 'allowed', reason: 'OK', steps, endpoints }
   }
-  const first = endpoints.find(endpoint => endpoint.why.startsWith('MTLS_REQUIRED'))
-  return first === undefined ? 'NO_HEALTHY_ENDPOINT' : 'MTLS_REQUIRED'
+  const usable = judged.filter(({ obstacle }) => obstacle === undefined).length
+  steps.push({
+    ok: usable > 0,
+    what: 'endpoints',
+    detail: `${usable} of ${judged.length} ${usable === 1 ? 'takes' : 'take'} new connections of this caller`,
+  })
+  const reason = usable > 0 ? 'OK' : refusal(judged.flatMap(({ obstacle }) => obstacle ?? []))
+  return { verdict: usable > 0 ? 'allowed' : 'refused', reason, steps, endpoints }
 }
 
-function findSource(input: ExplainInput, from: string, steps: ExplainStep[]): Workload {
+/** What keeps an endpoint from being used: the data plane's reason code, and a sentence. */
+interface Obstacle {
+  readonly reason: Reason
+  readonly why: string
+}
+
+type Reason = 'NO_HEALTHY_ENDPOINT' | 'MTLS_REQUIRED' | 'UNKNOWN_CALLER' | 'UPSTREAM_CONNECT'
+
+/** The reason that is nearest to a success: what would have to change first. */
+function refusal(obstacles: readonly Obstacle[]): Reason {
+  const order = ['UNKNOWN_CALLER', 'MTLS_REQUIRED', 'UPSTREAM_CONNECT'] as const
+  return order.find(reason => obstacles.some(one => one.reason === reason)) ?? 'NO_HEALTHY_ENDPOINT'
+}
+
+function findCaller(input: ExplainInput, from: string, steps: ExplainStep[]): Caller {
   const [first = '', second] = from.split('/')
   const name = second ?? first
   const namespace = second === undefined ? undefined : first
@@ -88,24 +103,30 @@ function findSource(input: ExplainInput, from: string, steps: ExplainStep[]): Wo
       (workload.name === name || workload.serviceAccount === name) &&
       (namespace === undefined || workload.namespace === namespace),
   )
-  const source = found[0]
+  const agentOf = (workload: Workload) => input.agents.find(one => one.node === workload.node && !one.banned)
+  // of several instances one that can call
+  const source = found.find(workload => agentOf(workload) !== undefined) ?? found[0]
   if (source === undefined) {
     throw new MeshError('WEFT_NOT_FOUND', `no workload and no service account is called ${from}`, {
       next: 'weft services lists the services; --from outside stands for a caller that is not in the mesh',
     })
   }
-  const agent = input.agents.find(one => one.node === source.node)
+  const agent = agentOf(source)
   const identity = input.identityOf(source)
-  const sits = source.node === undefined ? 'sits on no host with an agent' : `sits on ${source.node}`
   steps.push({
     ok: identity !== undefined && agent !== undefined,
     what: 'caller',
-    detail:
-      `${source.namespace}/${source.name} ${sits}` +
-      (agent === undefined ? '' : ` (agent ${agent.state})`) +
-      (identity === undefined ? ', without an identity' : `, as ${identity}`),
+    detail: callerText(source, agent, identity),
   })
-  return source
+  return { meshed: agent !== undefined, identity }
+}
+
+function callerText(source: Workload, agent: AgentStatus | undefined, identity: string | undefined): string {
+  const name = `${source.namespace}/${source.name}`
+  if (source.node === undefined) return `${name} sits on no host with an agent, it calls in plaintext`
+  if (agent === undefined) return `${name} sits on ${source.node}, where no agent has joined: it calls in plaintext`
+  const as = identity === undefined ? 'without an identity' : `as ${identity}`
+  return `${name} sits on ${source.node} (agent ${agent.state === 'never' ? 'not seen yet' : agent.state}), ${as}`
 }
 
 function findService(
@@ -132,45 +153,61 @@ function findService(
   return { service, port }
 }
 
-function explainEndpoint(
+function judgeEndpoint(
   input: ExplainInput,
   service: CatalogueService,
   port: ServicePort,
   endpoint: Endpoint,
-  from: string,
-): ExplainedEndpoint[] {
+  caller: Caller,
+): { readonly endpoint: ExplainedEndpoint; readonly obstacle: Obstacle | undefined }[] {
   const workload = input.catalogue.workloads.get(endpoint.workload)
   const targetPort = endpoint.ports[port.name]
   if (workload === undefined || targetPort === undefined) return []
   const identity = service.location === 'external' ? undefined : input.identityOf(workload)
-  const transport = identity === undefined || from === 'outside' ? 'plaintext' : 'mtls'
-  const why = obstacle(input, workload, targetPort, from, identity)
-  return [
-    {
-      workload: workload.id,
-      address: `${workload.address}:${targetPort}`,
-      identity: identity ?? '',
-      transport,
-      usable: why === undefined,
-      why: why ?? 'takes new connections',
-    },
-  ]
+  const transport = identity !== undefined && caller.meshed ? 'mtls' : 'plaintext'
+  const obstacle =
+    transport === 'mtls'
+      ? meshedObstacle(input, workload, caller)
+      : plaintextObstacle(input, service, workload, targetPort)
+  const described = {
+    workload: workload.id,
+    address: `${isIPv6(workload.address) ? `[${workload.address}]` : workload.address}:${targetPort}`,
+    identity: identity ?? '',
+    transport,
+    usable: obstacle === undefined,
+    why: obstacle?.why ?? 'takes new connections',
+  } as const
+  return [{ endpoint: described, obstacle }]
 }
 
-/** Why an endpoint takes no new connection of this caller; undefined when it does. */
-function obstacle(
+/** What the registry says of the workload itself. */
+function unavailable(workload: Workload): Obstacle | undefined {
+  if (workload.health !== 'healthy') return { reason: 'NO_HEALTHY_ENDPOINT', why: `it is ${workload.health}` }
+  if (workload.weight === 0) return { reason: 'NO_HEALTHY_ENDPOINT', why: 'its weight is 0' }
+  return undefined
+}
+
+function meshedObstacle(input: ExplainInput, workload: Workload, caller: Caller): Obstacle | undefined {
+  const problem = unavailable(workload)
+  if (problem !== undefined) return problem
+  if (!input.agents.some(one => one.node === workload.node && !one.banned)) {
+    return { reason: 'UPSTREAM_CONNECT', why: `no agent has joined as ${workload.node ?? 'its host'}` }
+  }
+  if (caller.identity === undefined) return { reason: 'UNKNOWN_CALLER', why: 'it takes only callers with an identity' }
+  return undefined
+}
+
+/** Plaintext meets the policy only where an agent stands before the workload. */
+function plaintextObstacle(
   input: ExplainInput,
+  service: CatalogueService,
   workload: Workload,
   port: number,
-  from: string,
-  identity: string | undefined,
-): string | undefined {
-  if (workload.health !== 'healthy') return workload.health
-  if (workload.weight === 0) return 'its weight is 0'
-  if (from !== 'outside') {
-    const joined = input.agents.some(one => one.node === workload.node)
-    return identity === undefined || joined ? undefined : `no agent has joined as ${workload.node ?? 'its host'}`
-  }
-  const { mode, from: policy } = input.mtlsOf(workload, port)
-  return mode === 'STRICT' ? `MTLS_REQUIRED by PeerAuthentication ${policy}` : undefined
+): Obstacle | undefined {
+  const problem = unavailable(workload)
+  if (problem !== undefined) return problem
+  if (service.location === 'external' || !input.agents.some(one => one.node === workload.node)) return undefined
+  const { mode, from } = input.mtlsOf(workload, port)
+  if (mode !== 'STRICT') return undefined
+  return { reason: 'MTLS_REQUIRED', why: `MTLS_REQUIRED by PeerAuthentication ${from}` }
 }

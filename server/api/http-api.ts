@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
+import type { Clock } from '../../mesh/std/clock.ts'
 import { describeError, type ErrorCode, MeshError } from '../../mesh/std/errors.ts'
 import type { Running } from '../../mesh/std/lifecycle.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
+import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { findRoute, type Route } from './route.ts'
 
 /** Key and certificate chain (PEM, leaf first, root last) that the API presents. */
@@ -17,6 +19,7 @@ export interface ApiDeps {
   /** Throws WEFT_UNAUTHENTICATED for an `Authorization` header that is not good enough. */
   authenticate(header: string | undefined): Promise<void>
   readonly credentials: Pick<Watch<ApiCredentials>, 'value' | 'subscribe'>
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -26,7 +29,13 @@ export interface ApiOptions {
 }
 
 const maxBodyBytes = 4 * 1024 * 1024
+/** Of requests that nobody has authenticated. */
+const maxOpenBodyBytes = 64 * 1024
+/** How many times the limit is read, and thrown away, of a body that is too large. */
+const patience = 8
 const maxConnections = 1024
+/** Attempts at routes without authentication, of one source address. */
+const openLimit = { perSecond: 10, maxSources: 4096 }
 
 const statusOf: Partial<Record<ErrorCode, number>> = {
   WEFT_UNAUTHENTICATED: 401,
@@ -38,6 +47,7 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   WEFT_USAGE: 400,
   WEFT_CSR_REFUSED: 400,
   WEFT_SPIFFE_ID: 400,
+  WEFT_RATE_LIMITED: 429,
   WEFT_STORE: 503,
 }
 
@@ -47,6 +57,7 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
  */
 export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Running> {
   const { log } = deps
+  const limit = createRateLimit(deps.clock, openLimit)
   const server = createServer(
     {
       minVersion: 'TLSv1.3',
@@ -57,7 +68,7 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
       headersTimeout: 10_000,
     },
     (request, response) => {
-      handle(deps, request, response).catch(error => {
+      handle(deps, limit, request, response).catch(error => {
         log.error('an API request failed', { path: request.url, error: describeError(error) })
         response.destroy()
       })
@@ -89,18 +100,26 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
   }
 }
 
-async function handle(deps: ApiDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function handle(
+  deps: ApiDeps,
+  limit: RateLimit,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   try {
     // Only a browser sends an Origin, and no page has business here.
     if (request.headers.origin !== undefined) throw new MeshError('WEFT_USAGE', 'requests of web pages are refused')
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     const found = findRoute(deps.routes, request.method ?? '', path)
     if (found?.route.open !== true) await deps.authenticate(request.headers.authorization)
+    else admit(limit, request)
     if (found === undefined) throw new MeshError('WEFT_NOT_FOUND', `the API has no ${request.method} ${path}`)
-    const body = await readBody(request)
+    const body = await readBody(request, found.route.open === true ? maxOpenBodyBytes : maxBodyBytes)
     const result = await found.route.handle({ params: found.params, query: new URLSearchParams(query), body })
     answer(response, 200, result ?? {})
   } catch (error) {
+    // nobody is there to take an answer, and it is nobody's mistake here
+    if (request.destroyed && !request.complete) return
     if (!(error instanceof MeshError)) {
       deps.log.error('an API request failed', { path: request.url, error: describeError(error) })
       return answer(response, 500, { code: 'WEFT_STORE', message: 'the server failed', next: 'see the server’s log' })
@@ -121,15 +140,29 @@ function answer(response: ServerResponse, status: number, value: unknown): void 
   response.end(text)
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > maxBodyBytes) {
-      throw new MeshError('WEFT_USAGE', `the body is larger than ${maxBodyBytes / 1024 / 1024} MiB`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+function admit(limit: RateLimit, request: IncomingMessage): void {
+  if (limit.take(request.socket.remoteAddress ?? '')) return
+  throw new MeshError('WEFT_RATE_LIMITED', 'too many attempts came from this address')
+}
+
+/**
+ * Reads a body of at most `limit` bytes. A larger one is read to its end and forgotten, for otherwise the answer would
+ * be lost with the connection; a much larger one ends the connection.
+ */
+function readBody(request: IncomingMessage, limit: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= limit) chunks.push(chunk)
+      else if (bytes > limit * patience) request.destroy()
+    })
+    request.on('end', () => {
+      if (bytes <= limit) resolve(Buffer.concat(chunks).toString('utf8'))
+      else reject(new MeshError('WEFT_USAGE', `the body is larger than ${limit / 1024} KiB`))
+    })
+    request.on('error', reject)
+    request.on('close', () => reject(new Error('the connection was closed')))
+  })
 }

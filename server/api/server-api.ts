@@ -2,14 +2,15 @@ import type { Running } from '../../mesh/std/lifecycle.ts'
 import type { ServerParts } from '../parts.ts'
 import { authenticate } from './api-tokens.ts'
 import { type ApiOptions, startApi } from './http-api.ts'
+import type { Route } from './route.ts'
 import { identityRoutes } from './routes-identity.ts'
 import { resourceRoutes } from './routes-resources.ts'
 import { statusRoutes } from './routes-status.ts'
 
-/** Serves the whole API of a running server; throws WEFT_LISTEN when the port is taken. */
-export function startServerApi(parts: ServerParts, options: ApiOptions): Promise<Running> {
+/** Every route there is. */
+export function apiRoutes(parts: ServerParts): readonly Route[] {
   const now = () => parts.clock.now()
-  const routes = [
+  return [
     ...identityRoutes({ join: request => parts.join(request), tokens: parts.joinTokens, now }),
     ...resourceRoutes(parts.resources),
     ...statusRoutes({
@@ -25,11 +26,16 @@ export function startServerApi(parts: ServerParts, options: ApiOptions): Promise
       confirmRemoval: registry => parts.confirmRemoval(registry),
     }),
   ]
+}
+
+/** Serves the whole API of a running server; throws WEFT_LISTEN when the port is taken. */
+export function startServerApi(parts: ServerParts, options: ApiOptions): Promise<Running> {
   return startApi(
     {
-      routes,
+      routes: apiRoutes(parts),
       authenticate: header => authenticate(parts.apiTokens, header),
       credentials: parts.credentials,
+      clock: parts.clock,
       log: parts.log,
     },
     options,

@@ -1,6 +1,6 @@
-import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import type { CatalogueService, CatalogueSnapshot, RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { unknownLocality } from '../../mesh/model/locality.ts'
-import type { Service } from '../../mesh/model/service.ts'
+import { type Service, serviceKey } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 
 /** A workload with everything that a test does not care about filled in; its registry is read from its id. */
@@ -36,4 +36,17 @@ export function service(name: string, workloads: readonly string[] = [], given: 
 
 export function registrySnapshot(services: readonly Service[], workloads: readonly Workload[]): RegistrySnapshot {
   return { services, workloads, problems: [] }
+}
+
+/** A merged catalogue of these, each service with virtual IPs of its own and known from its first endpoint's registry. */
+export function catalogueOf(services: readonly Service[], workloads: readonly Workload[]): CatalogueSnapshot {
+  const merged = services.map((one, at): CatalogueService => {
+    const registry = one.endpoints[0]?.workload.split('/')[0] ?? 'files'
+    return { ...one, virtualIps: [`240.240.0.${at + 1}`, `fd77::${at + 1}`], registries: [registry] }
+  })
+  return {
+    services: new Map(merged.map(one => [serviceKey(one), one])),
+    workloads: new Map(workloads.map(one => [one.id, one])),
+    problems: [],
+  }
 }

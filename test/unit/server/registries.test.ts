@@ -25,7 +25,7 @@ spec:
 async function start(t: Test, registries: readonly object[], dataDir = t.testdir()) {
   const store = openSqliteStore(':memory:', { log: silentLog })
   const deps = { clock: systemClock, random: systemRandom, log: silentLog }
-  const resources = await openResources(store.resources, { ...deps, rootNamespace: 'weft-system' })
+  const resources = await openResources(store.resources, { ...deps, rootNamespace: 'weft-system', workloads: () => [] })
   const config = loadServerConfig({
     env: { WEFT_SERVER_REGISTRIES: JSON.stringify(registries) },
     flags: { 'data-dir': dataDir },

@@ -1,0 +1,124 @@
+import { request } from 'node:https'
+import type { Test } from 'tap'
+import { formatApiToken, newApiToken } from '../../mesh/identity/api-token.ts'
+import { hashSecret } from '../../mesh/identity/join-token.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import type { ApiCredentials } from '../../server/api/http-api.ts'
+import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
+import { identityOf } from '../../server/compile/services.ts'
+import { joinNode } from '../../server/identity/join.ts'
+import { openNodes } from '../../server/nodes.ts'
+import type { ServerParts } from '../../server/parts.ts'
+import { mtlsVerdict } from '../../server/placement.ts'
+import { openResources } from '../../server/resources.ts'
+import type { AgentStatus, RegistryStatus } from '../../server/status.ts'
+import { testAuthority } from './authority.ts'
+import { catalogueOf, service, workload } from './catalogue.ts'
+import { createJoinWorld } from './join-world.ts'
+
+export interface ApiAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly json: Readonly<Record<string, unknown>>
+}
+
+export interface AskOptions {
+  readonly body?: string | Buffer
+  readonly token?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The API as a server serves it, over real TLS, with a store in memory and a fixed catalogue. */
+export async function createApiWorld(t: Test) {
+  const world = await createJoinWorld(t)
+  const { clock, log, store } = world
+  const nodes = await openNodes(store.nodes)
+  const snapshot = catalogueOf(
+    [service('api', ['files/api-1'], { name: 'api' })],
+    [workload({ id: 'files/api-1', node: 'h2', serviceAccount: 'api', labels: { app: 'api', tier: 'back' } })],
+  )
+  const resources = await openResources(store.resources, {
+    clock,
+    log,
+    rootNamespace: 'weft-system',
+    workloads: () => snapshot.workloads.values(),
+  })
+  t.teardown(() => resources.stop())
+  const served = testAuthority(clock.now(), 'td')
+  const issued = () => served.issue('spiffe://td/mesh/server/s1', { notBefore: 0, notAfter: clock.now() + 3_600_000 })
+  const credentials = new Watch<ApiCredentials>(issued())
+  const confirmed: string[] = []
+  const parts: ServerParts = {
+    name: 's1',
+    version: '1.2.3',
+    trustDomain: 'td',
+    clock,
+    log,
+    credentials,
+    catalogue: new Watch(snapshot),
+    resources,
+    authority: world.authority,
+    joinTokens: world.tokens,
+    apiTokens: store.apiTokens,
+    nodes,
+    join: joinNode({ tokens: store.joinTokens, nodes, authority: world.authority, clock, log }),
+    registries: (): readonly RegistryStatus[] => [],
+    agents: (): readonly AgentStatus[] => [],
+    confirmRemoval: registry => confirmed.push(registry) > 0,
+    mtlsOf: (of, port) => mtlsVerdict(resources.current.value, { rootNamespace: 'weft-system' })(of, port),
+    identityOf: of => identityOf(of, 'td'),
+  }
+  const apiToken = newApiToken(world.authority.rootHash)
+  await store.apiTokens.create({ id: 'admin', hash: hashSecret(apiToken.secret), createdAt: clock.now() })
+  const api = await startServerApi(parts, { host: '127.0.0.1', port: 0 })
+  t.teardown(() => api.stop())
+  const port = Number(api.addresses.api?.split(':').at(-1))
+  const token = formatApiToken(apiToken)
+  return {
+    ...world,
+    parts,
+    routes: apiRoutes(parts),
+    port,
+    token,
+    confirmed,
+    /** Presents a new key and certificate from now on; gives its chain. */
+    renew(): string {
+      credentials.set(issued())
+      return credentials.value.chain
+    },
+    /** One request without a token. */
+    ask: (method: string, path: string, options: AskOptions = {}) => ask(port, method, path, options),
+    /** One request as an operator. */
+    operator: (method: string, path: string, body?: string) =>
+      ask(port, method, path, { token, ...(body !== undefined && { body }) }),
+  }
+}
+
+function ask(port: number, method: string, path: string, options: AskOptions): Promise<ApiAnswer> {
+  const { body, token, headers } = options
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        agent: false,
+        rejectUnauthorized: false,
+        headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
+      },
+      response => {
+        let text = ''
+        response.setEncoding('utf8').on('data', chunk => {
+          text += chunk
+        })
+        response.on('error', reject)
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, json: JSON.parse(text) }),
+        )
+      },
+    )
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
