@@ -12,8 +12,3 @@ export function parseLocality(text: string): Locality {
   const [region = '', zone = '', subzone = ''] = text.split('/')
   return { region, zone, subzone }
 }
-
-/** Writes `region/zone/subzone`, without trailing slashes. */
-export function formatLocality(locality: Locality): string {
-  return `${locality.region}/${locality.zone}/${locality.subzone}`.replace(/\/+$/, '')
-}

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
 import type { H2Stream } from '../h2/stream.ts'
 
-/** Error codes of RFC 9113 section 7 that a tunnel uses. */
+/** CANCEL of RFC 9113 section 7: a tunnel that is broken off. */
 export const streamCancel = 0x8
-export const streamConnectError = 0xa
 
 /** How a spliced connection ended: which side broke it off, if one did. */
 export type SpliceEnd = 'ok' | 'socket-reset' | 'stream-reset'
