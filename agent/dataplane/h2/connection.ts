@@ -2,11 +2,13 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { BlockPool } from './blocks.ts'
-import { clientPreface, flag, frameType, h2Error, maxWindow, writeUint32 } from './frames.ts'
+import { Deadlines } from './deadlines.ts'
+import { clientPreface, defaultWindow, flag, frameType, goawayPayload, h2Error, maxWindow } from './frames.ts'
 import { type ConnectionEvents, IncomingFrames } from './incoming.ts'
-import { defaultKeepalive, Keepalive, type KeepaliveOptions } from './keepalive.ts'
+import { defaultKeepalive, Keepalive } from './keepalive.ts'
 import { defaultLimits, EventLimit, type H2Limits } from './limits.ts'
 import type { LiveStream } from './live-stream.ts'
+import type { H2Options } from './options.ts'
 import { Pings } from './pings.ts'
 import { FrameReader } from './reader.ts'
 import {
@@ -21,23 +23,13 @@ import type { H2Stream, HeaderList } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
 import { FrameWriter } from './writer.ts'
 
-export type { H2Limits } from './limits.ts'
+export type { H2Options } from './options.ts'
 export type { H2Stream, HeaderList } from './stream.ts'
 
-export interface H2Options {
-  readonly clock: Clock
-  readonly settings?: Partial<LocalSettings>
-  /** Streams the peer may have open (server), or that we open even if the peer allows more (client). */
-  readonly maxConcurrentStreams?: number
-  readonly limits?: Partial<H2Limits>
-  /** Liveness checks; `false` for none. Ours after 10 s of silence and 20 s to answer while streams are open. */
-  readonly keepalive?: Partial<KeepaliveOptions> | false
-  /** Output buffers, to be shared by all connections of a thread. */
-  readonly blocks?: BlockPool
-}
-
-/** How long a peer may take to read our last words before the socket is closed. */
+/** How long a peer that broke the protocol may take to read our last words. */
 const lingerMs = 1_000
+/** How long a peer may take to receive the rest of its streams and to close its side, after both said goodbye. */
+const gracefulLingerMs = 30_000
 /** How long a graceful goaway waits for the peer to have seen its first half. */
 const goawayRoundTripMs = 1_000
 
@@ -65,6 +57,7 @@ export class H2Connection {
   readonly #incoming: IncomingFrames
   readonly #reader: FrameReader
   readonly #pings: Pings
+  readonly #deadlines: Deadlines
   readonly #keepalive: Keepalive | undefined
   readonly #pingLimit: EventLimit
   readonly #settingsLimit: EventLimit
@@ -74,9 +67,6 @@ export class H2Connection {
   #leaving: 'no' | 'announced' | 'final' = 'no'
   #lastTaken = maxWindow
   #peerLeft = false
-  #prefaceTimer: Timer | undefined
-  #settingsTimer: Timer | undefined
-  #headerTimer: Timer | undefined
   #goawayTimer: Timer | undefined
   #lingerTimer: Timer | undefined
 
@@ -89,7 +79,10 @@ export class H2Connection {
     this.#clock = clock
     this.#limits = limits
     this.#maxStreams = options.maxConcurrentStreams ?? 100
-    this.#writer = new FrameWriter(socket, options.blocks ?? new BlockPool(), () => this.#written())
+    this.#writer = new FrameWriter(socket, options.blocks ?? new BlockPool(), () => {
+      this.#keepalive?.written()
+      this.#streams.sender.pump()
+    })
     this.#streams = new StreamTable(this.#writer, local, this.#peer, () => this.#closeWhenDone())
     this.#incoming = new IncomingFrames(this.#streams, this.#events(), { role, local, limits, clock })
     this.#reader = new FrameReader(this.#incoming, {
@@ -99,6 +92,7 @@ export class H2Connection {
       expectsSettings: true,
     })
     this.#pings = new Pings(clock)
+    this.#deadlines = new Deadlines(clock, limits, (code, reason) => this.#fail(code, reason))
     this.#pingLimit = new EventLimit(limits.pings, () => clock.monotonic())
     this.#settingsLimit = new EventLimit(limits.settings, () => clock.monotonic())
     if (options.keepalive !== false) {
@@ -112,15 +106,14 @@ export class H2Connection {
     return this.#streams.size
   }
 
-  /** True while the socket has not taken what it was given: the peer, or the path to it, is slower than we are. */
+  /** True while the socket has not taken what it was given. */
   get writing(): boolean {
     return this.#writer.writing
   }
 
   /** How many more streams can be opened now; 0 once either side said goodbye. */
   get availableStreams(): number {
-    const gone = this.#state === 'closed' || this.#peerLeft || this.#leaving !== 'no' || this.#nextId > maxWindow
-    if (gone) return 0
+    if (this.#state === 'closed' || this.#peerLeft || this.#leaving !== 'no' || this.#nextId > maxWindow) return 0
     return Math.max(0, Math.min(this.#maxStreams, this.#peer.maxConcurrentStreams) - this.#streams.size)
   }
 
@@ -172,19 +165,12 @@ export class H2Connection {
 
   #start(local: LocalSettings): void {
     const socket = this.#socket
+    const more = local.connectionWindow - defaultWindow
     if (socket instanceof Socket) socket.setNoDelay(true)
     if (this.#role === 'client') this.#writer.raw(clientPreface)
     const payload = announcedSettings(local, this.#role, this.#maxStreams, this.#limits.headerListBytes)
     this.#writer.frame(frameType.settings, 0, 0, payload)
-    const more = local.connectionWindow - 65_535
     if (more > 0) this.#writer.numberFrame(frameType.windowUpdate, 0, more)
-    const { prefaceTimeoutMs, settingsTimeoutMs } = this.#limits
-    this.#prefaceTimer = this.#clock.timer(prefaceTimeoutMs, () => {
-      this.#fail(h2Error.protocol, 'the peer did not begin to speak HTTP/2')
-    })
-    this.#settingsTimer = this.#clock.timer(settingsTimeoutMs, () => {
-      this.#fail(h2Error.settingsTimeout, 'our settings were not acknowledged')
-    })
     socket.on('error', error => this.destroy(error.message))
     socket.on('close', () => this.destroy('the connection was lost'))
     socket.on('end', () => this.destroy('the peer closed the connection'))
@@ -194,30 +180,14 @@ export class H2Connection {
   }
 
   readonly #received = (chunk: Buffer): void => {
-    if (this.#keepalive !== undefined) this.#keepalive.alive = true
+    this.#keepalive?.heard()
     this.#reader.push(chunk)
-    if (this.#reader.waitsForRest !== (this.#headerTimer !== undefined)) this.#toggleHeaderTimer()
-  }
-
-  #toggleHeaderTimer(): void {
-    if (this.#headerTimer !== undefined) {
-      this.#headerTimer.cancel()
-      this.#headerTimer = undefined
-    } else if (this.#state === 'open') {
-      this.#headerTimer = this.#clock.timer(this.#limits.headerTimeoutMs, () => {
-        this.#fail(h2Error.enhanceYourCalm, 'a frame was not completed in time')
-      })
-    }
-  }
-
-  #written(): void {
-    this.#keepalive?.written()
-    this.#streams.sender.pump()
+    if (this.#state === 'open') this.#deadlines.owes(this.#reader.waitsForRest)
   }
 
   #events(): ConnectionEvents {
     return {
-      settingsAcknowledged: () => this.#settingsTimer?.cancel(),
+      settingsAcknowledged: () => this.#deadlines.acknowledged(),
       settingsReceived: payload => this.#settingsReceived(payload),
       pingReceived: payload => this.#pingReceived(payload),
       pingAnswered: payload => this.#pings.answered(payload),
@@ -230,7 +200,7 @@ export class H2Connection {
 
   #settingsReceived(payload: Buffer): void {
     if (this.#settingsLimit.exceeded()) return this.#fail(h2Error.enhanceYourCalm, 'too many SETTINGS frames')
-    this.#prefaceTimer?.cancel()
+    this.#deadlines.began()
     const before = this.#peer.initialWindowSize
     const code = applySettings(payload, this.#peer, this.#role === 'client')
     if (code !== h2Error.noError) return this.#fail(code, 'a setting has a value that is not allowed')
@@ -282,11 +252,7 @@ export class H2Connection {
   }
 
   #sendGoaway(lastStreamId: number, code: number, reason: string): void {
-    const payload = Buffer.alloc(8 + reason.length)
-    writeUint32(payload, 0, lastStreamId)
-    writeUint32(payload, 4, code)
-    payload.write(reason, 8, 'latin1')
-    this.#writer.frame(frameType.goaway, 0, 0, payload)
+    this.#writer.frame(frameType.goaway, 0, 0, goawayPayload(lastStreamId, code, reason))
   }
 
   /** After a goodbye of either side, the last stream takes the connection with it. */
@@ -308,7 +274,8 @@ export class H2Connection {
     if (!this.#close(code, reason)) return
     this.#writer.end()
     // still reading and dropping: unread bytes would make the kernel answer with a reset that overtakes our GOAWAY
-    this.#lingerTimer = this.#clock.timer(lingerMs, () => this.#endLinger())
+    const patience = code === h2Error.noError ? gracefulLingerMs : lingerMs
+    this.#lingerTimer = this.#clock.timer(patience, () => this.#endLinger())
     this.onClose?.(reason)
   }
 
@@ -323,7 +290,8 @@ export class H2Connection {
     this.#state = 'closed'
     this.#reader.stop()
     this.#keepalive?.stop()
-    for (const timer of [this.#prefaceTimer, this.#settingsTimer, this.#headerTimer, this.#goawayTimer]) timer?.cancel()
+    this.#deadlines.stop()
+    this.#goawayTimer?.cancel()
     this.#streams.close(code, reason)
     this.#pings.close()
     return true

@@ -94,3 +94,12 @@ export function readUint31(from: Buffer, at: number): number {
     (((from[at] ?? 0) & 0x7f) << 24) | ((from[at + 1] ?? 0) << 16) | ((from[at + 2] ?? 0) << 8) | (from[at + 3] ?? 0)
   )
 }
+
+/** The payload of GOAWAY, RFC 9113 section 6.8; the reason is for the peer's log. */
+export function goawayPayload(lastStreamId: number, code: number, reason: string): Buffer {
+  const payload = Buffer.alloc(8 + reason.length)
+  writeUint32(payload, 0, lastStreamId)
+  writeUint32(payload, 4, code)
+  payload.write(reason, 8, 'latin1')
+  return payload
+}

@@ -29,8 +29,7 @@ export class Keepalive {
   readonly #host: KeepaliveHost
   readonly #clock: Clock
   readonly #options: KeepaliveOptions
-  /** Set by the connection when bytes arrive. */
-  alive = false
+  #alive = false
   #wasWriting = false
   #timer: Timer
   #askedAt: number | undefined
@@ -42,9 +41,14 @@ export class Keepalive {
     this.#timer = clock.timer(options.intervalMs, this.#tick)
   }
 
+  /** Bytes arrived. */
+  heard(): void {
+    this.#alive = true
+  }
+
   /** The kernel took what it was given: a sign of life if it had been stuck, not if it only took our question. */
   written(): void {
-    if (this.#wasWriting) this.alive = true
+    if (this.#wasWriting) this.#alive = true
     this.#wasWriting = false
   }
 
@@ -54,10 +58,10 @@ export class Keepalive {
 
   readonly #tick = (): void => {
     const now = this.#clock.monotonic()
-    if (this.alive) this.#askedAt = undefined
+    if (this.#alive) this.#askedAt = undefined
     else if (this.#askedAt === undefined) this.#ask(now)
     else if (now - this.#askedAt >= this.#options.timeoutMs) return this.#host.destroy('the peer does not answer')
-    this.alive = false
+    this.#alive = false
     this.#wasWriting = this.#host.writing
     this.#timer = this.#clock.timer(this.#nextMs(now), this.#tick)
   }

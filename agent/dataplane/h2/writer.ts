@@ -212,7 +212,7 @@ export class FrameWriter {
 
   readonly #afterWrite = (error?: Error | null): void => {
     this.#writing = false
-    if (this.#reuses) {
+    if (this.#reuses && !error) {
       for (const block of this.#inFlight) if (block.length === this.#pool.blockBytes) this.#pool.give(block)
     }
     this.#inFlight.length = 0

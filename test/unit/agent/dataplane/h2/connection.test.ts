@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
 import t from 'tap'
 import { H2Connection, type H2Options } from '../../../../../agent/dataplane/h2/connection.ts'
-import { h2Error } from '../../../../../agent/dataplane/h2/frames.ts'
+import { clientPreface, flag, frameType, h2Error } from '../../../../../agent/dataplane/h2/frames.ts'
 import { FakeClock } from '../../../../fakes/clock.ts'
 import { eventually } from '../../../../support/eventually.ts'
-import { type Seen, watchStream } from '../../../../support/h2-raw.ts'
+import { connectBlock, frameBytes, type Seen, watchStream } from '../../../../support/h2-raw.ts'
 import { socketPair } from '../../../../support/sockets.ts'
 
 const connectTo = (authority: string) => [':method', 'CONNECT', ':authority', authority]
@@ -298,4 +299,42 @@ t.test('leaves no timer behind', async t => {
   world.client.destroy('done')
   world.server.destroy('done')
   t.equal(world.clock.pending, 0)
+})
+
+t.test('a goodbye waits for a slow reader of the last stream', async t => {
+  const pending: (() => void)[] = []
+  const written: Buffer[] = []
+  const socket = new Duplex({
+    read() {},
+    write(chunk, _, done) {
+      written.push(Buffer.from(chunk))
+      pending.push(done)
+    },
+  })
+  const clock = new FakeClock()
+  const closed: string[] = []
+  const connection = new H2Connection(socket, 'server', { clock, keepalive: false })
+  connection.onClose = reason => closed.push(reason)
+  connection.onStream = stream => {
+    stream.respond(ok, false)
+    stream.write(Buffer.from('the last words'))
+    stream.end()
+  }
+  const headers = frameBytes(frameType.headers, flag.endHeaders | flag.endStream, 1, connectBlock)
+  const settings = frameBytes(frameType.settings, 0, 0)
+  const acknowledgement = frameBytes(frameType.settings, flag.ack, 0)
+  socket.push(Buffer.concat([Buffer.from(clientPreface), settings, acknowledgement, headers]))
+  await clock.advance(0)
+  connection.goaway(h2Error.enhanceYourCalm)
+  t.strictSame(closed, ['going away'], 'the stream is over as far as we are concerned')
+  await clock.advance(29_000)
+  t.equal(socket.destroyed, false, 'the socket has not taken everything yet')
+  while (pending.length > 0) {
+    pending.shift()?.()
+    await clock.advance(0)
+  }
+  t.ok(Buffer.concat(written).includes('the last words'))
+  t.equal(socket.writableFinished, true)
+  await clock.advance(1_000)
+  t.equal(socket.destroyed, true, 'but it does not wait for ever')
 })

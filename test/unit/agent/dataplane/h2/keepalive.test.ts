@@ -36,7 +36,7 @@ t.test('asks after an interval of silence and gives up when nothing comes', asyn
 t.test('does not ask a peer that is heard', async t => {
   const { clock, host, keepalive } = setup()
   for (let second = 0; second < 100; second += 5) {
-    keepalive.alive = true
+    keepalive.heard()
     await clock.advance(5_000)
   }
   t.equal(host.pings, 0)
@@ -46,7 +46,7 @@ t.test('takes any sign of life for the answer', async t => {
   const { clock, host, keepalive } = setup()
   await clock.advance(25_000)
   t.equal(host.pings, 1)
-  keepalive.alive = true
+  keepalive.heard()
   await clock.advance(20_000)
   t.strictSame(host.destroyed, [])
 })
