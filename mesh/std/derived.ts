@@ -9,10 +9,7 @@ interface Source {
  * A value computed from others, computed again when one of them changes. Whoever follows it should subscribe to it
  * rather than to its sources: it may change later than they do.
  */
-export function derived<T>(
-  sources: readonly Source[],
-  compute: () => T,
-): { readonly watch: Watch<T>; stop(): void } {
+export function derived<T>(sources: readonly Source[], compute: () => T): { readonly watch: Watch<T>; stop(): void } {
   const watch = new Watch(compute())
   const unsubscribe = sources.map(source => source.subscribe(() => watch.set(compute())))
   return {

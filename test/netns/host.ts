@@ -30,8 +30,8 @@ export interface Host {
   spawn(file: string, args?: readonly string[], options?: RunOptions): HostProcess
   /** Path of a cgroup of this host, relative to the cgroup v2 root: what a `CallerSelector` takes. */
   cgroupPath(below?: string): string
-  /** Makes an empty cgroup, before anything runs in it. */
-  makeCgroup(below: string): void
+  /** Makes a cgroup, before anything runs in it, and gives its directory. */
+  makeCgroup(below: string): string
   /** Stops everything in a cgroup of this host and takes it away, as systemd does with a unit. */
   removeCgroup(below: string): Promise<void>
   /** From now on programs started here see this text as `/etc/resolv.conf`. */
@@ -98,7 +98,7 @@ export function createHost(parts: HostParts): Host & { end(): Promise<void> } {
       return process
     },
     cgroupPath: below => parts.cgroups.path(join(parts.name, below ?? '')),
-    makeCgroup: below => void parts.cgroups.make(join(parts.name, below)),
+    makeCgroup: below => parts.cgroups.make(join(parts.name, below)),
     removeCgroup: below => parts.cgroups.remove(join(parts.name, below)),
     resolvConf(text) {
       resolver = join(parts.directory, `${parts.name}.resolv.conf`)
