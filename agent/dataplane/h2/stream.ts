@@ -26,7 +26,11 @@ export interface H2Stream {
   write(chunk: Buffer): boolean
   /** Half-closes our side after what was written. */
   end(): void
-  /** Gives `bytes` of receive window back to the peer. */
+  /**
+   * Gives `bytes` of receive window back to the peer. Also to be called for payload that is still held when the stream
+   * has ended: the connection's window is shared, and what is never given back is missing to all its streams. A reset
+   * gives everything back by itself.
+   */
   consumed(bytes: number): void
   /** RST_STREAM with an error code of RFC 9113 section 7. */
   reset(code: number): void
