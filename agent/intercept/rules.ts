@@ -62,15 +62,44 @@ export function captureRules(plan: CapturePlan, facts: RuleFacts, family: Family
       ],
     },
     filter: {
-      chains: ['WEFT_LEAK'],
-      rules: ranges.flatMap(range => [
-        // a packet that still carries a virtual address here was not redirected: refuse instead of letting it out
-        `-A WEFT_LEAK -d ${range} -p tcp -j REJECT --reject-with tcp-reset`,
-        `-A WEFT_LEAK -d ${range} -j REJECT --reject-with ${family === 4 ? 'icmp' : 'icmp6'}-port-unreachable`,
-      ]),
-      jumps: [{ from: 'OUTPUT', rule: '-j WEFT_LEAK' }],
+      chains: ['WEFT_LEAK', 'WEFT_DIRECT', 'WEFT_INPUT'],
+      rules: [
+        ...leakRules(family, ranges).map(rule => `-A WEFT_LEAK ${rule}`),
+        ...directRules(facts, family).map(rule => `-A WEFT_DIRECT ${rule}`),
+        ...inboundPorts(plan, facts, family).flatMap(match => refusals(match).map(rule => `-A WEFT_INPUT ${rule}`)),
+      ],
+      jumps: [
+        { from: 'OUTPUT', rule: '-j WEFT_LEAK' },
+        { from: 'INPUT', rule: '! -i lo -j WEFT_INPUT' },
+      ],
     },
   }
+}
+
+/**
+ * What comes by here with a captured destination was not redirected: somebody has flushed the `nat` table, which
+ * takes a while to be put right. New connections are refused rather than let through in plaintext. Packets of open ones
+ * are dropped, not answered by a reset: they are sent again, and by then the redirection may be back.
+ */
+function leakRules(family: Family, ranges: readonly string[]): string[] {
+  return [
+    ...ranges.flatMap(range => [
+      `-d ${range} -p tcp --syn -j REJECT --reject-with tcp-reset`,
+      `-d ${range} -p tcp -j DROP`,
+      `-d ${range} -j REJECT --reject-with ${family === 4 ? 'icmp' : 'icmp6'}-port-unreachable`,
+    ]),
+    `-p tcp -m set --match-set ${endpointSet(family)} dst,dst -j WEFT_DIRECT`,
+  ]
+}
+
+/** Known endpoints at their own addresses: what the redirection leaves alone is left alone here too. */
+function directRules(facts: RuleFacts, family: Family): string[] {
+  return [`${selfRule(facts.self)} -j RETURN`, ...exclusions(facts, family), ...refusals('-p tcp')]
+}
+
+/** Connections that were open before there were rules have never been redirected, and go on. */
+function refusals(match: string): string[] {
+  return [`${match} --syn -j REJECT --reject-with tcp-reset`, `${match} -m conntrack --ctstate DNAT -j DROP`]
 }
 
 /** What makes a packet the agent's own. */
@@ -79,18 +108,25 @@ export function selfRule(self: SelfMatch): string {
 }
 
 function outputRules(plan: CapturePlan, facts: RuleFacts, family: Family, ranges: readonly string[]): string[] {
-  const excluded = [...neverCapturedRanges, ...facts.excludeRanges.map(checkedRange)]
-  const ports = [...neverCapturedPorts, ...facts.excludePorts.map(port => [port, port] as const)]
   return [
     // first of all: whatever else is wrong, the agent must never capture itself
     `${selfRule(facts.self)} -j RETURN`,
     ...dnsRules(plan, facts, family),
     '! -p tcp -j RETURN',
     ...ranges.map(range => `-d ${range} -j WEFT_CALLER`),
-    ...portLists(ports).map(list => `-p tcp -m multiport --dports ${list} -j RETURN`),
-    ...excluded.filter(range => familyOf(range) === family).map(range => `-d ${range} -j RETURN`),
+    ...exclusions(facts, family),
     `-m set --match-set ${endpointSet(family)} dst,dst -j WEFT_CALLER`,
     ...(facts.mode === 'all' ? ['-o lo -j RETURN', '-m addrtype --dst-type LOCAL -j RETURN', '-j WEFT_CALLER'] : []),
+  ]
+}
+
+/** Ports and destinations that are never captured at real addresses. */
+function exclusions(facts: RuleFacts, family: Family): string[] {
+  const excluded = [...neverCapturedRanges, ...facts.excludeRanges.map(checkedRange)]
+  const ports = [...neverCapturedPorts, ...facts.excludePorts.map(port => [port, port] as const)]
+  return [
+    ...portLists(ports).map(list => `-p tcp -m multiport --dports ${list} -j RETURN`),
+    ...excluded.filter(range => familyOf(range) === family).map(range => `-d ${range} -j RETURN`),
   ]
 }
 
@@ -107,12 +143,18 @@ function callerRules(plan: CapturePlan, facts: RuleFacts): string[] {
 }
 
 function inboundRules(plan: CapturePlan, facts: RuleFacts, family: Family): string[] {
+  const redirect = `-j REDIRECT --to-ports ${checkedPort(plan.inboundPort)}`
+  return inboundPorts(plan, facts, family).map(match => `${match} ${redirect}`)
+}
+
+/** What matches each declared port of this host. */
+function inboundPorts(plan: CapturePlan, facts: RuleFacts, family: Family): string[] {
   return plan.inbound
     .map(checkedEndpoint)
     .filter(({ address, port }) => familyOf(address) === family && !isNeverCaptured(port, facts.excludePorts))
     .map(({ address, port }) => {
       const to = isAnyAddress(address) ? '-m addrtype --dst-type LOCAL' : `-d ${address}`
-      return `-p tcp ${to} -m tcp --dport ${port} -j REDIRECT --to-ports ${checkedPort(plan.inboundPort)}`
+      return `-p tcp ${to} -m tcp --dport ${port}`
     })
 }
 
