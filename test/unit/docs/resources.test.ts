@@ -68,7 +68,8 @@ t.test('every field of the short form is documented, and no other', async t => {
 t.test('resources in the documentation are good as they stand', async t => {
   let seen = 0
   for (const [path, text] of documentation()) {
-    for (const [, block = ''] of text.matchAll(/^```yaml\n(.*?)^```/gms)) {
+    // blocks of their own, and what a shell example writes into a file
+    for (const [, , block = ''] of text.matchAll(/(^```yaml|<<'END')\n(.*?)^(?:```|END)$/gms)) {
       if (!/^(?:apiVersion|services|workloads):/m.test(block)) continue
       seen += 1
       const { problems } = block.includes('apiVersion') ? parseResources(block, path) : parseRegistryFile(block, path)
