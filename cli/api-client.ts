@@ -67,11 +67,17 @@ export function parseAddress(text: string): { readonly host: string; readonly po
 }
 
 function refusal(body: unknown): MeshError {
-  const { code, message, next } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const { code, message, next, fields } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+    string,
+    unknown
+  >
   const known = typeof code === 'string' && Object.hasOwn(errorCatalogue, code)
   return new MeshError(
     known ? (code as ErrorCode) : 'WEFT_SERVER_UNREACHABLE',
     typeof message === 'string' ? message : 'the server answered what this version does not understand',
-    { ...(typeof next === 'string' && { next }) },
+    {
+      ...(typeof next === 'string' && { next }),
+      ...(typeof fields === 'object' && fields !== null && { fields: { ...fields } }),
+    },
   )
 }

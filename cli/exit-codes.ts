@@ -12,7 +12,7 @@ export const exitCodes = {
   notFound: 3,
   /** The server cannot be reached or is not the one expected. */
   unreachable: 4,
-  /** The server knows no such token. */
+  /** The server knows no such token, or a join token is no good. */
   unauthenticated: 5,
 } as const
 
@@ -24,6 +24,7 @@ export function exitCodeOf(error: unknown): number {
     case 'WEFT_CONFIG_INVALID':
     case 'WEFT_RESOURCE_INVALID':
     case 'WEFT_RESOURCE_CONFLICT':
+    case 'WEFT_SPIFFE_ID':
       return exitCodes.usage
     case 'WEFT_NOT_FOUND':
       return exitCodes.notFound
@@ -31,6 +32,7 @@ export function exitCodeOf(error: unknown): number {
     case 'WEFT_SERVER_UNTRUSTED':
       return exitCodes.unreachable
     case 'WEFT_UNAUTHENTICATED':
+    case 'WEFT_TOKEN_REFUSED':
       return exitCodes.unauthenticated
     default:
       return exitCodes.failed

@@ -4,6 +4,7 @@ import { describeError, MeshError } from '../mesh/std/errors.ts'
 import { connectApi } from './api-client.ts'
 import { createContext } from './context.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { printable } from './output.ts'
 import { buildProgram } from './program.ts'
 
 const context = createContext(
@@ -11,6 +12,9 @@ const context = createContext(
   text => process.stdout.write(`${text}\n`),
   options => connectApi(options, process.env),
 )
+
+// whoever reads the output may stop reading: weft status | head -1
+process.stdout.on('error', () => process.exit(exitCodes.failed))
 
 try {
   await buildProgram(context).parseAsync()
@@ -22,7 +26,16 @@ try {
 function report(error: unknown): number {
   // Commander has already printed its help or its complaint.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
-  if (error instanceof MeshError) process.stderr.write(`weft: ${describeError(error)} (${error.code}): ${error.next}\n`)
-  else process.stderr.write(`weft: ${describeError(error)}\n`)
+  const said = printable(describeError(error))
+  process.stderr.write(
+    error instanceof MeshError ? `weft: ${said} (${error.code}): ${error.next}\n` : `weft: ${said}\n`,
+  )
+  for (const problem of furtherProblems(error)) process.stderr.write(`  ${printable(problem)}\n`)
   return exitCodeOf(error)
+}
+
+/** Of a file with several mistakes the message names the first; the others follow, one a line. */
+function furtherProblems(error: unknown): readonly string[] {
+  const problems = error instanceof MeshError ? error.fields.problems : undefined
+  return Array.isArray(problems) ? problems.slice(1).map(String) : []
 }

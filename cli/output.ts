@@ -50,6 +50,6 @@ export function formatDuration(ms: number): string {
 }
 
 /** Names come from registries and hosts: nothing of them may steer the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]/gu, '?')
 }

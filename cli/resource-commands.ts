@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { parseResources } from '../mesh/resources/parse.ts'
+import { problemsError } from '../mesh/resources/problem.ts'
+import { describeResource, resourceSchemas } from '../mesh/resources/resource.ts'
+import { didYouMean } from '../mesh/std/did-you-mean.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import type { ApplyResult } from '../server/resources.ts'
 import type { CliContext } from './context.ts'
@@ -40,18 +43,23 @@ export function addResourceCommands(program: Command, context: CliContext): void
     .option('-n, --namespace <namespace>', 'only of this namespace')
     .action(async (kind: string | undefined, name: string | undefined, options: { namespace?: string }, command) => {
       const query = new URLSearchParams()
-      if (kind !== undefined) query.set('kind', kind)
+      if (kind !== undefined) query.set('kind', knownKind(kind))
       if (name !== undefined) query.set('name', name)
       if (options.namespace !== undefined) query.set('namespace', options.namespace)
       const { resources } = await context.client(command).get<{ resources: ListedResource[] }>(`/v1/resources?${query}`)
+      if (name !== undefined && resources.length === 0) {
+        throw new MeshError('WEFT_NOT_FOUND', `there is no ${kind} called ${name}`)
+      }
       const documents = resources.map(one => one.document)
-      if (context.format(command) === 'yaml')
+      // a stream of documents, as weft apply takes it
+      if (context.format(command) === 'yaml' && documents.length > 0) {
         return context.print(
           documents
             .map(one => stringify(one))
             .join('---\n')
             .trimEnd(),
         )
+      }
       const rows = resources.map(one => [
         one.document.kind,
         one.document.metadata.namespace ?? 'default',
@@ -65,19 +73,39 @@ export function addResourceCommands(program: Command, context: CliContext): void
 
   context
     .withServer(program.command('delete'))
-    .description('delete the resources that a file names')
+    .description('delete the resources that a file names; all of them or, when one does not exist, none')
     .requiredOption('-f, --file <path>', 'YAML or JSON, - for standard input')
     .action(async (options: { file: string }, command: Command) => {
       const { resources, problems } = parseResources(readText(options.file), options.file)
-      if (problems.length > 0) {
-        throw new MeshError('WEFT_RESOURCE_INVALID', problems.map(problem => problem.message).join('; '))
+      if (problems.length > 0) throw problemsError(problems)
+      const client = context.client(command)
+      const { resources: listed } = await client.get<{ resources: ListedResource[] }>('/v1/resources')
+      const there = new Set(listed.map(({ document }) => pathOf(document)))
+      const missing = resources.find(resource => !there.has(pathOf(resource)))
+      if (missing !== undefined) {
+        throw new MeshError('WEFT_NOT_FOUND', `there is no ${describeResource(missing)}`, {
+          next: 'weft get shows what there is; nothing was deleted',
+        })
       }
-      for (const { kind, metadata } of resources) {
-        const path = [kind, metadata.namespace, metadata.name].map(encodeURIComponent).join('/')
-        await context.client(command).delete(`/v1/resources/${path}`)
-        context.print(`${kind} ${metadata.namespace}/${metadata.name} deleted`)
-      }
+      for (const resource of resources) await client.delete(`/v1/resources/${pathOf(resource)}`)
+      const deleted = resources.map(({ kind, metadata: { namespace, name } }) => ({ kind, namespace, name }))
+      const lines = () => resources.map(resource => `${describeResource(resource)} deleted`).join('\n')
+      context.print(formatOutput(context.format(command), { deleted }, lines))
     })
+}
+
+function pathOf({ kind, metadata }: ListedResource['document']): string {
+  return [kind, metadata.namespace ?? 'default', metadata.name].map(encodeURIComponent).join('/')
+}
+
+/** The kind in its own spelling; throws WEFT_USAGE. */
+function knownKind(text: string): string {
+  const kinds = Object.keys(resourceSchemas)
+  const kind = kinds.find(one => one.toLowerCase() === text.toLowerCase())
+  if (kind !== undefined) return kind
+  const meant = didYouMean(text, kinds)
+  const hint = meant === undefined ? `the kinds are ${kinds.join(', ')}` : `did you mean ${meant}?`
+  throw new MeshError('WEFT_USAGE', `${text} is no kind of resource`, { next: hint })
 }
 
 function readText(file: string): string {

@@ -46,7 +46,7 @@ export function addTokenCommand(program: Command, context: CliContext): void {
     .argument('<id>', 'its id, as weft token list shows it')
     .action(async (id: string, _options: unknown, command: Command) => {
       await context.client(command).delete(`/v1/tokens/${encodeURIComponent(id)}`)
-      context.print(`token ${id} is revoked`)
+      context.print(formatOutput(context.format(command), { revoked: id }, () => `token ${id} is revoked`))
     })
 }
 

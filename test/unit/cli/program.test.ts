@@ -71,11 +71,27 @@ t.test('resources of a file are applied by the server, or only tried', async t =
 })
 
 t.test('resources that a file names are deleted, and none of a file with a mistake', async t => {
-  const { printed, asked } = await run(`delete -f ${fileWith(t, policy)}`)
+  const there = { document: { kind: 'PeerAuthentication', metadata: { name: 'strict', namespace: 'shop' } } }
+  const { printed, asked } = await run(`delete -f ${fileWith(t, policy)}`, { '/v1/resources': { resources: [there] } })
   t.equal(printed, 'PeerAuthentication shop/strict deleted')
-  t.same(asked, ['DELETE /v1/resources/PeerAuthentication/shop/strict'])
+  t.same(asked, ['GET /v1/resources', 'DELETE /v1/resources/PeerAuthentication/shop/strict'])
   await t.rejects(run(`delete -f ${fileWith(t, `${policy}\n---\nkind: Nonsense\n`)}`), {
     code: 'WEFT_RESOURCE_INVALID',
+  })
+})
+
+t.test('of a file that names something that is not there nothing is deleted', async t => {
+  const deleting = run(`delete -f ${fileWith(t, policy)}`, { '/v1/resources': { resources: [] } })
+  await t.rejects(deleting, { code: 'WEFT_NOT_FOUND', message: 'there is no PeerAuthentication shop/strict' })
+})
+
+t.test('a kind that nobody knows is refused with the one that was probably meant', async t => {
+  await t.rejects(run('get PeerAuthentification'), { code: 'WEFT_USAGE', next: 'did you mean PeerAuthentication?' })
+})
+
+t.test('a resource that was asked for by name and is not there is an error', async t => {
+  await t.rejects(run('get peerauthentication strict', { '/v1/resources': { resources: [] } }), {
+    code: 'WEFT_NOT_FOUND',
   })
 })
 
@@ -120,13 +136,13 @@ t.test('status shows who is connected, stale or never seen, and who refused what
     problems: [{ item: 'service shop/web', reason: 'is said twice' }],
   }
   const { printed } = await run('status', { '/v1/status': status })
-  t.match(printed, /vm1 +connected 60 s +grpc +acked +in 24 h/)
-  t.match(printed, /vm2 +stale since 60 s +- +nacked +-/)
-  t.match(printed, /vm3 +never seen +- +pending +-/)
-  t.match(printed, /! agent vm2 does not take service\/shop\/api: too odd/)
+  t.match(printed, /vm1 +connected 60 s +grpc +3 acked +in 24 h/)
+  t.match(printed, /vm2 +stale 60 s +- +3 nacked +-/)
+  t.match(printed, /vm3 +not seen yet +- +- +-/)
+  t.match(printed, /! agent vm2 does not take service\/shop\/api and keeps its last good version: too odd/)
   t.match(printed, /files +static +fresh 60 s/)
-  t.match(printed, /! registry consul: no answer/)
-  t.match(printed, /! registry consul: 9 workloads and 1 services disappeared at once/)
+  t.match(printed, /! registry consul is stale since .*: no answer/)
+  t.match(printed, /! registry consul: 1 service and 9 workloads disappeared at once/)
   t.match(printed, /! service shop\/web: is said twice/)
   t.same(JSON.parse((await run('status -o json', { '/v1/status': status })).printed), status)
 })

@@ -1,0 +1,104 @@
+import type { StatusView } from '../server/api/routes-status.ts'
+import type { AgentStatus, RegistryStatus } from '../server/status.ts'
+import { formatDuration, printable, table } from './output.ts'
+
+/** The status of a server for people: two tables, and below them a line for everything that wants attention. */
+export function statusText(status: StatusView): string {
+  const { now, agents, registries } = status
+  const agentRows = agents.map(agent => [
+    agent.node,
+    agentState(agent, now),
+    agent.state === 'never' ? '-' : (agent.transport ?? '-'),
+    configState(agent),
+    certificateEnd(agent, now),
+  ])
+  const registryRows = registries.map(registry => [
+    registry.name,
+    registry.kind,
+    `${registry.state} ${formatDuration(now - registry.since)}${registry.held === undefined ? '' : ', held back'}`,
+    String(registry.services),
+    String(registry.workloads),
+  ])
+  const notes = [
+    ...agents.flatMap(agent => agentNotes(agent, now)),
+    ...registries.flatMap(registry => registryNotes(registry, now)),
+    ...status.problems.map(one => `${one.item}: ${one.reason}`),
+  ]
+  return [
+    `server ${status.server}, trust domain ${status.trustDomain}, version ${status.version}`,
+    '',
+    table(['agent', 'state', 'channel', 'config', 'certificate ends'], agentRows, 'no agent has joined'),
+    '',
+    table(['registry', 'kind', 'state', 'services', 'workloads'], registryRows, 'no registry is configured'),
+    ...(notes.length === 0 ? [] : ['', ...[...new Set(notes)].map(note => `! ${printable(note)}`)]),
+  ].join('\n')
+}
+
+function agentState(agent: AgentStatus, now: number): string {
+  const banned = agent.banned ? ', banned' : ''
+  if (agent.state === 'never') return `not seen yet${banned}`
+  return `${agent.state} ${formatDuration(now - agent.since)}${banned}`
+}
+
+/** The version it was sent last, and what it said to it. */
+function configState(agent: AgentStatus): string {
+  const { configVersion, answeredVersion, rejected } = agent
+  if (agent.state === 'never') return '-'
+  if (answeredVersion < configVersion) return `${configVersion} pending`
+  return `${answeredVersion} ${rejected.length > 0 ? 'nacked' : 'acked'}`
+}
+
+function certificateEnd({ certificateExpiresAt }: AgentStatus, now: number): string {
+  if (certificateExpiresAt === undefined) return '-'
+  const left = certificateExpiresAt - now
+  return left > 0 ? `in ${formatDuration(left)}` : `expired ${formatDuration(-left)} ago`
+}
+
+function agentNotes(agent: AgentStatus, now: number): readonly string[] {
+  const name = `agent ${agent.node}`
+  const why = agent.lastClose === undefined ? '' : `: ${agent.lastClose}`
+  return [
+    ...(agent.banned ? [`${name} is banned: it gets neither configuration nor certificates`] : []),
+    ...(agent.state === 'stale' && !agent.banned
+      ? [`${name} is stale since ${timeOf(agent.since)}${why}; it goes on with the configuration it has`]
+      : []),
+    ...(agent.state === 'never' && !agent.banned
+      ? [`${name} has joined ${formatDuration(now - agent.since)} ago and was not seen since this server started`]
+      : []),
+    ...agent.rejected.map(one => `${name} does not take ${one.name} and keeps its last good version: ${one.reason}`),
+  ]
+}
+
+function registryNotes(registry: RegistryStatus, now: number): readonly string[] {
+  const name = `registry ${registry.name}`
+  const { state, held } = registry
+  const why = registry.reason === undefined ? '' : `: ${registry.reason}`
+  return [
+    ...(state === 'starting'
+      ? [`${name} has not answered yet${why}; agents get no new configuration before every registry has`]
+      : []),
+    ...(state === 'stale'
+      ? [`${name} is stale since ${timeOf(registry.since)}${why}; its last view stays in use`]
+      : []),
+    ...(held === undefined
+      ? []
+      : [
+          `${name}: ${counted(held)} disappeared at once and stay in use for ${formatDuration(held.until - now)} more; ` +
+            `if they are really gone: weft registries confirm ${registry.name}`,
+        ]),
+    ...registry.problems.map(one => `${name}: ${one.item}: ${one.reason}`),
+  ]
+}
+
+function counted({ services, workloads }: { readonly services: number; readonly workloads: number }): string {
+  const parts = [
+    ...(services > 0 ? [`${services} ${services === 1 ? 'service' : 'services'}`] : []),
+    ...(workloads > 0 ? [`${workloads} ${workloads === 1 ? 'workload' : 'workloads'}`] : []),
+  ]
+  return parts.join(' and ')
+}
+
+/** To the second, UTC. */
+function timeOf(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
+}
