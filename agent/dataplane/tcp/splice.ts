@@ -55,11 +55,15 @@ export function splice(socket: Socket, stream: H2Stream, observer: SpliceObserve
     if (socket.write(chunk) && owed === 0) stream.consumed(chunk.length)
     else owed += chunk.length
   }
-  socket.on('drain', () => {
+  // Owed after the end too: the window belongs to the whole session. A socket that is ending says `finish`, not `drain`.
+  const giveBack = () => {
     const bytes = owed
     owed = 0
-    if (bytes > 0 && !over) stream.consumed(bytes)
-  })
+    if (bytes > 0) stream.consumed(bytes)
+  }
+  socket.on('drain', giveBack)
+  socket.on('finish', giveBack)
+  socket.on('close', giveBack)
   stream.onEnd = () => {
     streamEnded = true
     socket.end()
