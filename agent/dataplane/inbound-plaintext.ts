@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net'
-import { hostPort, plainAddress } from './address.ts'
+import { hostPort } from './address.ts'
 import { connectLocal } from './inbound.ts'
 import type { Reason } from './reasons.ts'
 import type { ThreadState } from './state.ts'
 import type { LocalTarget, Table } from './table.ts'
 import { join } from './tcp/join.ts'
+import { factsOf, peerAddressOf } from './telemetry/facts.ts'
 import { unknownPeer } from './telemetry/tcp-metrics.ts'
 import type { ConnectionFacts } from './telemetry/telemetry.ts'
 
@@ -33,20 +34,9 @@ export class PlaintextConnections {
 export function handlePlaintext(socket: Socket, state: ThreadState, open: PlaintextConnections): void {
   const since = state.clock.monotonic()
   const { table, telemetry } = state
-  const facts: ConnectionFacts = {
-    direction: 'inbound',
-    sourceAddress: hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0),
-    sourceIdentity: '',
-    sourceWorkload: 'unknown',
-    destinationAddress: '',
-    destinationService: '',
-    destinationIdentity: '',
-    destinationWorkload: '',
-    hboneAddress: '',
-  }
+  const facts = factsOf('inbound', peerAddressOf(socket))
   let gone = false
-  const onError = () => {}
-  socket.on('error', onError)
+  socket.on('error', () => {})
   socket.once('close', () => {
     gone = true
   })

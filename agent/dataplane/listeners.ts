@@ -1,25 +1,39 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { describeError } from '../../mesh/std/errors.ts'
+import { ConnectionLimit } from './connection-limit.ts'
+import { createHboneListener } from './hbone/listener.ts'
 import type { HboneServer } from './hbone/server.ts'
 import { handlePlaintext, type PlaintextConnections } from './inbound-plaintext.ts'
 import type { BoundListener, ListenerSpec } from './messages.ts'
 import { handleOutbound } from './outbound.ts'
 import type { ThreadState } from './state.ts'
+import { factsOf, peerAddressOf } from './telemetry/facts.ts'
+import type { TlsContexts } from './tls-contexts.ts'
 
-const handshakeTimeoutMs = 5_000
 const backlog = 4096
+/** When a peer that says nothing is asked for a sign of life by TCP; ten seconds without one end the connection. */
+const keepAliveMs = 60_000
+
+interface OpenListener {
+  readonly spec: ListenerSpec
+  readonly server: Server
+  readonly port: number
+  readonly present?: (contexts: TlsContexts) => void
+}
 
 /** The listening sockets of one data thread; every thread has its own on the same ports, and the kernel deals. */
 export class Listeners {
-  readonly #open = new Map<string, { readonly spec: ListenerSpec; readonly server: Server; readonly port: number }>()
+  readonly #open = new Map<string, OpenListener>()
   readonly #state: ThreadState
   readonly #hbone: HboneServer
   readonly #plaintext: PlaintextConnections
+  readonly #limit: ConnectionLimit
   readonly sockets = new Set<Socket>()
 
-  constructor(state: ThreadState, hbone: HboneServer, plaintext: PlaintextConnections) {
+  /** At most `maxConnections` are open at once, and at most half of those from one other host. */
+  constructor(state: ThreadState, hbone: HboneServer, plaintext: PlaintextConnections, maxConnections: number) {
     this.#state = state
+    this.#limit = new ConnectionLimit(maxConnections, Math.ceil(maxConnections / 2))
     this.#hbone = hbone
     this.#plaintext = plaintext
   }
@@ -42,60 +56,64 @@ export class Listeners {
   async #bind(spec: ListenerSpec): Promise<BoundListener> {
     const open = this.#open.get(spec.name)
     if (open !== undefined) return { name: spec.name, port: open.port }
-    const server = this.#server(spec)
+    const made = this.#make(spec)
     try {
-      const port = await listen(server, spec)
-      this.#open.set(spec.name, { spec, server, port })
+      const port = await listen(made.server, spec)
+      this.#open.set(spec.name, { spec, port, ...made })
       return { name: spec.name, port }
     } catch (error) {
       return { name: spec.name, error: describeError(error) }
     }
   }
 
-  #server(spec: ListenerSpec): Server {
+  /** Takes over new contexts; connections that are open are the sessions' affair. */
+  present(contexts: TlsContexts): void {
+    for (const { present } of this.#open.values()) present?.(contexts)
+  }
+
+  #make(spec: ListenerSpec): Pick<OpenListener, 'server' | 'present'> {
     const { role } = spec
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
     switch (role.kind) {
       case 'outbound':
-        return createServer(options, socket => handleOutbound(this.#track(socket), role, this.#state))
+        return {
+          server: createServer(options, socket => {
+            if (this.#track(socket, 'outbound')) handleOutbound(socket, role, this.#state)
+          }),
+        }
       case 'inbound-plaintext':
-        return createServer(options, socket => handlePlaintext(this.#track(socket), this.#state, this.#plaintext))
-      case 'hbone':
-        return this.#hboneServer()
+        return {
+          server: createServer(options, socket => {
+            if (this.#track(socket, 'inbound')) handlePlaintext(socket, this.#state, this.#plaintext)
+          }),
+        }
+      case 'hbone': {
+        const listener = createHboneListener(this.#state, this.#hbone, socket => this.#track(socket, 'inbound'))
+        listener.present(this.#state.contexts)
+        return listener
+      }
     }
   }
 
-  #hboneServer(): Server {
-    const server = createTlsServer({
-      ALPNProtocols: ['h2'],
-      requestCert: true,
-      rejectUnauthorized: true,
-      handshakeTimeout: handshakeTimeoutMs,
-      SNICallback: (serverName, done) => {
-        const context = this.#state.contexts.forServerName(serverName)
-        if (context === undefined) return done(new Error('no workload of this host has this identity'))
-        done(null, context.secureContext)
-      },
-    })
-    server.on('connection', (socket: Socket) => this.#track(socket))
-    server.on('secureConnection', (socket: TLSSocket & { servername?: string | false }) => {
-      const asked = typeof socket.servername === 'string' ? socket.servername : ''
-      const context = this.#state.contexts.forServerName(asked)
-      if (context === undefined || socket.alpnProtocol !== 'h2' || !socket.authorized) return socket.destroy()
-      this.#hbone.accept(socket, context.identity)
-    })
-    server.on('tlsClientError', (_error, socket) => {
-      this.#state.telemetry.metrics.refused('inbound', 'PEER_CERTIFICATE')
-      socket.destroy()
-    })
-    return server
-  }
-
-  #track(socket: Socket): Socket {
+  /** Counts a connection in, or refuses it: false. Callers of this host are not told apart by their address. */
+  #track(socket: Socket, direction: 'inbound' | 'outbound'): boolean {
+    const source = direction === 'inbound' ? socket.remoteAddress : undefined
+    // Nothing that happens on a socket may end the thread.
+    socket.on('error', () => {})
+    if (!this.#limit.take(source)) {
+      const { telemetry, clock } = this.#state
+      const facts = factsOf(direction, peerAddressOf(socket))
+      telemetry.refuse(facts, 'TOO_MANY_CONNECTIONS', '', clock.monotonic())
+      socket.resetAndDestroy()
+      return false
+    }
     this.sockets.add(socket)
-    socket.setKeepAlive(true, 60_000)
-    socket.once('close', () => this.sockets.delete(socket))
-    return socket
+    socket.setKeepAlive(true, keepAliveMs)
+    socket.once('close', () => {
+      this.sockets.delete(socket)
+      this.#limit.release(source)
+    })
+    return true
   }
 }
 

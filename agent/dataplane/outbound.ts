@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { OriginalDst } from '../intercept/original-dst.ts'
-import { hostPort, plainAddress } from './address.ts'
+import { hostPort } from './address.ts'
 import { avoidAfterFailureMs, pickEndpoint } from './balancer.ts'
 import { baggageOf } from './hbone/baggage.ts'
 import type { ListenerRole } from './messages.ts'
@@ -10,6 +10,7 @@ import type { ThreadState } from './state.ts'
 import type { Destination, MeshPeer, Table, Target } from './table.ts'
 import { join } from './tcp/join.ts'
 import { splice, streamCancel } from './tcp/splice.ts'
+import { factsOf, peerAddressOf } from './telemetry/facts.ts'
 import { type PeerLabels, unknownPeer } from './telemetry/tcp-metrics.ts'
 import type { ConnectionFacts, ConnectionRecord } from './telemetry/telemetry.ts'
 
@@ -48,17 +49,7 @@ class OutboundConnection {
     this.#table = state.table
     this.#since = state.clock.monotonic()
     this.#role = role
-    this.#facts = {
-      direction: 'outbound',
-      sourceAddress: hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0),
-      sourceIdentity: '',
-      sourceWorkload: '',
-      destinationAddress: '',
-      destinationService: '',
-      destinationIdentity: '',
-      destinationWorkload: '',
-      hboneAddress: '',
-    }
+    this.#facts = factsOf('outbound', peerAddressOf(socket))
     // Until it is joined to its far side, all that can happen to it is that the caller gives up.
     socket.on('error', () => {})
     socket.once('close', () => {

@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
+import { ownConnectionsPerThread } from './connection-limit.ts'
 import type { DataPlane } from './dataplane.ts'
 import type {
   BoundListener,
@@ -34,7 +35,8 @@ const youngGenerationMb = 24
 /** Starts the data threads; nothing listens yet. */
 export function startDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions): DataPlane {
   const entry = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
-  const threads = Array.from({ length: options.threads }, () => new DataThread(entry, options, deps))
+  const { threads: count, maxConnections = ownConnectionsPerThread(count), ...rest } = options
+  const threads = Array.from({ length: count }, () => new DataThread(entry, { ...rest, maxConnections }, deps))
   let generation = 0
   return {
     async apply(config) {
@@ -88,9 +90,8 @@ class DataThread {
   #stopping = false
 
   constructor(entry: URL, options: ThreadOptions, deps: DataPlaneDeps) {
-    const { accessLog, hbonePort } = options
     this.#worker = new Worker(entry, {
-      workerData: { ...(accessLog !== undefined && { accessLog }), ...(hbonePort !== undefined && { hbonePort }) },
+      workerData: options,
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     })
     this.#worker.on('message', (answer: FromDataThread) => {

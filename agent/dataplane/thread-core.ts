@@ -22,6 +22,8 @@ export interface ThreadOptions {
   readonly accessLog?: string
   /** Where other agents serve HBONE; Istio's port when left out. */
   readonly hbonePort?: number
+  /** Most connections that are accepted at once; without a number there is no limit. */
+  readonly maxConnections?: number
 }
 
 type Kernel = Pick<ThreadState, 'originalDst' | 'callerOf'>
@@ -61,7 +63,8 @@ export class ThreadCore {
       random,
     }
     this.#hbone = new HboneServer(this.#state)
-    this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext)
+    const { maxConnections = Number.POSITIVE_INFINITY } = options
+    this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext, maxConnections)
   }
 
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
@@ -114,6 +117,7 @@ export class ThreadCore {
   /** Identities whose key, chain and trust are unchanged keep their context, and with it their pooled sessions. */
   #renewContexts(): void {
     this.#state.contexts = this.#state.contexts.next(this.#credentials, this.#config?.trust)
+    this.#listeners.present(this.#state.contexts)
     this.#state.pool.renew(this.#state.contexts)
   }
 }

@@ -14,13 +14,16 @@ export const identityOf = (name: string) => `spiffe://mesh.local/ns/default/sa/$
 /** A mesh's authority, and credentials from it. */
 export function aTrustedMesh() {
   const ca = createTestCa('mesh.local')
+  const credentialOf = (identity: string): Credential => {
+    const leaf = ca.leaf(identity)
+    const key = encodePrivateKey(leaf.keys.privateKey)
+    return { identity, key, chain: `${leaf.pem}${ca.issuing.certificatePem}` }
+  }
   return {
     trust: { kind: 'trust' as const, trustDomain: 'mesh.local', sequence: 1, roots: [ca.root.certificatePem] },
-    credential(name: string): Credential {
-      const leaf = ca.leaf(identityOf(name))
-      const key = encodePrivateKey(leaf.keys.privateKey)
-      return { identity: identityOf(name), key, chain: `${leaf.pem}${ca.issuing.certificatePem}` }
-    },
+    ca,
+    credential: (name: string) => credentialOf(identityOf(name)),
+    credentialOf,
   }
 }
 

@@ -3,7 +3,6 @@ import { parseSpiffeId } from '../../../mesh/identity/spiffe-id.ts'
 import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
-import { hostPort, plainAddress } from '../address.ts'
 import { H2Connection } from '../h2/connection.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import { connectLocal } from '../inbound.ts'
@@ -11,8 +10,9 @@ import { describe } from '../inbound-plaintext.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
 import { splice, streamCancel } from '../tcp/splice.ts'
+import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import type { PeerLabels } from '../telemetry/tcp-metrics.ts'
-import type { ConnectionFacts } from '../telemetry/telemetry.ts'
+import type { IdentityContext } from '../tls-contexts.ts'
 import { peerOfBaggage } from './baggage.ts'
 import { hboneSettings } from './settings.ts'
 import { headerOf, reasonHeader } from './tunnel.ts'
@@ -32,15 +32,17 @@ export class HboneServer {
 
   /**
    * Takes over a finished handshake: the chain is verified by TLS, the identity here, before a byte is read.
-   * `served` is the identity this host presented.
+   * `served` is the identity this host presented. A peer that is not let in is refused.
    */
-  accept(socket: TLSSocket, served: string): void {
+  accept(socket: TLSSocket, { identity: served }: IdentityContext): void {
     const since = this.#state.clock.monotonic()
-    const peerAddress = hostPort(plainAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0)
+    const peerAddress = peerAddressOf(socket)
     try {
       const certificate = socket.getPeerX509Certificate()
       if (certificate === undefined) throw new Error('the peer sent no certificate')
       const peer = peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? '')
+      // Agents and servers have certificates of the same mesh, for each other; only workloads call workloads.
+      if (parseSpiffeId(peer).kind !== 'workload') throw new Error(`${peer} is no workload`)
       const session = new InboundSession(
         this.#state,
         socket,
@@ -55,7 +57,7 @@ export class HboneServer {
         this.#sessions.delete(session)
       }
     } catch (error) {
-      const facts = emptyFacts(peerAddress)
+      const facts = factsOf('inbound', peerAddress)
       facts.destinationIdentity = served
       this.#state.telemetry.refuse(facts, 'PEER_CERTIFICATE', describeError(error), since)
       socket.destroy()
@@ -119,7 +121,7 @@ class InboundSession {
   #tunnel(stream: H2Stream, headers: HeaderList, endStream: boolean): void {
     const { telemetry, table } = this.#state
     const since = this.#state.clock.monotonic()
-    const facts = emptyFacts(this.#peerAddress)
+    const facts = factsOf('inbound', this.#peerAddress)
     facts.sourceIdentity = this.#peer
     facts.destinationIdentity = this.#served
     facts.hboneAddress = this.#peerAddress
@@ -196,20 +198,6 @@ class InboundSession {
       this.#peers.set(key, labels)
     }
     return labels
-  }
-}
-
-function emptyFacts(sourceAddress: string): ConnectionFacts {
-  return {
-    direction: 'inbound',
-    sourceAddress,
-    sourceIdentity: '',
-    sourceWorkload: 'unknown',
-    destinationAddress: '',
-    destinationService: '',
-    destinationIdentity: '',
-    destinationWorkload: '',
-    hboneAddress: '',
   }
 }
 
