@@ -40,8 +40,7 @@ export async function curl(host: Host, args: readonly string[], options: RunOpti
   return code === 0 ? stdout.trimEnd() : `curl ${code}`
 }
 
-/** curl's exit codes for a connection that was refused, and for one that was reset. */
-export const refused = 'curl 7'
+/** What {@link curl} gives for a connection that was reset. */
 export const reset = 'curl 56'
 
 /** What an agent says on its admin socket. */
