@@ -4,7 +4,9 @@ import type { Random } from '../../mesh/std/clock.ts'
 export interface EndpointLoad {
   /** Connections open through this thread. */
   active: number
-  /** Monotonic milliseconds until which it is passed over, because connecting to it failed lately. */
+  /**
+   * Monotonic milliseconds until which it is passed over, because connecting to it failed lately; 0 after a success.
+   */
   avoidUntil: number
 }
 
@@ -19,9 +21,21 @@ export const avoidAfterFailureMs = 10_000
 /**
  * Least request of two (Istio's LEAST_REQUEST): draws two candidates by weight and takes the one with fewer open
  * connections for its weight. Endpoints in `tried`, and those that failed lately, are drawn only when nothing else is
- * left; undefined when every candidate has been tried.
+ * left; undefined when every candidate has been tried. One that failed is tried again by a single connection, while the
+ * others go on passing it over: when it still does not answer, only that one has waited in vain.
  */
 export function pickEndpoint<T extends Candidate>(
+  candidates: readonly T[],
+  tried: ReadonlySet<T> | undefined,
+  now: number,
+  random: Random,
+): T | undefined {
+  const picked = pick(candidates, tried, now, random)
+  if (picked !== undefined && picked.load.avoidUntil > 0) picked.load.avoidUntil = now + avoidAfterFailureMs
+  return picked
+}
+
+function pick<T extends Candidate>(
   candidates: readonly T[],
   tried: ReadonlySet<T> | undefined,
   now: number,

@@ -198,7 +198,10 @@ class OutboundConnection {
       serviceNamespace: destination?.service.namespace ?? 'unknown',
       security,
     })
-    if (target !== undefined) target.load.active += 1
+    if (target !== undefined) {
+      target.load.active += 1
+      target.load.avoidUntil = 0
+    }
     return telemetry.open(this.#facts, counters, this.#since)
   }
 

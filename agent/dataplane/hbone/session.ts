@@ -7,7 +7,7 @@ import { H2Connection } from '../h2/connection.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
 import { hboneSettings } from './settings.ts'
-import { openTunnel, type TunnelResult } from './tunnel.ts'
+import { openTunnel, type TunnelResult, type TunnelSession } from './tunnel.ts'
 
 export interface SessionTarget {
   /** Whose certificate is presented. */
@@ -38,6 +38,7 @@ export class HboneSession {
   #state: 'connecting' | 'ready' | 'retired' = 'connecting'
   #waiters: Waiter[] = []
   #connection: H2Connection | undefined
+  #tunnels: TunnelSession | undefined
   readonly #clock: Clock
   readonly #blocks: BlockPool
   readonly #gone: (session: HboneSession) => void
@@ -130,6 +131,7 @@ export class HboneSession {
       blocks: this.#blocks,
     })
     this.#connection = connection
+    this.#tunnels = tunnelsOf(connection, this.#socket)
     connection.onGoaway = () => this.retire()
     connection.onClose = () => this.retire()
     const waiters = this.#waiters
@@ -138,11 +140,11 @@ export class HboneSession {
   }
 
   #open(headers: HeaderList, done: (result: TunnelResult) => void): void {
-    const connection = this.#connection
-    if (connection === undefined) {
+    const tunnels = this.#tunnels
+    if (tunnels === undefined) {
       return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session is gone' })
     }
-    openTunnel(connection, headers, this.#clock, result => {
+    openTunnel(tunnels, headers, this.#clock, result => {
       if (result.kind === 'failed' && result.silent) this.retire()
       done(result)
     })
@@ -158,5 +160,23 @@ export class HboneSession {
     this.#waiters = []
     if (wasConnecting) this.#gone(this)
     for (const waiter of waiters) waiter.done({ kind: 'failed', reason, detail })
+  }
+}
+
+/** One question at a time, however many tunnels wait. */
+function tunnelsOf(connection: H2Connection, socket: TLSSocket): TunnelSession {
+  let asked = false
+  return {
+    open: (headers, endStream) => connection.open(headers, endStream),
+    get bytesHeard() {
+      return socket.bytesRead
+    },
+    ask() {
+      if (asked) return
+      asked = true
+      connection.ping(() => {
+        asked = false
+      })
+    },
   }
 }

@@ -1,5 +1,4 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
-import type { H2Connection } from '../h2/connection.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { Reason } from '../reasons.ts'
 import { streamCancel } from '../tcp/splice.ts'
@@ -15,6 +14,17 @@ export type TunnelResult =
     }
 
 const answerTimeoutMs = 10_000
+/** So long without an answer raises the question whether the peer is there at all; it has as long again to show that. */
+const doubtMs = 1_500
+
+/** What a tunnel wants to know of the session it is opened on. */
+export interface TunnelSession {
+  open(headers: HeaderList, endStream: boolean): H2Stream | undefined
+  /** Bytes the peer has sent so far: any more of them is a sign of life. */
+  readonly bytesHeard: number
+  /** Asks the peer for a sign of life; asking again before it came costs nothing. */
+  ask(): void
+}
 
 /** The response header in which an agent says why it refused: one of the reason codes, then a text. */
 export const reasonHeader = 'weft-reason'
@@ -22,24 +32,32 @@ export const reasonHeader = 'weft-reason'
 /**
  * Sends a CONNECT and waits for its answer. `done` is called once: with the open stream, whose callbacks are then the
  * caller's, or with the reason of the refusal. Nothing of the payload is sent before the peer agreed, so a refused
- * tunnel can be tried elsewhere.
+ * tunnel can be tried elsewhere: also when the peer has vanished, which is noticed long before the answer is overdue.
  */
 export function openTunnel(
-  connection: H2Connection,
+  session: TunnelSession,
   headers: HeaderList,
   clock: Clock,
   done: (result: TunnelResult) => void,
 ): void {
-  const stream = connection.open(headers, false)
+  const stream = session.open(headers, false)
   if (stream === undefined) {
     return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session takes no more streams' })
   }
-  const timer = clock.timer(answerTimeoutMs, () => {
+  const giveUp = (detail: string) => {
     stream.onReset = undefined
     stream.onHeaders = undefined
     stream.reset(streamCancel)
-    const detail = `no answer to CONNECT within ${answerTimeoutMs / 1000} s`
     done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail, silent: true })
+  }
+  let timer = clock.timer(doubtMs, () => {
+    const heard = session.bytesHeard
+    session.ask()
+    timer = clock.timer(doubtMs, () => {
+      if (session.bytesHeard === heard) return giveUp(`the peer has been silent for ${(2 * doubtMs) / 1000} s`)
+      const left = answerTimeoutMs - 2 * doubtMs
+      timer = clock.timer(left, () => giveUp(`no answer to CONNECT within ${answerTimeoutMs / 1000} s`))
+    })
   })
   stream.onReset = (_code, reason) => {
     timer.cancel()

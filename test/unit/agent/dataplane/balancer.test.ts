@@ -54,3 +54,16 @@ t.test('passes over an endpoint that failed lately, unless it is the last', asyn
   t.equal(pickEndpoint([failed, sound], undefined, 50, sequence()), sound)
   t.equal(pickEndpoint([failed], undefined, 50, sequence()), failed)
 })
+
+t.test('tries one that failed again with one connection at a time, until it succeeds', async t => {
+  const failed = candidate('failed', { avoidUntil: 100 })
+  const sound = candidate('sound', { active: 99 })
+  const pick = (now: number) => pickEndpoint([failed, sound], undefined, now, sequence())
+  t.equal(pick(99), sound)
+  t.equal(pick(100), failed)
+  for (const now of [100, 5_000, 10_099]) t.equal(pick(now), sound, `at ${now} the trial has not ended yet`)
+  t.equal(pick(10_100), failed)
+  failed.load.avoidUntil = 0
+  t.equal(pick(10_101), failed)
+  t.equal(pick(10_101), failed)
+})
