@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { cgroupRoot } from '../../test/netns/cgroups.ts'
+import { cgroupBase } from '../../test/netns/cgroups.ts'
 import type { DemoMesh } from './stage.ts'
 import type { Teller } from './teller.ts'
 
@@ -14,7 +14,7 @@ export class Leftovers {
   #directory = ''
 
   /** Remembers what belongs to this demo. */
-  async before(mesh: DemoMesh): Promise<void> {
+  before(mesh: DemoMesh): void {
     this.#world = mesh.hosts.h1.namespace.replace(/-h1$/, '')
     this.#directory = mesh.directory
   }
@@ -25,8 +25,8 @@ export class Leftovers {
     for (const name of meshed) {
       await mesh.agents[name].kill('SIGTERM')
       const host = mesh.hosts[name]
-      await host.must(process.execPath, [weft, 'agent', 'cleanup'])
-      tell.command(name, 'weft agent cleanup', 'capture is removed')
+      const said = await host.must(process.execPath, [weft, 'agent', 'cleanup'])
+      tell.command(name, 'weft agent cleanup', said)
       const rules = await host.rules()
       tell.check(`no rule of Weft is left on ${name}`, !/weft/i.test(rules))
     }
@@ -37,7 +37,7 @@ export class Leftovers {
     if (this.#world === '') return
     const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns') : []
     tell.check('no network namespace is left', !namespaces.some(name => name.startsWith(this.#world)))
-    tell.check('no cgroup is left', !existsSync(join(cgroupRoot(), this.#world)))
+    tell.check('no cgroup is left', !existsSync(join(cgroupBase(), this.#world)))
     tell.check(
       'no process is left',
       this.#pids.every(pid => !existsSync(`/proc/${pid}`)),

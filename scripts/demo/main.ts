@@ -1,9 +1,11 @@
 import { ensureTools, netnsTools } from '../debian-packages.ts'
+import { fetchConsul } from './consul.ts'
 import { Leftovers } from './leftovers.ts'
 import { setStage } from './stage.ts'
 import { tellStory } from './story.ts'
+import { tellConsulStory } from './story-consul.ts'
 import { Teller } from './teller.ts'
-import { needsUserNamespace, runInUserNamespace } from './user-namespace.ts'
+import { inUserNamespace, needsUserNamespace, runInUserNamespace } from './user-namespace.ts'
 
 /**
  * `npm run demo -- [--once] [--consul]`: a whole mesh in network namespaces, step by step. Without `--once` it stays up
@@ -16,17 +18,21 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 const once = process.argv.includes('--once')
-ensureTools(netnsTools)
-if (needsUserNamespace()) process.exit(runInUserNamespace())
+const withConsul = process.argv.includes('--consul')
+if (!inUserNamespace()) ensureTools(netnsTools)
+// before anything else: inside of a namespace there is no network to fetch it from
+if (withConsul && !inUserNamespace()) fetchConsul()
+if (needsUserNamespace()) process.exit(await runInUserNamespace())
 
 const stops: (() => unknown)[] = []
 const tell = new Teller()
 const leftovers = new Leftovers()
 try {
-  console.log('starting a server, three hosts with agents, and a stranger ...')
-  const { mesh, on } = await setStage({ teardown: stop => stops.push(stop) }, process.argv.includes('--consul'))
-  await leftovers.before(mesh)
+  console.log(`starting a server, three hosts with agents, and a stranger ${withConsul ? ', with Consul ' : ''}...`)
+  const { mesh, on, consul } = await setStage({ teardown: stop => stops.push(stop) }, withConsul)
+  leftovers.before(mesh)
   await tellStory(mesh, tell)
+  if (consul !== undefined) await tellConsulStory(mesh, consul, tell)
   if (!once) await stayUp(on)
   tell.step('Everything is taken away')
   await leftovers.afterCleanup(mesh, tell)
@@ -39,17 +45,31 @@ leftovers.afterStop(tell)
 tell.end()
 process.exit(tell.failed ? 1 : 0)
 
-/** Resolves at Ctrl-C. */
+/** Resolves at Ctrl-C, or when the process is told to end; a second one ends everything at once. */
 async function stayUp(on: string): Promise<void> {
   console.log(`
-The mesh stays up until Ctrl-C. In another terminal, as root, try:
+The mesh stays up until Ctrl-C. In another terminal${inUserNamespace() ? '' : ', as root,'} try:
 
-  ${on} h1 web curl -sS http://api.default.mesh/
-  ${on} h2 reports curl -sS http://api.default.mesh/
-  ${on} out - curl -sS -m 5 http://10.77.0.13:8080/
-  ${on} cp weft status
-  ${on} cp weft explain --from web --to echo.default:9000
-  ${on} h1 - iptables -t nat -S
+  on=${on}
+  $on h1 web curl -sS http://api.default.mesh/
+  $on h2 reports curl -sS http://api.default.mesh/
+  $on out - curl -sS -m 5 http://10.77.0.13:8080/
+  $on cp - weft status
+  $on cp - weft explain --from web --to echo.default:9000
+  $on h1 - iptables -t nat -S
 `)
-  await new Promise<void>(resolve => process.once('SIGINT', () => resolve()))
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  // the world's own listeners end the process at once: they wait until this one has been asked to stop
+  const others = signals.map(signal => [signal, process.listeners(signal)] as const)
+  for (const signal of signals) process.removeAllListeners(signal)
+  await new Promise<void>(resolve => {
+    const keepAlive = setInterval(() => {}, 60_000)
+    for (const signal of signals) {
+      process.once(signal, () => {
+        clearInterval(keepAlive)
+        resolve()
+      })
+    }
+  })
+  for (const [signal, listeners] of others) for (const listener of listeners) process.on(signal, listener)
 }

@@ -1,7 +1,7 @@
-import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createMesh, type Mesh } from '../../test/netns/mesh.ts'
-import { demoConsul } from './consul.ts'
+import { type DemoConsul, demoConsul } from './consul.ts'
+import { writeOn } from './on.ts'
 import { cgroups } from './services.ts'
 
 export type DemoHost = 'h1' | 'h2' | 'h3' | 'out'
@@ -13,15 +13,19 @@ const programs = join(import.meta.dirname, 'programs')
 export async function setStage(
   t: { teardown(run: () => unknown): unknown },
   withConsul: boolean,
-): Promise<{ readonly mesh: DemoMesh; readonly on: string }> {
+): Promise<{ readonly mesh: DemoMesh; readonly on: string; readonly consul: DemoConsul | undefined }> {
   const consul = withConsul ? demoConsul() : undefined
   const mesh = await createMesh<DemoHost>(t, {
     hosts: ['h1', 'h2', 'h3', 'out'],
     withoutAgent: ['out'],
+    server: { name: 'cp' },
     files: hosts => ({ 'mesh.yaml': consul === undefined ? servicesFile(hosts) : callersFile(hosts) }),
     ...(consul !== undefined && {
       registries: hosts => [consul.registry(hosts)],
-      beforeServer: hosts => consul.start(hosts),
+      beforeServer: async hosts => {
+        await consul.start(hosts)
+        await consul.register(hosts)
+      },
       identities: { h1: ['default/web'], h2: ['default/api', 'default/reports'], h3: ['default/api', 'default/echo'] },
     }),
   })
@@ -34,7 +38,7 @@ export async function setStage(
   await serve(h2, cgroups.reports, 'http.ts', 'reports on h2', h2.address4, '8081')
   await serve(h3, cgroups.api, 'http.ts', 'api on h3', h3.address4, '8080')
   await serve(h3, cgroups.echo, 'echo.ts', h3.address4, '9000')
-  return { mesh, on: writeOn(mesh) }
+  return { mesh, on: writeOn(mesh), consul }
 }
 
 /** The mesh as a static registry's file, in the short form. */
@@ -59,27 +63,4 @@ function callersFile(hosts: Omit<DemoMesh['hosts'], 'cp'>): string {
   return `workloads:
   - { name: web-1, node: h1, address: ${h1.address4}, serviceAccount: web, cgroup: ${h1.cgroupPath(cgroups.web)} }
 `
-}
-
-/** `on HOST WORKLOAD COMMAND...`: runs a command on a host of the demo as one of its workloads (`-` for none). */
-function writeOn(mesh: DemoMesh): string {
-  const path = join(mesh.directory, 'on')
-  const { h1 } = mesh.hosts
-  const root = h1.makeCgroup('').replace(/\/h1\/?$/, '')
-  const text = `#!/bin/sh
-# on HOST WORKLOAD COMMAND...: runs a command on a host of the demo as one of its workloads, or as - for none
-host=$1 workload=$2; shift 2
-case $workload in
-  -) cgroup=user.slice ;;
-  *) cgroup=system.slice/$workload.service ;;
-esac
-mkdir -p "${root}/$host/$cgroup"
-exec nsenter --net=/run/netns/${h1.namespace.replace(/h1$/, '')}$host unshare --mount --propagation slave sh -c '
-  echo 0 >"$1/cgroup.procs"; [ -e "$2" ] && mount --bind "$2" /etc/resolv.conf
-  shift 2; exec "$@"
-' on "${root}/$host/$cgroup" "${mesh.directory}/$host.resolv.conf" "$@"
-`
-  writeFileSync(path, text)
-  chmodSync(path, 0o755)
-  return path
 }

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { until } from '../../test/support/eventually.ts'
 import { cgroups } from './services.ts'
 import type { DemoHost, DemoMesh } from './stage.ts'
@@ -37,6 +39,12 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   }
 
   tell.step('A server, three hosts with one agent each, and what they know')
+  const { cp, h1, h2, h3, out } = mesh.hosts
+  tell.note(`cp   ${cp.address4}  the server`)
+  tell.note(`h1   ${h1.address4}  an agent, and web, which calls others`)
+  tell.note(`h2   ${h2.address4}  an agent, and two services: api and reports`)
+  tell.note(`h3   ${h3.address4}  an agent, and two services: api and echo, which speaks no HTTP`)
+  tell.note(`out  ${out.address4}  a stranger: no agent, no identity`)
   await weft('status')
   const services = await weft('services')
   tell.check('the services are known, each with a virtual IP', /api .*240\.240\.0\.\d+/.test(services))
@@ -49,7 +57,7 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
 
   tell.step('Both sides know who the other is')
   const seen = await seenBy(mesh, /^h[23]$/.exec(hostOf(answer.stdout))?.[0] as DemoHost, identity('web'))
-  tell.command(hostOf(answer.stdout), 'tail -1 access.log', seen.line)
+  tell.command(hostOf(answer.stdout), 'tail -n 1 access.log', shortened(seen.line))
   tell.check(`the far agent saw ${identity('web')}`, seen.source === identity('web'))
   tell.check(`and served ${identity('api')}`, seen.destination === identity('api'))
 
@@ -64,7 +72,8 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
     [fromApi, fromReports].every(one => one.stdout.includes(phrase)),
   )
   const sources = await Promise.all(['api', 'reports'].map(name => seenBy(mesh, 'h3', identity(name))))
-  for (const one of sources) tell.command('h3', 'grep echo access.log', one.line)
+  for (const one of sources)
+    tell.command('h3', `grep sa/${one.source?.split('/').at(-1)} access.log`, shortened(one.line))
   tell.check(
     'its agent saw api and reports, both from h2',
     sources.every(one => one.line.includes('echo.default.mesh')),
@@ -81,13 +90,16 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   tell.check(`the same request without the mesh: ${plain} packets`, plain > 0)
 
   tell.step('Under STRICT a plaintext caller from outside is refused, and told apart in the log')
-  await mesh.apply(strict)
+  const file = join(mesh.directory, 'strict.yaml')
+  writeFileSync(file, strict)
+  tell.command('cp', 'cat strict.yaml', strict)
+  const { stdout: applied } = await mesh.tryWeft('apply', '-f', file)
+  tell.command('cp', 'weft apply -f strict.yaml', applied)
   await mesh.settled()
-  tell.command('cp', 'weft apply -f strict.yaml', 'PeerAuthentication default/strict created')
   const refused = await curl('out', 'root', `http://${mesh.hosts.h2.address4}:8080/`)
   tell.check('the stranger is refused', refused.code !== 0 && refused.stdout === '')
   const why = await logLine(mesh, 'h2', line => line.reason === 'MTLS_REQUIRED')
-  tell.command('h2', 'tail -1 access.log', why)
+  tell.command('h2', 'tail -n 1 access.log', shortened(why))
   tell.check('the log names the policy', why.includes('default/strict'))
   const explained = await weft('explain', '--from', 'outside', '--to', 'api.default:80')
   tell.check('weft explain says the same', explained.includes('MTLS_REQUIRED'))
@@ -113,8 +125,11 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   tell.check('it serves from its own disk', again.stdout.includes('hello from api'))
   await mesh.server.start()
   await mesh.settled()
-  await weft('status')
-  tell.check('the server is back and every agent with it', true)
+  const back = await weft('status')
+  tell.check(
+    'the server is back and every agent with it',
+    ['h1', 'h2', 'h3'].every(name => new RegExp(`${name} +connected`).test(back)),
+  )
 }
 
 /** The newest access-log line of a host for a source identity. */
@@ -136,6 +151,14 @@ async function logLine(
     return found !== undefined
   })
   return JSON.stringify(found)
+}
+
+/** The fields of an access-log line that matter here, one a line; the whole line has twice as many. */
+function shortened(line: string): string {
+  const fields = JSON.parse(line) as Readonly<Record<string, unknown>>
+  const names = ['verdict', 'reason', 'detail', 'src.addr', 'src.identity', 'dst.service', 'dst.identity']
+  const shown = names.filter(name => fields[name] !== undefined)
+  return shown.map(name => `${name.padEnd(13)} ${fields[name] === '' ? '(none)' : fields[name]}`).join('\n')
 }
 
 function hostOf(answer: string): string {

@@ -4,6 +4,7 @@ export class Teller {
   #passed = 0
   #failed = 0
   readonly #colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined
+  readonly #columns = Math.max(60, process.stdout.columns ?? 120)
 
   step(title: string): void {
     this.#step += 1
@@ -11,19 +12,28 @@ export class Teller {
   }
 
   note(text: string): void {
-    console.log(this.#paint('2', `   ${text}`))
+    for (const line of wrapped(text, this.#columns - 3)) console.log(`   ${this.#paint('2', line)}`)
   }
 
   /** A command that was run, as one would type it, and what it printed. */
   command(where: string, command: string, output: string): void {
-    console.log(`   ${this.#paint('36', `${where}$`)} ${command}`)
-    for (const line of output.trimEnd().split('\n')) if (line !== '') console.log(`   ${line}`)
+    const [first = '', ...rest] = wrapped(`${where}$ ${command}`, this.#columns - 3)
+    console.log(`   ${this.#paint('36', first.slice(0, where.length + 1))}${first.slice(where.length + 1)}`)
+    for (const line of rest) console.log(`   ${line}`)
+    for (const line of output
+      .trimEnd()
+      .split('\n')
+      .flatMap(one => wrapped(one, this.#columns - 5))) {
+      console.log(line === '' ? '' : `     ${line}`)
+    }
   }
 
   check(what: string, holds: boolean): void {
     if (holds) this.#passed += 1
     else this.#failed += 1
-    console.log(holds ? `   ${this.#paint('32', '✓')} ${what}` : `   ${this.#paint('31', '✗ FAILED:')} ${what}`)
+    const mark = holds ? this.#paint('32', '✓') : this.#paint('31', '✗ FAILED:')
+    const [first = '', ...rest] = wrapped(what, this.#columns - 5)
+    console.log([`   ${mark} ${first}`, ...rest.map(line => `     ${line}`)].join('\n'))
   }
 
   get failed(): boolean {
@@ -38,4 +48,16 @@ export class Teller {
   #paint(code: string, text: string): string {
     return this.#colour ? `\u001b[${code}m${text}\u001b[0m` : text
   }
+}
+
+/** Breaks a line between words where it is too long, what follows a little to the right; columns stay columns. */
+function wrapped(line: string, columns: number): string[] {
+  if (line.length <= columns) return [line]
+  const at = line.lastIndexOf(' ', columns)
+  const start = line.length - line.trimStart().length
+  if (at <= start + 4) return [line]
+  return [
+    line.slice(0, at).trimEnd(),
+    ...wrapped(`${' '.repeat(start === 0 ? 4 : start)}${line.slice(at).trimStart()}`, columns),
+  ]
 }

@@ -1,45 +1,56 @@
-import { spawnSync } from 'node:child_process'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
-import { cgroupRoot } from '../../test/netns/cgroups.ts'
+import { cgroupBase } from '../../test/netns/cgroups.ts'
 
 /** Set in the run that is inside of a user namespace already. */
 const marker = 'WEFT_DEMO_INSIDE'
 
 /** True when this process may not make network namespaces by itself. */
 export function needsUserNamespace(): boolean {
-  return process.getuid?.() !== 0 && process.env[marker] === undefined
+  return process.getuid?.() !== 0 && !inUserNamespace()
+}
+
+/** True in the run that {@link runInUserNamespace} has started. */
+export function inUserNamespace(): boolean {
+  return process.env[marker] !== undefined
 }
 
 /**
- * Runs the demo again as the root of a user namespace of its own, in a cgroup that this user may divide; returns its
- * exit status. Where the kernel or the system does not permit that, says what to do and returns 1.
+ * Runs the demo again as the root of a user namespace of its own, in a cgroup that this user may divide; resolves to
+ * its exit status. Where the kernel or the system does not permit that, says what to do and gives 1.
  */
-export function runInUserNamespace(): number {
-  const demo = [process.execPath, ...process.argv.slice(1)]
-  const inside = ['unshare', '--user', '--map-root-user', '--net', '--mount', 'sh', '-ec']
-  const probe = spawnSync('unshare', [...inside.slice(1), 'true'])
-  if (probe.status !== 0) return refuse('the kernel does not let you make user namespaces')
+export async function runInUserNamespace(): Promise<number> {
+  const unshare = ['unshare', '--user', '--map-root-user', '--net', '--mount', 'sh', '-ec']
   // ip netns wants to write to /run, iptables its lock
-  const script = 'mount -t tmpfs tmpfs /run && exec "$@"'
-  const command = [...inside, script, 'sh', ...demo]
-  const [file = '', ...args] = ownCgroupIsOurs() ? command : [...scope(), ...command]
-  if (file === '') return refuse('no cgroup of your own was found')
-  console.log('not root: running in a user namespace')
-  return spawnSync(file, args, { stdio: 'inherit', env: { ...process.env, [marker]: '1' } }).status ?? 1
+  const enter = 'mount -t tmpfs tmpfs /run && exec "$@"'
+  const probe = spawnSync('unshare', [...unshare.slice(1), enter, 'sh', 'true'])
+  if (probe.status !== 0) return refuse('this system does not let you make user namespaces')
+  const scope = mayDivideOwnCgroup() ? [] : systemdScope()
+  if (scope === undefined) return refuse('you have no cgroup of your own here, as a login under systemd gives one')
+  console.log('not root: the demo runs in a user namespace')
+  const [file = '', ...args] = [...scope, ...unshare, enter, 'sh', process.execPath, ...process.argv.slice(1)]
+  const child = spawn(file, args, { stdio: 'inherit', env: { ...process.env, [marker]: '1' } })
+  // Ctrl-C reaches the child by itself; this process stays until the child has cleaned up
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
+  return await new Promise(resolve => {
+    child.once('error', error => resolve(refuse(error.message)))
+    child.once('exit', code => resolve(code ?? 1))
+  })
 }
 
-/** By systemd, a user may have a cgroup to divide. */
-function scope(): readonly string[] {
-  const probe = spawnSync('systemd-run', ['--user', '--scope', '--quiet', '-p', 'Delegate=yes', 'true'])
-  return probe.status === 0 ? ['systemd-run', '--user', '--scope', '--quiet', '-p', 'Delegate=yes'] : []
+/** By systemd a user gets a cgroup to divide; undefined where that does not work. */
+function systemdScope(): readonly string[] | undefined {
+  const scope = ['systemd-run', '--user', '--scope', '--quiet', '--property', 'Delegate=yes']
+  const [file = '', ...args] = scope
+  return spawnSync(file, [...args, 'true']).status === 0 ? scope : undefined
 }
 
-function ownCgroupIsOurs(): boolean {
+function mayDivideOwnCgroup(): boolean {
   try {
-    const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'
-    accessSync(join(cgroupRoot(), path, 'cgroup.procs'), constants.W_OK)
-    accessSync(join(cgroupRoot(), path), constants.W_OK)
+    accessSync(cgroupBase(), constants.W_OK)
+    accessSync(join(cgroupBase(), 'cgroup.procs'), constants.W_OK)
     return true
   } catch {
     return false
@@ -47,6 +58,6 @@ function ownCgroupIsOurs(): boolean {
 }
 
 function refuse(why: string): number {
-  console.error(`the demo needs network namespaces, and ${why}: run it as root, sudo npm run demo`)
+  console.error(`the demo makes network namespaces, and ${why}. Run it as root: sudo npm run demo`)
   return 1
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** Where the cgroup v2 hierarchy is mounted on this machine. */
@@ -8,6 +8,20 @@ export function cgroupRoot(): string {
     if (type === 'cgroup2' && mountPoint !== undefined) return mountPoint
   }
   throw new Error('no cgroup v2 hierarchy is mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified')
+}
+
+/**
+ * The directory below which this process may make cgroups: the root for root, else its own cgroup, where systemd or
+ * whoever else has handed that to its user.
+ */
+export function cgroupBase(): string {
+  const root = cgroupRoot()
+  try {
+    accessSync(join(root, 'cgroup.procs'), constants.W_OK)
+    return root
+  } catch {
+    return join(root, /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/')
+  }
 }
 
 /** A cgroup of a test's own; everything in it, and it itself, goes away with `remove`. */
@@ -20,10 +34,11 @@ export interface CgroupTree {
   remove(below?: string): Promise<void>
 }
 
-/** A tree of cgroups whose top is `name`, directly below the cgroup v2 root. */
+/** A tree of cgroups whose top is `name`, directly below {@link cgroupBase}. */
 export function createCgroupTree(name: string): CgroupTree {
   const root = cgroupRoot()
-  const directory = (below = '') => join(root, name, below)
+  const base = cgroupBase()
+  const directory = (below = '') => join(base, name, below)
   return {
     path: below => relative(root, directory(below)),
     make(below) {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cgroupRoot } from './cgroups.ts'
+import { cgroupBase } from './cgroups.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGALRM'] as const
 
@@ -28,7 +28,7 @@ function sweepWorld(name: string, directory: string): void {
     killAll(pids)
     attempt(() => execFileSync('ip', ['netns', 'delete', space], { stdio: 'ignore' }))
   }
-  attempt(() => removeCgroups(join(cgroupRoot(), name)))
+  attempt(() => removeCgroups(join(cgroupBase(), name)))
   attempt(() => rmSync(directory, { recursive: true, force: true }))
 }
 
