@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatusView } from '../../server/api/routes-status.ts'
-import { until } from '../support/eventually.ts'
+import { eventually } from '../support/eventually.ts'
 import type { CommandResult } from './commands.ts'
 import type { Host } from './host.ts'
 import type { HostProcess } from './process.ts'
@@ -148,18 +148,16 @@ export async function createMesh<Name extends string>(
     status,
     writeFile,
     settled: () =>
-      until(
-        'all agents have taken the newest config',
-        async () => {
-          const now = await status()
-          if (now.registries.some(registry => registry.state === 'starting')) return false
-          const connected = now.agents.filter(agent => agent.state === 'connected')
-          return (
-            connected.length === meshed.length && connected.every(agent => agent.answeredVersion >= agent.configVersion)
-          )
-        },
-        30_000,
-      ),
+      eventually(async () => {
+        const now = await status()
+        const isSettled =
+          now.registries.every(registry => registry.state !== 'starting') &&
+          meshed.every(name => {
+            const agent = now.agents.find(one => one.node === name)
+            return agent?.state === 'connected' && agent.answeredVersion >= agent.configVersion
+          })
+        if (!isSettled) throw new Error(`not all agents have taken the newest config: ${JSON.stringify(now)}`)
+      }, 30_000),
     accessLog: host =>
       readFileSync(at(`${host}.access.log`), 'utf8')
         .split('\n')
