@@ -4,6 +4,11 @@ import type { H2Stream } from '../h2/stream.ts'
 /** CANCEL of RFC 9113 section 7: a tunnel that is broken off. */
 export const streamCancel = 0x8
 
+/** A piece of this size is probably not alone: what else comes in the same turn goes out with it, */
+const burstBytes = 8 * 1024
+/** up to this size. */
+const gatherBytes = 128 * 1024
+
 /** How a spliced connection ended: which side broke it off, if one did. */
 export type SpliceEnd = 'ok' | 'socket-reset' | 'stream-reset'
 
@@ -50,10 +55,24 @@ export function splice(socket: Socket, stream: H2Stream, observer: SpliceObserve
     finishWhenBothEnded()
   })
 
+  /** Bytes held back for one common write; a burst arrives as TLS records, each too small for a write of its own. */
+  let gathered = 0
+  const flush = () => {
+    if (gathered === 0) return
+    gathered = 0
+    socket.uncork()
+  }
   stream.onData = chunk => {
-    observer.fromStream(chunk.length)
-    if (socket.write(chunk) && owed === 0) stream.consumed(chunk.length)
-    else owed += chunk.length
+    const { length } = chunk
+    observer.fromStream(length)
+    if (gathered === 0 && length >= burstBytes) {
+      socket.cork()
+      setImmediate(flush)
+    }
+    if (gathered > 0 || length >= burstBytes) gathered += length
+    if (socket.write(chunk) && owed === 0) stream.consumed(length)
+    else owed += length
+    if (gathered >= gatherBytes) flush()
   }
   // Owed after the end too: the window belongs to the whole session. A socket that is ending says `finish`, not `drain`.
   const giveBack = () => {
