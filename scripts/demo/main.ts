@@ -28,7 +28,9 @@ const stops: (() => unknown)[] = []
 const tell = new Teller()
 const leftovers = new Leftovers()
 try {
-  console.log(`starting a server, three hosts with agents, and a stranger ${withConsul ? ', with Consul ' : ''}...`)
+  console.log(
+    `starting a server, three hosts with agents, and a stranger${withConsul ? ', with a real Consul' : ''} ...`,
+  )
   const { mesh, on, consul } = await setStage({ teardown: stop => stops.push(stop) }, withConsul)
   leftovers.before(mesh)
   await tellStory(mesh, tell)

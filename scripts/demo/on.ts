@@ -46,7 +46,7 @@ esac
 mkdir -p "${cgroups}/$host/$cgroup"
 export PATH="${at('bin')}:$PATH:/usr/sbin:/sbin"
 exec nsenter --net="/run/netns/${h1.namespace.replace(/h1$/, '')}$host" unshare --mount --propagation slave sh -c '
-  echo 0 >"$1/cgroup.procs" || exit 125
+  echo 0 >"$1/cgroup.procs" || { echo "on: run this as the user and from the login that runs the demo" >&2; exit 125; }
   if [ -e "$2" ]; then mount --bind "$2" /etc/resolv.conf || exit 125; fi
   shift 2; exec "$@"
 ' on "${cgroups}/$host/$cgroup" "${mesh.directory}/$host.resolv.conf" "$@"

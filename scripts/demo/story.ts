@@ -56,6 +56,7 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   tell.check('over IPv4 as over IPv6', v4.stdout.includes('hello from api'))
 
   tell.step('Both sides know who the other is')
+  tell.note('of each line in an access log the fields that matter here')
   const seen = await seenBy(mesh, /^h[23]$/.exec(hostOf(answer.stdout))?.[0] as DemoHost, identity('web'))
   tell.command(hostOf(answer.stdout), 'tail -n 1 access.log', shortened(seen.line))
   tell.check(`the far agent saw ${identity('web')}`, seen.source === identity('web'))
