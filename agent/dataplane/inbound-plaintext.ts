@@ -18,11 +18,13 @@ export class PlaintextConnections {
     socket.once('close', () => this.#open.delete(socket))
   }
 
-  /** Cuts the connections that the new table would not let in any more. */
+  /**
+   * Cuts the connections that a policy forbids now. Those to a workload that is not declared any more go on, as tunnels
+   * do: it is being taken out of service, and finishes what it has.
+   */
   judgeAgain(table: Table): void {
     for (const [socket, address] of this.#open) {
-      const target = table.local.get(address)
-      if (target === undefined || target.port.mtls === 'STRICT') socket.resetAndDestroy()
+      if (table.local.get(address)?.port.mtls === 'STRICT') socket.resetAndDestroy()
     }
   }
 }

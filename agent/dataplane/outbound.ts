@@ -16,7 +16,11 @@ import type { ConnectionFacts, ConnectionRecord } from './telemetry/telemetry.ts
 
 /** How many endpoints are tried before a connection is given up; nothing has been sent to any of them by then. */
 const maxTries = 3
+/** How many sessions are asked before an endpoint counts as failed whose sessions are all just going away. */
+const maxAsks = 3
 const connectTimeoutMs = 5_000
+/** When a far side in plaintext that says nothing is asked for a sign of life by TCP. */
+const keepAliveMs = 60_000
 
 /**
  * Handles one captured connection of a local process: finds where it was going, who is calling, and an endpoint;
@@ -42,6 +46,8 @@ class OutboundConnection {
   readonly #facts: ConnectionFacts
   #tried: Set<Target> | undefined
   #gone = false
+  /** Sessions that were asked for a tunnel. */
+  #asked = 0
 
   constructor(socket: Socket, role: Extract<ListenerRole, { kind: 'outbound' }>, state: ThreadState) {
     this.#socket = socket
@@ -68,11 +74,16 @@ class OutboundConnection {
       this.#callAs(this.#role.identity ?? table.defaultIdentity, table)
       return this.#route(table, original, address)
     }
-    this.#state.callerOf(this.#socket, table.cgroupCallers).then(identity => {
+    const proceed = (identity: string | undefined) => {
       if (this.#gone) return this.#refuse('CLIENT_RESET', '')
       this.#callAs(identity ?? table.defaultIdentity, table)
       this.#route(table, original, address)
-    })
+    }
+    // A kernel that cannot be asked knows nobody.
+    this.#state
+      .callerOf(this.#socket, table.cgroupCallers)
+      .catch(() => undefined)
+      .then(proceed)
   }
 
   #callAs(identity: string | undefined, table: Table): void {
@@ -117,12 +128,14 @@ class OutboundConnection {
     const source = contexts.of(this.#identity)
     if (source === undefined) return this.#refuse('NO_CERTIFICATE', this.#identity)
     const trustDomain = this.#table?.trustDomain ?? ''
+    this.#asked += 1
     const { address } = target.endpoint
     const headers = [':method', 'CONNECT', ':authority', target.authority, 'baggage', baggageOf(this.#source)]
     const session = { ...peer, source, address, port: this.#state.hbonePort, trustDomain }
     pool.open(session, headers, result => {
       if (result.kind === 'failed') {
         if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+        if (result.again === true && this.#asked < maxAsks) return this.#hbone(destination, target, peer)
         return this.#failed(destination, target, result.reason, result.detail)
       }
       if (this.#gone) {
@@ -142,7 +155,14 @@ class OutboundConnection {
   }
 
   #plaintext(address: string, port: number, destination?: Destination, target?: Target): void {
-    const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+    const upstream = connect({
+      host: address,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+    })
     upstream.pause()
     const failed = (detail: string) => {
       timer.cancel()

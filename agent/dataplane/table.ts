@@ -107,7 +107,10 @@ export function buildTable(
     const labels = peerLabels({ ...workload, workload: workload.name })
     for (const port of workload.ports) {
       const service = serviceOf(port.service, config.host.dnsDomain)
-      local.set(hostPort(workload.address, port.port), { workload, port, labels, service })
+      const address = hostPort(workload.address, port.port)
+      const other = local.get(address)
+      const target = { workload, port, labels, service }
+      local.set(address, other === undefined ? target : settle(other, target))
     }
     if (workload.identity === undefined) continue
     callers.set(workload.identity, labels)
@@ -138,7 +141,8 @@ function addService(
   for (const port of service.ports) {
     const targets: Target[] = []
     for (const endpoint of service.endpoints) {
-      const targetPort = endpoint.ports[port.name]
+      // Own ones only: a port may be called like something that every object has.
+      const targetPort = Object.hasOwn(endpoint.ports, port.name) ? endpoint.ports[port.name] : undefined
       if (targetPort === undefined) continue
       const authority = hostPort(endpoint.address, targetPort)
       const load = loadOf(authority, loads)
@@ -154,12 +158,29 @@ function addService(
       }
       if (endpoint.health === 'healthy' && endpoint.weight > 0) targets.push(target)
       // A caller that names one endpoint gets that one, healthy or not: it has made its choice.
-      if (!endpoints.has(authority)) endpoints.set(authority, { service, host, port, targets: [target] })
+      // Of several claims on one address, one with an identity: no other may make its connections plaintext.
+      const known = endpoints.get(authority)?.targets[0]
+      if (known === undefined || (known.mesh === undefined && target.mesh !== undefined)) {
+        endpoints.set(authority, { service, host, port, targets: [target] })
+      }
     }
     const destination = { service, host, port, targets }
     for (const address of service.virtualIps) services.set(hostPort(address, port.port), destination)
     for (const address of service.addresses) services.set(hostPort(address, port.port), destination)
   }
+}
+
+/**
+ * Settles who owns a port that two workloads of this host declare: one with an identity, which this host was trusted
+ * with, before one without, else the first. The stricter of the two policies holds either way, so that nobody can make
+ * another's port take plaintext.
+ */
+function settle(first: LocalTarget, second: LocalTarget): LocalTarget {
+  const isFirst = first.workload.identity !== undefined || second.workload.identity === undefined
+  const [winner, loser] = isFirst ? [first, second] : [second, first]
+  const isSofter = winner.port.mtls !== 'STRICT' && loser.port.mtls === 'STRICT'
+  const { mtls, mtlsFrom } = isSofter ? loser.port : winner.port
+  return { ...winner, port: { ...winner.port, mtls, mtlsFrom } }
 }
 
 /** Throws WEFT_SPIFFE_ID for an identity that cannot be asked for by name: before anything of the service is used. */

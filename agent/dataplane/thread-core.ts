@@ -1,4 +1,4 @@
-import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import type { AgentConfig, TrustResource } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { EndpointLoad } from './balancer.ts'
 import { callerOf } from './caller.ts'
@@ -70,10 +70,14 @@ export class ThreadCore {
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
   config(config: AgentConfig): readonly RejectedResource[] {
     const { table, rejected } = buildTable(config, this.#loads)
-    const trustChanged = JSON.stringify(config.trust) !== JSON.stringify(this.#config?.trust)
+    const before = this.#config?.trust
     this.#config = config
     this.#state.table = table
-    if (trustChanged) this.#renewContexts()
+    if (JSON.stringify(config.trust) !== JSON.stringify(before)) this.#renewContexts()
+    if (before !== undefined && isNarrower(config.trust, before)) {
+      this.#state.pool.judgeAgain(config.trust)
+      this.#hbone.judgeAgain(config.trust)
+    }
     this.#plaintext.judgeAgain(table)
     pruneLoads(table, this.#loads)
     return rejected
@@ -119,5 +123,11 @@ export class ThreadCore {
     this.#state.contexts = this.#state.contexts.next(this.#credentials, this.#config?.trust)
     this.#listeners.present(this.#state.contexts)
     this.#state.pool.renew(this.#state.contexts)
+    this.#hbone.renew(this.#state.contexts)
   }
+}
+
+/** Whether someone whom the one bundle believed may not be believed by the other: then what is open is judged again. */
+function isNarrower(trust: TrustResource, before: TrustResource): boolean {
+  return trust.trustDomain !== before.trustDomain || before.roots.some(root => !trust.roots.includes(root))
 }

@@ -54,6 +54,8 @@ export async function aThread(
 export interface Pair {
   /** Where the caller connects. */
   readonly outboundPort: number
+  /** The called side's HBONE port. */
+  readonly calleePort: number
   readonly caller: ThreadCore
   readonly callee: ThreadCore
   readonly mesh: ReturnType<typeof aTrustedMesh>
@@ -102,7 +104,7 @@ export async function aMeshedPair(
   })
   caller.core.config((change.caller ?? same)(config))
   caller.core.credentials(change.callerCredentials ?? [mesh.credential('web')])
-  return { outboundPort: caller.port, caller: caller.core, callee: callee.core, mesh }
+  return { outboundPort: caller.port, calleePort: callee.port, caller: caller.core, callee: callee.core, mesh }
 }
 
 /** A TCP server of the test's own, on loopback. */

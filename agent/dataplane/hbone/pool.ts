@@ -1,3 +1,4 @@
+import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import type { BlockPool } from '../h2/blocks.ts'
 import type { HeaderList } from '../h2/stream.ts'
@@ -15,6 +16,8 @@ const sweepMs = 60_000
  */
 export class HbonePool {
   readonly #sessions = new Map<string, HboneSession[]>()
+  /** Those that take no more tunnels and still carry some. */
+  readonly #retired = new Set<HboneSession>()
   readonly #clock: Clock
   readonly #blocks: BlockPool
   #sweep: Timer | undefined
@@ -24,10 +27,12 @@ export class HbonePool {
     this.#blocks = blocks
   }
 
+  /** Sessions that take tunnels. */
   get sessions(): number {
-    return this.#all().length
+    return this.#current().length
   }
 
+  /** Tunnels of all sessions, the retired ones included. */
   get openStreams(): number {
     return this.#all().reduce((count, session) => count + session.openStreams, 0)
   }
@@ -36,20 +41,21 @@ export class HbonePool {
   open(target: SessionTarget, headers: HeaderList, done: (result: TunnelResult) => void): void {
     const session = this.#sessionFor(target)
     session.idleSince = undefined
-    this.#sweep ??= this.#clock.timer(sweepMs, () => this.#releaseIdle())
+    this.#startSweep()
     session.tunnel(headers, done)
   }
 
   /** Retires every session whose identity has another TLS context now: a new certificate, a new trust bundle. */
   renew(contexts: TlsContexts): void {
-    for (const session of this.#all()) {
+    for (const session of this.#current()) {
       if (contexts.of(session.target.source.identity) !== session.target.source) session.retire()
     }
   }
 
-  /** Open tunnels may finish; their sessions take no more. */
-  drain(): void {
-    for (const session of this.#all()) session.retire()
+  /** Closes at once the sessions, with all they carry, whose peers this bundle would not believe. */
+  judgeAgain(trust: TrustResource): void {
+    const now = this.#clock.now()
+    for (const session of this.#all()) session.judgeAgain(now, trust)
   }
 
   destroy(): void {
@@ -67,7 +73,10 @@ export class HbonePool {
     for (const session of list) {
       if (session.hasRoom && session.target.source === target.source) return session
     }
-    const session = new HboneSession(target, this.#clock, this.#blocks, gone => this.#forget(key, gone))
+    const session = new HboneSession(target, this.#clock, this.#blocks, {
+      retired: gone => this.#forget(key, gone),
+      ended: gone => this.#retired.delete(gone),
+    })
     list.push(session)
     return session
   }
@@ -76,20 +85,30 @@ export class HbonePool {
     const list = this.#sessions.get(key)?.filter(one => one !== session) ?? []
     if (list.length === 0) this.#sessions.delete(key)
     else this.#sessions.set(key, list)
+    this.#retired.add(session)
   }
 
   #releaseIdle(): void {
     this.#sweep = undefined
     const now = this.#clock.monotonic()
-    for (const session of this.#all()) {
+    for (const session of this.#all()) session.judgeAgain(this.#clock.now())
+    for (const session of this.#current()) {
       if (session.openStreams > 0) session.idleSince = undefined
       else if (session.idleSince === undefined) session.idleSince = now
       else if (now - session.idleSince >= idleReleaseMs) session.retire()
     }
-    if (this.#sessions.size > 0) this.#sweep = this.#clock.timer(sweepMs, () => this.#releaseIdle())
+    if (this.#sessions.size + this.#retired.size > 0) this.#startSweep()
+  }
+
+  #startSweep(): void {
+    this.#sweep ??= this.#clock.timer(sweepMs, () => this.#releaseIdle())
+  }
+
+  #current(): HboneSession[] {
+    return [...this.#sessions.values()].flat()
   }
 
   #all(): HboneSession[] {
-    return [...this.#sessions.values()].flat()
+    return [...this.#current(), ...this.#retired]
   }
 }

@@ -1,8 +1,10 @@
 import type { TLSSocket } from 'node:tls'
-import { parseSpiffeId } from '../../../mesh/identity/spiffe-id.ts'
+import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '../../../mesh/identity/spiffe-id.ts'
 import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
+import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
+import { canonicalHostPort } from '../address.ts'
 import { H2Connection } from '../h2/connection.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import { connectLocal } from '../inbound.ts'
@@ -12,15 +14,19 @@ import type { ThreadState } from '../state.ts'
 import { splice, streamCancel } from '../tcp/splice.ts'
 import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import type { PeerLabels } from '../telemetry/tcp-metrics.ts'
-import type { IdentityContext } from '../tls-contexts.ts'
+import type { IdentityContext, TlsContexts } from '../tls-contexts.ts'
 import { peerOfBaggage } from './baggage.ts'
+import { stillTrusted } from './peer-trust.ts'
 import { hboneSettings } from './settings.ts'
 import { headerOf, reasonHeader } from './tunnel.ts'
+
+const sweepMs = 30_000
 
 /** Sessions that peers have opened to this host. */
 export class HboneServer {
   readonly #state: ThreadState
   readonly #sessions = new Set<InboundSession>()
+  #sweep: Timer | undefined
 
   constructor(state: ThreadState) {
     this.#state = state
@@ -40,9 +46,9 @@ export class HboneServer {
     try {
       const certificate = socket.getPeerX509Certificate()
       if (certificate === undefined) throw new Error('the peer sent no certificate')
-      const peer = peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? '')
+      const peer = parseSpiffeId(peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? ''))
       // Agents and servers have certificates of the same mesh, for each other; only workloads call workloads.
-      if (parseSpiffeId(peer).kind !== 'workload') throw new Error(`${peer} is no workload`)
+      if (peer.kind !== 'workload') throw new Error(`${formatSpiffeId(peer)} is no workload`)
       const session = new InboundSession(
         this.#state,
         socket,
@@ -52,10 +58,8 @@ export class HboneServer {
         certificate.validToDate.getTime(),
       )
       this.#sessions.add(session)
-      session.connection.onClose = () => {
-        session.ended()
-        this.#sessions.delete(session)
-      }
+      session.connection.onClose = () => this.#sessions.delete(session)
+      this.#startSweep()
     } catch (error) {
       const facts = factsOf('inbound', peerAddress)
       facts.destinationIdentity = served
@@ -69,36 +73,70 @@ export class HboneServer {
     for (const session of this.#sessions) session.connection.goaway(0)
   }
 
+  /** Sessions that asked for an identity which has left this host take no more tunnels; open ones go on. */
+  renew(contexts: TlsContexts): void {
+    for (const session of this.#sessions) {
+      if (contexts.of(session.served) === undefined) session.connection.goaway(0)
+    }
+  }
+
+  /** Closes at once the sessions, with all they carry, whose peers this bundle would not believe. */
+  judgeAgain(trust: TrustResource): void {
+    const now = this.#state.clock.now()
+    for (const session of this.#sessions) {
+      if (!stillTrusted(session.socket, trust, now)) {
+        session.connection.destroy('the peer’s certificate is not trusted any more')
+      }
+    }
+  }
+
   destroy(): void {
+    this.#sweep?.cancel()
     for (const session of this.#sessions) session.connection.destroy('the agent stopped')
+  }
+
+  /** A session must not outlive its certificate. Looked at often: timers stand still while a machine sleeps. */
+  #startSweep(): void {
+    this.#sweep ??= this.#state.clock.timer(sweepMs, () => {
+      this.#sweep = undefined
+      const now = this.#state.clock.now()
+      for (const session of this.#sessions) {
+        if (now > session.peerExpiresAt) session.connection.destroy('the peer’s certificate has expired')
+      }
+      if (this.#sessions.size > 0) this.#startSweep()
+    })
   }
 }
 
 /** One peer's session: every tunnel in it has the same two identities. */
 class InboundSession {
   readonly connection: H2Connection
+  readonly socket: TLSSocket
+  /** The identity that this host presented. */
+  readonly served: string
+  /** Milliseconds since 1970. */
+  readonly peerExpiresAt: number
   readonly #state: ThreadState
-  readonly #served: string
   readonly #peer: string
   readonly #peerNamespace: string
   readonly #peerAddress: string
   readonly #peers = new Map<string, PeerLabels>()
-  readonly #expiry: Timer
 
   constructor(
     state: ThreadState,
     socket: TLSSocket,
     served: string,
-    peer: string,
+    peer: SpiffeId & { readonly kind: 'workload' },
     peerAddress: string,
     peerExpiresAt: number,
   ) {
     this.#state = state
-    this.#served = served
-    this.#peer = peer
+    this.socket = socket
+    this.served = served
+    this.peerExpiresAt = peerExpiresAt
+    this.#peer = formatSpiffeId(peer)
+    this.#peerNamespace = peer.namespace
     this.#peerAddress = peerAddress
-    const id = parseSpiffeId(peer)
-    this.#peerNamespace = id.kind === 'workload' ? id.namespace : 'unknown'
     socket.setNoDelay(true)
     this.connection = new H2Connection(socket, 'server', {
       ...hboneSettings,
@@ -106,16 +144,6 @@ class InboundSession {
       blocks: state.blocks,
     })
     this.connection.onStream = (stream, headers, endStream) => this.#tunnel(stream, headers, endStream)
-    // A session must not outlive the certificate it was opened with.
-    this.#expiry = state.clock.timer(peerExpiresAt - state.clock.now(), () => this.#expire(peerExpiresAt))
-  }
-
-  ended(): void {
-    this.#expiry.cancel()
-  }
-
-  #expire(at: number): void {
-    if (this.#state.clock.now() >= at) this.connection.destroy('the peer’s certificate has expired')
   }
 
   #tunnel(stream: H2Stream, headers: HeaderList, endStream: boolean): void {
@@ -123,7 +151,7 @@ class InboundSession {
     const since = this.#state.clock.monotonic()
     const facts = factsOf('inbound', this.#peerAddress)
     facts.sourceIdentity = this.#peer
-    facts.destinationIdentity = this.#served
+    facts.destinationIdentity = this.served
     facts.hboneAddress = this.#peerAddress
 
     const refuse = (status: string, reason: Reason, detail: string) => {
@@ -141,10 +169,10 @@ class InboundSession {
     const source = this.#labels(headerOf(headers, 'baggage'))
     facts.sourceWorkload = source.workload
     if (this.#state.draining || table === undefined) return refuse('503', 'DRAINING', 'the agent is not ready')
-    const target = table.local.get(authority)
+    const target = table.local.get(authority) ?? table.local.get(canonicalHostPort(authority) ?? '')
     if (target === undefined) return refuse('404', 'NOT_DECLARED', '')
     describe(facts, target)
-    if (target.workload.identity !== this.#served) {
+    if (target.workload.identity !== this.served) {
       return refuse('421', 'WRONG_WORKLOAD', `${authority} belongs to ${target.workload.identity ?? 'no identity'}`)
     }
 
@@ -184,6 +212,7 @@ class InboundSession {
     // A peer that does not wait for the answer breaks the protocol's promise that a refused tunnel carried nothing.
     stream.onData = () => {
       connecting.cancel()
+      stream.onReset = undefined
       stream.reset(streamCancel)
       telemetry.refuse(facts, 'BAD_REQUEST', 'payload before the answer to CONNECT', since)
     }

@@ -1,11 +1,13 @@
 import { connect, type TLSSocket } from 'node:tls'
 import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
+import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
 import type { BlockPool } from '../h2/blocks.ts'
 import { H2Connection } from '../h2/connection.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
+import { stillTrusted } from './peer-trust.ts'
 import { hboneSettings } from './settings.ts'
 import { openTunnel, type TunnelResult, type TunnelSession } from './tunnel.ts'
 
@@ -18,6 +20,14 @@ export interface SessionTarget {
   readonly address: string
   readonly port: number
   readonly trustDomain: string
+}
+
+/** What a session tells its pool; each is called once, in this order. */
+export interface SessionEvents {
+  /** It takes no more tunnels; open ones go on. */
+  retired(session: HboneSession): void
+  /** Its connection is over. */
+  ended(session: HboneSession): void
 }
 
 interface Waiter {
@@ -41,19 +51,19 @@ export class HboneSession {
   #tunnels: TunnelSession | undefined
   readonly #clock: Clock
   readonly #blocks: BlockPool
-  readonly #gone: (session: HboneSession) => void
+  readonly #events: SessionEvents
   readonly #socket: TLSSocket
   readonly #timeout: Timer
+  #peerExpiresAt = Number.POSITIVE_INFINITY
 
   /** Monotonic time since when it has had no tunnel; the pool's sweep keeps it. */
   idleSince: number | undefined
 
-  /** `gone` is called once, when the session can take no more tunnels. */
-  constructor(target: SessionTarget, clock: Clock, blocks: BlockPool, gone: (session: HboneSession) => void) {
+  constructor(target: SessionTarget, clock: Clock, blocks: BlockPool, events: SessionEvents) {
     this.target = target
     this.#clock = clock
     this.#blocks = blocks
-    this.#gone = gone
+    this.#events = events
     const socket = connect({
       host: target.address,
       port: target.port,
@@ -95,14 +105,25 @@ export class HboneSession {
     else this.#open(headers, done)
   }
 
-  /** Takes no more tunnels and closes when the open ones have ended. */
+  /**
+   * Takes no more tunnels and closes when the open ones have ended. While it is still connecting, those that wait may
+   * ask again for another one.
+   */
   retire(): void {
+    if (this.#state === 'connecting') return this.#fail('UPSTREAM_CONNECT', 'the session was given up', true)
     if (this.#state === 'retired') return
-    const connecting = this.#state === 'connecting'
     this.#state = 'retired'
-    this.#gone(this)
-    if (connecting) this.destroy('retired')
-    else this.#connection?.goaway(0)
+    this.#events.retired(this)
+    this.#connection?.goaway(0)
+  }
+
+  /** Closes at once when the peer's certificate has expired, or its chain is not believed by `trust`, if that is given. */
+  judgeAgain(now: number, trust?: TrustResource): void {
+    if (this.#connection === undefined) return
+    if (now > this.#peerExpiresAt) this.destroy('the peer’s certificate has expired')
+    else if (trust !== undefined && !stillTrusted(this.#socket, trust, now)) {
+      this.destroy('the peer’s certificate is not trusted any more')
+    }
   }
 
   destroy(reason: string): void {
@@ -119,6 +140,7 @@ export class HboneSession {
       if (identity !== destination) {
         return this.#fail('PEER_IDENTITY', `expected ${destination}, got ${identity}`)
       }
+      this.#peerExpiresAt = certificate.validToDate.getTime()
     } catch (error) {
       return this.#fail('PEER_IDENTITY', describeError(error))
     }
@@ -133,7 +155,10 @@ export class HboneSession {
     this.#connection = connection
     this.#tunnels = tunnelsOf(connection, this.#socket)
     connection.onGoaway = () => this.retire()
-    connection.onClose = () => this.retire()
+    connection.onClose = () => {
+      this.retire()
+      this.#events.ended(this)
+    }
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) this.#open(waiter.headers, waiter.done)
@@ -142,7 +167,7 @@ export class HboneSession {
   #open(headers: HeaderList, done: (result: TunnelResult) => void): void {
     const tunnels = this.#tunnels
     if (tunnels === undefined) {
-      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session is gone' })
+      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session is gone', again: true })
     }
     openTunnel(tunnels, headers, this.#clock, result => {
       if (result.kind === 'failed' && result.silent) this.retire()
@@ -150,16 +175,17 @@ export class HboneSession {
     })
   }
 
-  #fail(reason: 'UPSTREAM_CONNECT' | 'UPSTREAM_TLS' | 'PEER_IDENTITY', detail: string): void {
-    if (this.#state === 'ready') return
-    const wasConnecting = this.#state === 'connecting'
+  /** Ends a session that is still connecting; `again` tells those that wait that they may ask for another one. */
+  #fail(reason: 'UPSTREAM_CONNECT' | 'UPSTREAM_TLS' | 'PEER_IDENTITY', detail: string, again = false): void {
+    if (this.#state !== 'connecting') return
     this.#timeout.cancel()
     this.#state = 'retired'
     this.#socket.destroy()
     const waiters = this.#waiters
     this.#waiters = []
-    if (wasConnecting) this.#gone(this)
-    for (const waiter of waiters) waiter.done({ kind: 'failed', reason, detail })
+    this.#events.retired(this)
+    this.#events.ended(this)
+    for (const waiter of waiters) waiter.done({ kind: 'failed', reason, detail, again })
   }
 }
 

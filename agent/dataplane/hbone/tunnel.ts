@@ -1,4 +1,5 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
+import { h2Error } from '../h2/frames.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { Reason } from '../reasons.ts'
 import { streamCancel } from '../tcp/splice.ts'
@@ -11,9 +12,13 @@ export type TunnelResult =
       readonly detail: string
       /** The peer did not answer at all: the session itself is doubtful. */
       readonly silent?: boolean
+      /** The peer has handled nothing of it: the same endpoint may be asked again, over another session. */
+      readonly again?: boolean
     }
 
 const answerTimeoutMs = 10_000
+/** Characters of a peer's own words that go into the access log. */
+const maxDetail = 256
 /** So long without an answer raises the question whether the peer is there at all; it has as long again to show that. */
 const doubtMs = 1_500
 
@@ -42,7 +47,12 @@ export function openTunnel(
 ): void {
   const stream = session.open(headers, false)
   if (stream === undefined) {
-    return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session takes no more streams' })
+    return done({
+      kind: 'failed',
+      reason: 'UPSTREAM_CONNECT',
+      detail: 'the session takes no more streams',
+      again: true,
+    })
   }
   const giveUp = (detail: string) => {
     stream.onReset = undefined
@@ -59,19 +69,21 @@ export function openTunnel(
       timer = clock.timer(left, () => giveUp(`no answer to CONNECT within ${answerTimeoutMs / 1000} s`))
     })
   })
-  stream.onReset = (_code, reason) => {
+  stream.onReset = (code, reason) => {
     timer.cancel()
-    done({ kind: 'failed', reason: 'UPSTREAM_RESET', detail: reason })
+    done({ kind: 'failed', reason: 'UPSTREAM_RESET', detail: reason, again: code === h2Error.refusedStream })
   }
   stream.onHeaders = response => {
+    const status = headerOf(response, ':status') ?? ''
+    // Informational responses announce the answer (RFC 9110 section 15.2).
+    if (status.startsWith('1')) return
     timer.cancel()
     stream.onHeaders = undefined
     stream.onReset = undefined
-    const status = headerOf(response, ':status')
     if (status === '200') return done({ kind: 'open', stream })
     stream.reset(streamCancel)
     const why = headerOf(response, reasonHeader)
-    const detail = why === undefined ? `status ${status}` : why
+    const detail = why === undefined ? `status ${status}` : why.slice(0, maxDetail)
     done({ kind: 'failed', reason: 'CONNECT_REFUSED', detail })
   }
 }

@@ -85,3 +85,41 @@ t.test('a new table keeps the load of endpoints that stay, and forgets idle ones
   pruneLoads(empty, loads)
   t.equal(loads.size, 0)
 })
+
+t.test('whoever else claims an address of the mesh cannot make its connections plaintext', async t => {
+  const usurper = aService({ namespace: 'aaa', name: 'evil', virtualIps: [], endpoints: [aPlainEndpoint()] })
+  for (const services of [
+    [usurper, aService()],
+    [aService(), usurper],
+  ]) {
+    const { table } = build({ services })
+    t.equal(table.endpoints.get('10.77.0.2:8080')?.targets[0]?.mesh?.serverName, 'api.default.ns.mesh.local')
+  }
+})
+
+t.test('whoever else claims a local port can neither take it over nor soften it', async t => {
+  const port = (mtls: 'STRICT' | 'PERMISSIVE') =>
+    [{ port: 9090, protocol: 'tcp', mtls, mtlsFrom: mtls, service: 'default/web' }] as const
+  const owner = aWorkload({ id: 'static/web-1', ports: port('STRICT') })
+  const { identity: _, ...stranger } = aWorkload({ id: 'consul/evil', name: 'evil', ports: port('PERMISSIVE') })
+  for (const workloads of [
+    [owner, stranger],
+    [stranger, owner],
+  ]) {
+    const { table } = build({ workloads })
+    t.match(table.local.get('10.77.0.1:9090'), { workload: { id: 'static/web-1' }, port: { mtls: 'STRICT' } })
+  }
+})
+
+t.test('of two workloads without identity at one port, the stricter policy holds', async t => {
+  const port = (mtls: 'STRICT' | 'PERMISSIVE') =>
+    [{ port: 9090, protocol: 'tcp', mtls, mtlsFrom: mtls, service: 'default/web' }] as const
+  const { identity: _1, ...first } = aWorkload({ id: 'consul/a', ports: port('PERMISSIVE') })
+  const { identity: _2, ...second } = aWorkload({ id: 'consul/b', ports: port('STRICT') })
+  for (const workloads of [
+    [first, second],
+    [second, first],
+  ]) {
+    t.match(build({ workloads }).table.local.get('10.77.0.1:9090')?.port, { mtls: 'STRICT' })
+  }
+})
