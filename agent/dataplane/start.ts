@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { describeError } from '../../mesh/std/errors.ts'
+import { describeError, MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import { ownConnectionsPerThread } from './connection-limit.ts'
 import type { DataPlane } from './dataplane.ts'
@@ -82,12 +82,18 @@ function firstError(one: BoundListener, other: BoundListener | undefined): Bound
   return one.error === undefined && other?.error !== undefined ? other : one
 }
 
-/** One worker thread, asked one thing of a kind at a time and answering in order. */
+interface Waiting {
+  readonly kind: FromDataThread['kind']
+  resolve(answer: FromDataThread): void
+  reject(error: Error): void
+}
+
+/** One worker thread, asked one thing of a kind at a time and answering in order. When it ends, whoever waits is told. */
 class DataThread {
   readonly #worker: Worker
-  readonly #waiting: { readonly kind: FromDataThread['kind']; readonly resolve: (answer: FromDataThread) => void }[] =
-    []
+  readonly #waiting: Waiting[] = []
   #stopping = false
+  #ended = false
 
   constructor(entry: URL, options: ThreadOptions, deps: DataPlaneDeps) {
     this.#worker = new Worker(entry, {
@@ -104,6 +110,8 @@ class DataThread {
       deps.failed(error instanceof Error ? error : new Error(String(error)))
     })
     this.#worker.on('exit', code => {
+      this.#ended = true
+      for (const { reject } of this.#waiting.splice(0)) reject(ended())
       if (!this.#stopping) deps.failed(new Error(`a data thread ended by itself with code ${code}`))
     })
   }
@@ -113,8 +121,9 @@ class DataThread {
   }
 
   ask<K extends FromDataThread['kind']>(message: ToDataThread, kind: K): Promise<Extract<FromDataThread, { kind: K }>> {
-    return new Promise(resolve => {
-      this.#waiting.push({ kind, resolve: answer => resolve(answer as Extract<FromDataThread, { kind: K }>) })
+    if (this.#ended) return Promise.reject(ended())
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ kind, resolve: answer => resolve(answer as Extract<FromDataThread, { kind: K }>), reject })
       this.#worker.postMessage(message)
     })
   }
@@ -123,4 +132,8 @@ class DataThread {
     this.#stopping = true
     await this.#worker.terminate()
   }
+}
+
+function ended(): MeshError {
+  return new MeshError('WEFT_AGENT_FAILED', 'a data thread has ended')
 }
