@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -13,15 +14,18 @@ const main = fileURLToPath(new URL('./main.js', import.meta.url))
 if (Number(process.versions.node.split('.')[0]) >= neededMajor) await import(main)
 else runOnOwnNode()
 
+/** Stays beside the command to pass on what a service manager or a person sends, and ends as the command ends. */
 function runOnOwnNode(): void {
   const child = spawn(ownNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  // a terminal, and systemd by default, signal both processes: the command takes two of a kind in a second for one
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => child.kill(signal))
   child.on('error', error => {
     process.stderr.write(`weft: ${error.message}\n`)
     process.exitCode = 1
   })
   child.on('exit', (code, signal) => {
-    process.exitCode = code ?? (signal === null ? 1 : 128)
+    // as a shell reports a command that a signal has ended
+    process.exitCode = code ?? (signal === null ? 1 : 128 + constants.signals[signal])
   })
 }
 

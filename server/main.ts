@@ -1,4 +1,4 @@
-import { systemClock, systemRandom } from '../mesh/std/clock.ts'
+import { type Clock, systemClock, systemRandom } from '../mesh/std/clock.ts'
 import { describeError, MeshError } from '../mesh/std/errors.ts'
 import { createLog, type Log } from '../mesh/std/log.ts'
 import { loadServerConfig, type ServerConfigSources } from './config.ts'
@@ -6,17 +6,19 @@ import { startServer } from './server.ts'
 
 /** How long stopping may take before the process ends anyway. */
 const stopDeadlineMs = 15_000
+/** Signals within this time are one: a terminal or a service manager signals a launcher and the server behind it. */
+const sameSignalMs = 1000
 
 /**
- * Runs a server until SIGTERM or SIGINT; resolves when it has stopped. A second signal ends the process at once. Throws
- * a MeshError when it cannot start.
+ * Runs a server until SIGTERM or SIGINT; resolves when it has stopped. Another signal more than a second later ends the
+ * process at once. Throws a MeshError when it cannot start.
  */
 export async function runServer(sources: ServerConfigSources): Promise<void> {
   refuseBlindTls(sources.env)
   const config = loadServerConfig(sources)
   const log = createLog(config.logLevel)
   ignoreDebugSignal(log)
-  const stopSignal = nextStopSignal()
+  const stopSignal = nextStopSignal(systemClock)
   const server = await startServer(config, { clock: systemClock, random: systemRandom, log })
   log.info('server is running', { name: config.name, trustDomain: config.trustDomain, ...server.addresses })
   if (server.adminTokenFile !== undefined) {
@@ -53,12 +55,12 @@ function ignoreDebugSignal(log: Log): void {
   process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored, there is no debugger in a server'))
 }
 
-function nextStopSignal(): Promise<NodeJS.Signals> {
+function nextStopSignal(clock: Pick<Clock, 'monotonic'>): Promise<NodeJS.Signals> {
   return new Promise(resolve => {
-    let asked = false
+    let askedAt: number | undefined
     const stop = (signal: NodeJS.Signals) => {
-      if (asked) process.exit(130)
-      asked = true
+      if (askedAt !== undefined && clock.monotonic() - askedAt > sameSignalMs) process.exit(130)
+      askedAt ??= clock.monotonic()
       resolve(signal)
     }
     process.on('SIGTERM', stop)
