@@ -15,7 +15,7 @@ const mesh = await createMesh(t, {
     'services.yaml': `
 services:
   - { name: api, ports: { http: 80, tcp-admin: 81, tcp-echo: 82 } }
-  - { name: six, ports: { http: 80 } }
+  - { name: six, ports: { http: 80, tcp-echo: 82 } }
   - { name: shop, namespace: sales, ports: { http: 80 } }
 workloads:
   - { name: web-1, node: a, address: ${a.address4}, serviceAccount: web, uid: 4001 }
@@ -25,14 +25,14 @@ workloads:
     serviceAccount: api
     labels: { app: api }
     services: { api: { http: 8080, tcp-admin: 8081, tcp-echo: 8082 } }
-  - { name: six-1, node: b, address: "${b.address6}", serviceAccount: api, labels: { app: six }, services: { six: { http: 8083 } } }
+  - { name: six-1, node: b, address: "${b.address6}", serviceAccount: api, labels: { app: six }, services: { six: { http: 8083, tcp-echo: 8084 } } }
   - { name: shop-1, namespace: sales, node: b, address: ${b.address4}, serviceAccount: shop, services: { shop: { http: 8090 } } }
 `,
   }),
 })
 const { a, b, out } = mesh.hosts
 await serve(b, 'api', b.address4, ['http=8080', 'http=8081', 'echo=8082', 'http=8090'])
-await serve(b, 'six', b.address6, ['http=8083'])
+await serve(b, 'six', b.address6, ['http=8083', 'echo=8084'])
 
 const places = {
   http: `http://${b.address4}:8080/`,
@@ -154,6 +154,20 @@ t.test('a plaintext connection that is open is cut when STRICT comes, one of the
   t.equal(failures((await member.report()).kept), 0)
   await removed(t, meshStrict, everything)
   await Promise.all([stranger.stop(), member.stop()])
+})
+
+t.test('flushed rules let no stranger past STRICT', async t => {
+  await applied(t, meshStrict, [])
+  const stranger = await startLoad(out, { v4: `new@${b.address4}/8082`, v6: `new@${b.address6}/8084` })
+  const repairs = () => agentMetric(b, 'weft_capture_repairs_total')
+  const before = await repairs()
+  for (const tool of ['iptables', 'ip6tables']) await b.must(tool, ['-t', 'nat', '-F'])
+  await until('the rules are back', async () => (await repairs()) > before)
+  const { v4, v6 } = await stranger.report()
+  for (const { tried, succeeded } of [v4, v6])
+    t.match({ succeeded, wasTried: tried > 0 }, { succeeded: 0, wasTried: true })
+  await stranger.stop()
+  await removed(t, meshStrict, everything)
 })
 
 t.test('a bad resource is refused with file, line and column, and changes nothing', async t => {
