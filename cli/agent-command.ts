@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { agentSettings } from '../agent/config-schema.ts'
+import { becomeAgentProcess } from './agent-process.ts'
 import type { CliContext } from './context.ts'
 import { addSettingOptions, givenSettings } from './setting-options.ts'
 
@@ -13,6 +14,7 @@ export function addAgentCommand(program: Command, context: CliContext): void {
     .description('run the agent; it must have joined')
     .addHelpText('after', '\nAll settings are in docs/reference/configuration.md.')
     .action(async (_options: unknown, command: Command) => {
+      becomeAgentProcess()
       const { runAgent } = await load()
       process.exit(await runAgent(givenSettings(command, agentSettings)))
     })

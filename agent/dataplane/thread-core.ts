@@ -9,6 +9,7 @@ import { defaultHbonePort } from './hbone/settings.ts'
 import { PlaintextConnections } from './inbound-plaintext.ts'
 import { Listeners } from './listeners.ts'
 import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
+import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
 import { buildTable, pruneLoads } from './table.ts'
@@ -49,6 +50,7 @@ export class ThreadCore {
     kernel: Kernel = { originalDst: redirectedFrom, callerOf },
   ) {
     const blocks = new BlockPool()
+    const garbage = new ReadGarbage()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     this.#state = {
       table: undefined,
@@ -58,7 +60,7 @@ export class ThreadCore {
       blocks,
       hbonePort: options.hbonePort ?? defaultHbonePort,
       ...kernel,
-      telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock),
+      telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock, bytes => garbage.passed(bytes)),
       clock,
       random,
     }

@@ -16,12 +16,15 @@ export class Telemetry {
   readonly metrics: TcpMetrics
   readonly #log: AccessLog
   readonly #clock: Clock
+  readonly #passed: (bytes: number) => void
   openConnections = 0
 
-  constructor(metrics: TcpMetrics, log: AccessLog, clock: Clock) {
+  /** `passed` is told of all bytes that pass through tunnels, as they do. */
+  constructor(metrics: TcpMetrics, log: AccessLog, clock: Clock, passed: (bytes: number) => void = () => {}) {
     this.metrics = metrics
     this.#log = log
     this.#clock = clock
+    this.#passed = passed
   }
 
   /** Counts and logs a connection that was never let through. */
@@ -42,18 +45,20 @@ export class Telemetry {
   open(facts: ConnectionFacts, counters: TcpCounters, since: number): ConnectionRecord {
     counters.opened += 1
     this.openConnections += 1
-    return new ConnectionRecord(facts, counters, since, record => {
-      this.openConnections -= 1
-      record.counters.closed += 1
-      this.#log.write({
-        ...record.facts,
-        verdict: 'allowed',
-        reason: record.reason,
-        detail: record.detail,
-        bytesSent: record.sentBytes,
-        bytesReceived: record.receivedBytes,
-        durationMs: this.#clock.monotonic() - record.since,
-      })
+    return new ConnectionRecord(facts, counters, since, this.#passed, this.#closed)
+  }
+
+  readonly #closed = (record: ConnectionRecord): void => {
+    this.openConnections -= 1
+    record.counters.closed += 1
+    this.#log.write({
+      ...record.facts,
+      verdict: 'allowed',
+      reason: record.reason,
+      detail: record.detail,
+      bytesSent: record.sentBytes,
+      bytesReceived: record.receivedBytes,
+      durationMs: this.#clock.monotonic() - record.since,
     })
   }
 }
@@ -67,6 +72,7 @@ export class ConnectionRecord {
   receivedBytes = 0
   reason: Reason = 'OK'
   detail = ''
+  readonly #passed: (bytes: number) => void
   readonly #closed: (record: ConnectionRecord) => void
   #over = false
 
@@ -74,11 +80,13 @@ export class ConnectionRecord {
     facts: ConnectionFacts,
     counters: TcpCounters,
     since: number,
+    passed: (bytes: number) => void,
     closed: (record: ConnectionRecord) => void,
   ) {
     this.facts = facts
     this.counters = counters
     this.since = since
+    this.#passed = passed
     this.#closed = closed
   }
 
@@ -86,12 +94,14 @@ export class ConnectionRecord {
   sent(bytes: number): void {
     this.sentBytes += bytes
     this.counters.sentBytes += bytes
+    this.#passed(bytes)
   }
 
   /** Bytes the caller received. */
   received(bytes: number): void {
     this.receivedBytes += bytes
     this.counters.receivedBytes += bytes
+    this.#passed(bytes)
   }
 
   /** Ends the record; only the first call counts. */
