@@ -1,3 +1,4 @@
+import { identitySni } from '../../mesh/identity/sni.ts'
 import { agentSpiffeId, workloadSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import type { Ranges } from '../../mesh/std/ip-ranges.ts'
@@ -40,7 +41,8 @@ export function checkWorkload(workload: Workload, registry: string, rules: ItemR
 function identityProblem(workload: Workload, trustDomain: string): string | undefined {
   const { namespace, serviceAccount, node } = workload
   try {
-    if (serviceAccount !== undefined) workloadSpiffeId(trustDomain, namespace, serviceAccount)
+    // It must have a server name too: without one it could not be asked for.
+    if (serviceAccount !== undefined) identitySni(workloadSpiffeId(trustDomain, namespace, serviceAccount))
   } catch {
     return `${quoted(`${namespace}/${serviceAccount}`)} cannot be an identity`
   }

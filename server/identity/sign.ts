@@ -1,4 +1,5 @@
 import { parseCsr } from '../../mesh/identity/csr.ts'
+import { spkiHash } from '../../mesh/identity/keys.ts'
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
@@ -58,6 +59,10 @@ export function createSigner(deps: SignerDeps): Signer {
       const evidence = evidenceFor(wanted, record, deps)
       if (evidence === undefined) throw refuse('nothing trustworthy places this identity on the node')
       const publicKey = parseCsr(csr)
+      // The node is known by this key: with another one its agent could not come back.
+      if (wanted.kind === 'agent' && spkiHash(publicKey) !== record.keyHash) {
+        throw refuse('key is not the one the node has joined with')
+      }
       const recipient = { node, evidence }
       return authority.issue(formatSpiffeId(wanted), publicKey, deps.leafTtlMs, recipient).chain
     },

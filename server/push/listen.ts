@@ -1,9 +1,10 @@
 import { constants } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { parseCertificate } from '../../mesh/identity/certificate.ts'
+import { spkiHash } from '../../mesh/identity/keys.ts'
 import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import { peerSpiffeId } from '../../mesh/identity/verify.ts'
+import { parseCertificate, publicKeyOf } from '../../mesh/identity/x509.ts'
 import { type Clock, clampTimerMs, systemClock, type Timer } from '../../mesh/std/clock.ts'
 import { describeError, MeshError } from '../../mesh/std/errors.ts'
 import type { Running } from '../../mesh/std/lifecycle.ts'
@@ -41,6 +42,8 @@ export interface ListenOptions {
 export interface AgentCertificate {
   readonly id: string
   readonly serial: string
+  /** SHA-256 of its public key (SPKI), hex. */
+  readonly keyHash: string
   /** Milliseconds since 1970; the connection ends by then. */
   readonly notAfter: number
   readonly remoteAddress: string
@@ -181,8 +184,10 @@ export function agentOf(
       fields: { expected: 'agent', got: text },
     })
   }
-  const { serial, notAfter } = parseCertificate(leaf)
-  return { node: id.node, certificate: { id: text, serial, notAfter, remoteAddress } }
+  const parsed = parseCertificate(leaf)
+  const { serial, notAfter } = parsed
+  const keyHash = spkiHash(publicKeyOf(parsed))
+  return { node: id.node, certificate: { id: text, serial, keyHash, notAfter, remoteAddress } }
 }
 
 /** Ends a connection when its certificate does; looks again where that is further away than a timer can hold. */

@@ -60,8 +60,8 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
   const gone = new Map<string, AgentStatus>()
   const ends = new Set<Promise<string>>()
   const unsubscribe = deps.nodes.subscribe(nodes => {
-    for (const [node, { session }] of connected) {
-      const problem = unwelcome(nodes.get(node))
+    for (const [node, { session, certificate }] of connected) {
+      const problem = unwelcome(nodes.get(node), certificate)
       if (problem !== undefined) session.refuse('WEFT_IDENTITY_NOT_PLACED', problem)
     }
   })
@@ -93,7 +93,7 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
       connected.delete(node)
       log.info('agent disconnected', { reason })
     })
-    const problem = unwelcome(deps.nodes.value.get(node))
+    const problem = unwelcome(deps.nodes.value.get(node), certificate)
     if (problem !== undefined) {
       log.warn('agent is refused', { reason: problem, peer: certificate.remoteAddress })
       return session.refuse('WEFT_IDENTITY_NOT_PLACED', problem)
@@ -125,10 +125,14 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
   }
 }
 
-/** Why an agent is not served; undefined when it is. */
-function unwelcome(record: NodeRecord | undefined): string | undefined {
+/**
+ * Why an agent is not served; undefined when it is. A node that has joined again has a new key, and whoever holds the
+ * old one, a copied disk or the machine that was replaced, is not that node any more.
+ */
+function unwelcome(record: NodeRecord | undefined, { keyHash }: AgentCertificate): string | undefined {
   if (record === undefined) return 'this node has not joined this mesh'
-  return record.banned ? 'this node is banned' : undefined
+  if (record.banned) return 'this node is banned'
+  return record.keyHash === keyHash ? undefined : 'this node has joined again with another key'
 }
 
 /**

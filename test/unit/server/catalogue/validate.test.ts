@@ -37,6 +37,7 @@ t.test('a workload that cannot be routed to is left out by name, everything else
     ['a namespace that is none', { namespace: 'a/b' }, /namespace/],
     ['a name with a line break', { name: 'x\ny' }, /no name/],
     ['a service account that is no identity', { serviceAccount: '../root' }, /cannot be an identity/],
+    ['a service account that has no server name', { serviceAccount: 'a.b.ns.c' }, /cannot be an identity/],
     ['a node that is no name', { node: 'a b' }, /name of a node/],
     ['a megabyte of labels', { labels: { note: 'x'.repeat(1_000_000) } }, /labels are longer/],
     [

@@ -31,7 +31,7 @@ function viewOf(version: number): AgentView {
 }
 
 function node(name: string, banned = false): NodeRecord {
-  return { name, identities: [], joinedAt: 5, keyHash: '', banned }
+  return { name, identities: [], joinedAt: 5, keyHash: 'key', banned }
 }
 
 function start(t: { teardown(stop: () => unknown): unknown }) {
@@ -62,7 +62,8 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
 
   const connect = (name = 'vm-1', remoteAddress = '10.0.0.1', rejected: readonly RejectedResource[] = []) => {
     const { agent, server } = channelPair()
-    const certificate = { id: `spiffe://mesh.test/mesh/agent/${name}`, serial: '1', notAfter: 99, remoteAddress }
+    const id = `spiffe://mesh.test/mesh/agent/${name}`
+    const certificate = { id, serial: '1', keyHash: 'key', notAfter: 99, remoteAddress }
     const session = startAgentSession({
       channel: agent,
       clock,
@@ -175,4 +176,13 @@ t.test('stopping ends every session', async t => {
   await eventually(() => assert.equal(pusher.agents()[0]?.answeredVersion, 7))
   await pusher.stop()
   t.match(await session.closed, { reason: /stopping/ })
+})
+
+t.test('a node that joins again with another key ends the session of whoever has the old one, for good', async t => {
+  const { connect, nodes, pusher } = start(t)
+  const session = connect()
+  await eventually(() => assert.equal(pusher.agents()[0]?.answeredVersion, 7))
+  nodes.set(new Map([['vm-1', { ...node('vm-1'), keyHash: 'new key' }]]))
+  t.match((await session.closed).refused, { code: 'WEFT_IDENTITY_NOT_PLACED', reason: /joined again/ })
+  t.match((await connect().closed).refused, { code: 'WEFT_IDENTITY_NOT_PLACED', reason: /joined again/ })
 })
