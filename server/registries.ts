@@ -39,16 +39,14 @@ const noCache: ViewCache = { load: async () => undefined, save() {}, stop: async
 /** Starts following every registry; throws WEFT_CONFIG_INVALID, with nothing started, when one cannot work. */
 export async function startRegistries(deps: RegistriesDeps, config: ServerConfig): Promise<Registries> {
   const { clock, random, log, resources } = deps
-  const rules = {
-    trustDomain: config.trustDomain,
-    virtualIps: createRanges([config.virtualIps.ipv4, config.virtualIps.ipv6]),
-  }
-  const depsOf = (name: string, cache: ViewCache): RegistryViewDeps => {
+  const virtualIps = createRanges([config.virtualIps.ipv4, config.virtualIps.ipv6])
+  const depsOf = (name: string, cache: ViewCache, trustCallers: boolean): RegistryViewDeps => {
+    const rules = { trustDomain: config.trustDomain, virtualIps, trustCallers }
     return { clock, random, log, cache, validate: snapshot => validateSnapshot(snapshot, name, rules) }
   }
   const views = [
     startRegistryView(
-      depsOf(resourcesRegistry, noCache),
+      depsOf(resourcesRegistry, noCache, true),
       { name: resourcesRegistry, kind: 'resources', massRemoval: neverHeld },
       adapterDeps => createResourcesAdapter(resources.current, adapterDeps),
     ),
@@ -64,7 +62,9 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
         log: log.child({ registry: name }),
       })
       const options = { name, kind, massRemoval: massRemovalOf(config) }
-      views.push(startRegistryView(depsOf(name, cache), options, adapterDeps => createAdapter(registry, adapterDeps)))
+      // Files are the operator's own word.
+      const viewDeps = depsOf(name, cache, kind === 'static' || registry.trustCallers)
+      views.push(startRegistryView(viewDeps, options, adapterDeps => createAdapter(registry, adapterDeps)))
     }
   } catch (error) {
     await stop()

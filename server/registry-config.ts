@@ -18,6 +18,7 @@ export interface ConsulSettings {
   readonly stale: boolean
   readonly namespace: string
   readonly serviceAccounts: string
+  readonly trustCallers: boolean
   readonly maxOpenQueries: number
 }
 

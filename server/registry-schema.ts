@@ -29,6 +29,10 @@ export const registryKinds = {
         'Identity of instances that name none in their meta: none (they are outside the mesh) or service-name.',
         'none',
       ),
+      trustCallers: option(
+        'Whether instances may say which local processes they are (uid, user, unit, cgroup): those get their identity.',
+        false,
+      ),
       maxOpenQueries: option('Most requests that are open at once, at least 5.', 16),
     },
     required: ['address'],

@@ -30,7 +30,12 @@ export function demoConsul(): DemoConsul {
   const put = (hosts: ConsulHosts, body: object) =>
     hosts.cp.must('curl', ['-sSf', '-X', 'PUT', '-d', JSON.stringify(body), url(hosts, '/catalog/register')])
   return {
-    registry: ({ cp }) => ({ name: 'consul', kind: 'consul', address: `http://${cp.address4}:8500` }),
+    registry: ({ cp }) => ({
+      name: 'consul',
+      kind: 'consul',
+      address: `http://${cp.address4}:8500`,
+      trustCallers: true,
+    }),
     async start(hosts) {
       const { cp } = hosts
       const options = ['-bind', cp.address4, '-client', cp.address4, '-log-level', 'warn']

@@ -9,6 +9,8 @@ import { isNamespace, isObjectName } from './names.ts'
 export interface ItemRules {
   readonly trustDomain: string
   readonly virtualIps: Ranges
+  /** Whether what the registry says of local processes is believed: it gives them a workload's identity. */
+  readonly trustCallers: boolean
 }
 
 /** Labels of one workload, names and values together, in characters. */

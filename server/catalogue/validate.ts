@@ -22,7 +22,9 @@ export function validateSnapshot(snapshot: RegistrySnapshot, registry: string, r
     if (workloads.has(workload.id)) {
       problems.push({ item: `workload ${shown(workload.id)}`, reason: 'another workload has the same id' })
     } else if ('workload' in checked) {
-      workloads.set(workload.id, checked.workload)
+      const believed = rules.trustCallers || checked.workload.callers.length === 0
+      workloads.set(workload.id, believed ? checked.workload : { ...checked.workload, callers: [] })
+      if (!believed) problems.push({ item: `workload ${shown(workload.id)}`, reason: unbelieved })
     } else {
       dropped.add(workload.id)
       problems.push({ item: `workload ${shown(workload.id)}`, reason: reason ?? '' })
@@ -44,6 +46,9 @@ export function validateSnapshot(snapshot: RegistrySnapshot, registry: string, r
     problems: problems.length <= maxProblems ? problems : cut(problems),
   }
 }
+
+const unbelieved =
+  'its callers are not believed: anybody who may write into this registry could name them; see trustCallers'
 
 function cut(problems: readonly RegistryProblem[]): readonly RegistryProblem[] {
   const more = problems.length - maxProblems

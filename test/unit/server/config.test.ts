@@ -54,7 +54,7 @@ merge: { rule: union, services: ["default/api=prefer:dc1"] }
   )
   t.match(config.registries, [
     { name: 'files', kind: 'static', directory: '/etc/weft/services' },
-    { name: 'dc1', kind: 'consul', address: 'http://127.0.0.1:8500', stale: true, tokenFile: '', maxOpenQueries: 16 },
+    { name: 'dc1', kind: 'consul', address: 'http://127.0.0.1:8500', stale: true, trustCallers: false, tokenFile: '' },
   ])
   t.same(config.merge.default, { kind: 'union' })
   t.same(config.merge.services.get('default/api'), { kind: 'prefer', registry: 'dc1' })

@@ -20,6 +20,7 @@ const trusted = operatorDeclared([
     stale: false,
     namespace: 'default',
     serviceAccounts: 'none',
+    trustCallers: false,
     maxOpenQueries: 16,
   },
 ])

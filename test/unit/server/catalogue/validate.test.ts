@@ -5,7 +5,8 @@ import { createRanges } from '../../../../mesh/std/ip-ranges.ts'
 import { validateSnapshot } from '../../../../server/catalogue/validate.ts'
 import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
 
-const rules = { trustDomain: 'mesh.local', virtualIps: createRanges(['240.240.0.0/16', 'fd77:6566:7400::/64']) }
+const virtualIps = createRanges(['240.240.0.0/16', 'fd77:6566:7400::/64'])
+const rules = { trustDomain: 'mesh.local', virtualIps, trustCallers: true }
 const good = workload({ id: 'r/good', address: '10.0.0.9' })
 
 function judge(bad: Workload) {
@@ -142,4 +143,14 @@ t.test('no text of a registry makes it throw', async () => {
       validateSnapshot(registrySnapshot([owner], [odd]), 'r', rules)
     }),
   )
+})
+
+t.test('what a registry says of local processes counts only where the operator trusts it with that', async t => {
+  const caller = workload({ id: 'r/web', address: '10.0.0.8', callers: [{ kind: 'uid', uid: 1000 }] })
+  const snapshot = registrySnapshot([], [caller, good])
+  t.strictSame(validateSnapshot(snapshot, 'r', rules).workloads, [caller, good])
+  const doubted = validateSnapshot(snapshot, 'r', { ...rules, trustCallers: false })
+  t.strictSame(doubted.workloads, [{ ...caller, callers: [] }, good], 'the workload itself stays')
+  t.match(doubted.problems, [{ item: 'workload r/web', reason: /trustCallers/ }])
+  t.equal(doubted.problems.length, 1)
 })
