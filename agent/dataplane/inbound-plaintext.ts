@@ -5,6 +5,7 @@ import type { Reason } from './reasons.ts'
 import type { ThreadState } from './state.ts'
 import type { LocalTarget, Table } from './table.ts'
 import { join } from './tcp/join.ts'
+import { resetSocket } from './tcp/reset.ts'
 import { factsOf, peerAddressOf } from './telemetry/facts.ts'
 import { unknownPeer } from './telemetry/tcp-metrics.ts'
 import type { ConnectionFacts } from './telemetry/telemetry.ts'
@@ -24,7 +25,7 @@ export class PlaintextConnections {
    */
   judgeAgain(table: Table): void {
     for (const [socket, address] of this.#open) {
-      if (table.local.get(address)?.port.mtls === 'STRICT') socket.resetAndDestroy()
+      if (table.local.get(address)?.port.mtls === 'STRICT') resetSocket(socket)
     }
   }
 }

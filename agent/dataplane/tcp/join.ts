@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { resetSocket } from './reset.ts'
 import type { SpliceEnd } from './splice.ts'
 
 /**
@@ -24,14 +25,14 @@ export function join(
     from.pipe(to)
     from.on('error', error => {
       finish(resetMeans, error.message)
-      to.resetAndDestroy()
+      resetSocket(to)
     })
     from.on('close', () => {
       open -= 1
       if (open === 0) finish('ok', '')
       else if (!from.readableEnded) {
         finish(resetMeans, 'closed')
-        to.resetAndDestroy()
+        resetSocket(to)
       }
     })
   }

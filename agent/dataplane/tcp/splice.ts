@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { H2Stream } from '../h2/stream.ts'
+import { resetSocket } from './reset.ts'
 
 /** CANCEL of RFC 9113 section 7: a tunnel that is broken off. */
 export const streamCancel = 0x8
@@ -91,7 +92,7 @@ export function splice(socket: Socket, stream: H2Stream, observer: SpliceObserve
 
   stream.onReset = (_code, reason) => {
     finish('stream-reset', reason)
-    socket.resetAndDestroy()
+    resetSocket(socket)
   }
   socket.on('error', error => {
     if (!over) {

@@ -1,0 +1,17 @@
+import type { Socket } from 'node:net'
+
+/**
+ * Breaks a connection off by RST, whatever state it is in. Node cannot reset a socket whose FIN it is just about to
+ * send: it then forgets the socket without closing its descriptor, and its thread never ends. The FIN goes out within
+ * the turn, so the reset waits for that.
+ */
+export function resetSocket(socket: Socket): void {
+  if (socket.destroyed) return
+  const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
+  if (!ending) socket.resetAndDestroy()
+  else {
+    socket.once('finish', () => {
+      if (!socket.destroyed) socket.resetAndDestroy()
+    })
+  }
+}
