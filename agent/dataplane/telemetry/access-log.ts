@@ -49,11 +49,14 @@ export function openAccessLog(path: string | undefined, clock: Clock): AccessLog
   let writing = false
   let timer: Timer | undefined
   let idle: (() => void) | undefined
+  let opening = fd === undefined
 
   if (fd === undefined) {
     open(path, 'a', 0o640, (error, opened) => {
+      opening = false
       if (error === null) fd = opened
       flush()
+      if (!writing) idle?.()
     })
   }
 
@@ -86,7 +89,7 @@ export function openAccessLog(path: string | undefined, clock: Clock): AccessLog
       await new Promise<void>(resolve => {
         idle = resolve
         flush()
-        if (!writing) resolve()
+        if (!writing && !opening) resolve()
       })
       if (fd !== undefined && fd !== 1) close(fd, () => {})
       fd = undefined
@@ -105,7 +108,7 @@ function writeAll(fd: number, block: Buffer, offset: number, done: () => void): 
 function line(record: AccessRecord, now: number): string {
   return (
     `{"time":"${timestamp(now)}","direction":"${record.direction}","verdict":"${record.verdict}"` +
-    `,"reason":"${record.reason}"${record.detail === '' ? '' : `,"detail":${JSON.stringify(record.detail)}`}` +
+    `,"reason":"${record.reason}"${record.detail === '' ? '' : `,"detail":${jsonText(record.detail)}`}` +
     `,"src.addr":"${record.sourceAddress}","src.identity":${quote(record.sourceIdentity)}` +
     `,"src.workload":${quote(record.sourceWorkload)},"dst.addr":"${record.destinationAddress}"` +
     `,"dst.service":${quote(record.destinationService)},"dst.identity":${quote(record.destinationIdentity)}` +
@@ -136,8 +139,15 @@ function quote(name: string): string {
   let text = quoted.get(name)
   if (text === undefined) {
     if (quoted.size > 10_000) quoted.clear()
-    text = JSON.stringify(name)
+    text = jsonText(name)
     quoted.set(name, text)
   }
   return text
+}
+
+/** What JSON leaves as it is and a terminal may obey, or a reader of lines may break at: DEL, C1, U+2028 and U+2029. */
+const unsafe = /[\u007f-\u009f\u2028\u2029]/g
+
+function jsonText(text: string): string {
+  return JSON.stringify(text).replace(unsafe, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -63,10 +63,13 @@ export interface SeriesKey {
 
 /** Beyond this many, callers are counted as unknown: labels that come from peers must not fill the memory. */
 const maxSeries = 10_000
+/** The same for the workloads of one identity, so that no peer can use up what is there for all by inventing names. */
+const maxSeriesPerPrincipal = 500
 
 /** All `istio_tcp_*` series of one data thread. */
 export class TcpMetrics {
   readonly #series = new Map<string, TcpCounters>()
+  readonly #ofPrincipal = new Map<string, number>()
   /** By destination, then source: a table's destination labels belong to one service port and direction. */
   readonly #cache = new WeakMap<PeerLabels, WeakMap<PeerLabels, TcpCounters>>()
   readonly #refused = new Map<string, { direction: 'inbound' | 'outbound'; reason: Reason; count: number }>()
@@ -87,11 +90,17 @@ export class TcpMetrics {
   }
 
   #find(key: SeriesKey): TcpCounters {
-    if (this.#series.size >= maxSeries && key.source !== unknownPeer) return this.#find({ ...key, source: unknownPeer })
     const { source, destination } = key
     const id = `${key.reporter}|${key.security}|${key.serviceNamespace}/${key.serviceName}|${source.principal}|${source.namespace}/${source.workload}|${source.version}|${destination.principal}|${destination.namespace}/${destination.workload}|${destination.version}`
     let counters = this.#series.get(id)
     if (counters === undefined) {
+      if (source !== unknownPeer && this.#series.size >= maxSeries) return this.#find({ ...key, source: unknownPeer })
+      const same = this.#ofPrincipal.get(source.principal) ?? 0
+      if (same >= maxSeriesPerPrincipal && source.workload !== 'unknown') {
+        const { principal, namespace } = source
+        return this.#find({ ...key, source: { ...unknownPeer, principal, namespace } })
+      }
+      this.#ofPrincipal.set(source.principal, same + 1)
       counters = { labels: istioLabels(key), opened: 0, closed: 0, sentBytes: 0, receivedBytes: 0 }
       this.#series.set(id, counters)
     }
