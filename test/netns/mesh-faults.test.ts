@@ -6,6 +6,9 @@ import { createMesh } from './mesh.ts'
 import { failures, startLoad } from './mesh-load.ts'
 import { agentMetric, agentStatus, serve } from './mesh-probe.ts'
 
+// a loaded machine of two cores takes more than the usual two minutes
+t.setTimeout(240_000)
+
 // `a` calls without ever trying twice; `b` and `c` both serve `api`. Plaintext would be served everywhere (PERMISSIVE),
 // so a connection that slips past the agent succeeds, and only the wire shows it.
 const asWeb = { uid: 4001 }

@@ -7,6 +7,9 @@ import { createMesh } from './mesh.ts'
 import { failures, startLoad } from './mesh-load.ts'
 import { agentMetric, curl, logged, reset, serve } from './mesh-probe.ts'
 
+// a loaded machine of two cores takes more than the usual two minutes
+t.setTimeout(240_000)
+
 // `out` is a stranger without an agent; `b` serves two workloads in two namespaces; `a` is a meshed caller.
 const mesh = await createMesh(t, {
   hosts: ['a', 'b', 'out'],
