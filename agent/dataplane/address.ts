@@ -1,9 +1,12 @@
 import { isIPv6 } from 'node:net'
 import { canonicalAddress } from '../../mesh/std/ip-address.ts'
 
-/** `ip:port`, with brackets around IPv6: the key of the table's maps and the authority of a CONNECT. */
+/**
+ * `ip:port`, with brackets around IPv6: the key of the table's maps and the authority of a CONNECT. Takes addresses
+ * only, so a colon tells the families apart; Node's own test is a regular expression that each connection would pay for.
+ */
 export function hostPort(address: string, port: number): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** Drops the IPv4-mapped prefix that dual-stack sockets show, so that one host has one name. */
