@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Started } from '../../mesh/std/lifecycle.ts'
 import { benchTools, ensureTools } from '../../scripts/debian-packages.ts'
@@ -41,6 +43,8 @@ async function main(): Promise<void> {
 
   // What it installs goes to the error channel: with --json, standard output is one document.
   ensureTools(benchTools, text => console.error(text))
+  // What is installed is what is measured.
+  execFileSync(process.execPath, ['scripts/build.ts'], { cwd: join(import.meta.dirname, '../..'), stdio: 'inherit' })
   const started = new Started()
   try {
     const world = await createBenchWorld({ teardown: stop => started.add(stop) })
