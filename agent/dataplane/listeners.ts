@@ -108,7 +108,8 @@ export class Listeners {
       return false
     }
     this.sockets.add(socket)
-    socket.setKeepAlive(true, keepAliveMs)
+    // A caller of this host cannot vanish without its kernel saying so.
+    if (direction === 'inbound') socket.setKeepAlive(true, keepAliveMs)
     socket.once('close', () => {
       this.sockets.delete(socket)
       this.#limit.release(source)
