@@ -14,12 +14,14 @@ const context = createContext(
 )
 
 // whoever reads the output may stop reading: weft status | head -1
-process.stdout.on('error', () => process.exit(exitCodes.failed))
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(exitCodes.failed))
 
 try {
   await buildProgram(context).parseAsync()
 } catch (error) {
   process.exitCode = report(error)
+  // what failed may have left something open that would keep this process
+  process.stderr.write('', () => process.exit())
 }
 
 /** One sentence with the next step, never a stack trace; returns the exit status. */

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
 /**
- * `npm run build [-- DIRECTORY]`: emits `dist/`, or another directory, with the schema files beside the code that reads
- * them. What was there before is replaced only when everything went well.
+ * `npm run build [-- DIRECTORY]`: emits `dist/`, or another directory, with the launcher and the schema files beside the
+ * code. What was there before is replaced only when everything went well.
  */
 const target = resolve(process.argv[2] ?? 'dist')
 mkdirSync(dirname(target), { recursive: true })
@@ -15,10 +15,8 @@ if (status !== 0) {
   process.exit(status ?? 1)
 }
 cpSync('mesh/wire/control.proto', join(work, 'mesh/wire/control.proto'))
-const entry = join(work, 'cli/weft.js')
-const text = readFileSync(entry, 'utf8')
-writeFileSync(entry, text.startsWith('#!') ? text : `#!/usr/bin/env node\n${text}`)
-chmodSync(entry, 0o755)
+cpSync('cli/weft.sh', join(work, 'cli/weft'))
+chmodSync(join(work, 'cli/weft'), 0o755)
 chmodSync(work, 0o755)
 rmSync(target, { recursive: true, force: true })
 renameSync(work, target)

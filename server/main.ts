@@ -6,7 +6,7 @@ import { startServer } from './server.ts'
 
 /** How long stopping may take before the process ends anyway. */
 const stopDeadlineMs = 15_000
-/** Signals within this time are one: a terminal or a service manager signals a launcher and the server behind it. */
+/** Signals within this time are one: npm and other launchers pass on what the terminal has sent to both. */
 const sameSignalMs = 1000
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { accessSync, constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import t from 'tap'
 import { eventually } from '../support/eventually.ts'
 
@@ -12,9 +12,9 @@ const cache = join(root, 'node_modules/.cache')
 mkdirSync(cache, { recursive: true })
 const folder = mkdtempSync(join(cache, 'weft-build-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
-const weft = join(folder, 'dist/cli/weft.js')
+const weft = join(folder, 'dist/cli/weft')
 
-/** The pinned Node, and the machine's own where it has one: the launcher must do with both. */
+/** Where the pinned Node is, and where the machine's own is if it has one: either may be first on the PATH. */
 const nodes = [process.execPath, ...otherNodes()]
 
 function otherNodes(): string[] {
@@ -42,13 +42,13 @@ interface Running {
 }
 
 function run(node: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): Running {
-  const variables = Object.entries({ PATH: '/usr/bin:/bin', ...more }).map(([name, value]) => `${name}=${value}`)
-  const child = spawn('env', ['-i', ...variables, node, weft, ...args], {
+  const variables = Object.entries({ PATH: `${dirname(node)}:/usr/bin:/bin`, ...more }).map(
+    ([name, value]) => `${name}=${value}`,
+  )
+  const child = spawn('env', ['-i', ...variables, weft, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
   })
-  // the launcher and what it has started
-  t.teardown(() => child.exitCode === null && process.kill(-(child.pid ?? 0), 'SIGKILL'))
+  t.teardown(() => child.exitCode === null && child.kill('SIGKILL'))
   const output = { text: '' }
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -66,22 +66,17 @@ async function said(running: Running, text: string): Promise<string> {
   }, 30_000)
 }
 
-/** As a terminal does at Ctrl-C, and systemd at stop: every process of the group gets it. */
-function signalAll({ child }: Running, signal: NodeJS.Signals): void {
-  process.kill(-(child.pid ?? 0), signal)
-}
-
 t.test('what is published runs: code, schema, launcher, and no sources or tests', async t => {
   const [packed] = JSON.parse(clean(folder, 'npm', 'pack', '--dry-run', '--json'))
   const files = (packed as { files: { path: string }[] }).files.map(one => one.path)
-  for (const file of ['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'dist/cli/weft.js', 'dist/cli/main.js']) {
+  for (const file of ['package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'dist/cli/weft', 'dist/cli/main.js']) {
     t.ok(files.includes(file), file)
   }
   t.ok(files.includes('dist/mesh/wire/control.proto'))
   t.ok(files.includes('dist/agent/dataplane/thread.js'))
   t.same(
     files.filter(file => file.startsWith('dist/') && !/\.(js|proto)$/.test(file)),
-    [],
+    ['dist/cli/weft'],
   )
   accessSync(weft, constants.X_OK)
 })
@@ -89,7 +84,7 @@ t.test('what is published runs: code, schema, launcher, and no sources or tests'
 for (const node of nodes) {
   const version = clean(folder, node, '--version').trim()
 
-  t.test(`started by Node ${version} it keeps exit statuses and output`, async t => {
+  t.test(`with Node ${version} on the PATH it keeps exit statuses and output`, async t => {
     const shown = run(node, ['--version'])
     t.equal(await shown.exited, 0)
     t.equal(shown.output.text, '0.1.0\n')
@@ -99,7 +94,7 @@ for (const node of nodes) {
     t.equal(await run(node, ['status', '-s', '127.0.0.1:1'], { WEFT_TOKEN: 'x' }).exited, 5)
   })
 
-  t.test(`started by Node ${version} a server runs and an agent joins it over gRPC`, async t => {
+  t.test(`with Node ${version} on the PATH a server runs and an agent joins it over gRPC`, async t => {
     // a short path: that of a Unix socket has 107 bytes at most
     const directory = mkdtempSync(join(tmpdir(), 'weft-build-'))
     t.teardown(() => rmSync(directory, { recursive: true }))
@@ -150,10 +145,16 @@ for (const node of nodes) {
       assert.match(status.output.text, /vm-1 +connected .* +grpc +\d+ acked/)
     }, 30_000)
 
-    agent.child.kill('SIGTERM')
-    t.equal(await agent.exited, 0, 'a signal to the launcher alone reaches the agent')
-    signalAll(server, 'SIGINT')
-    t.equal(await server.exited, 0, 'a signal to both ends the server once')
+    agent.child.kill('SIGKILL')
+    await agent.exited
+    const again = run(node, ['agent', 'run', '--config', at('agent.json')])
+    await said(again, 'connected to the server')
+    again.child.kill('SIGTERM')
+    t.equal(await again.exited, 0, 'there is one process, and signals reach it')
+    t.notMatch(again.output.text, /another agent is running/, 'also when it was killed')
+    server.child.kill('SIGINT')
+    server.child.kill('SIGINT')
+    t.equal(await server.exited, 0, 'two signals at once are one')
     t.match(server.output.text, /server has stopped/)
   })
 }
