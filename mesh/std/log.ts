@@ -17,7 +17,13 @@ export interface Log {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** Logs JSON lines to the given stream, standard output by default; times are RFC 3339. */
+/** What waits for a slow reader of the log; lines beyond it are dropped. */
+const maxWaitingBytes = 1 << 20
+
+/**
+ * Logs JSON lines to the given stream, standard output by default; times are RFC 3339. A reader that is slow, stalled or
+ * gone costs log lines and never holds the process up.
+ */
 export function createLog(level: LogLevel, to?: { write(line: string): void }): Log {
   const options = {
     level,
@@ -26,7 +32,14 @@ export function createLog(level: LogLevel, to?: { write(line: string): void }): 
     messageKey: 'message',
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  return wrap(to === undefined ? pino(options) : pino(options, to))
+  return wrap(pino(options, to ?? standardOutput()))
+}
+
+function standardOutput() {
+  // Written behind the scenes: the synchronous way waits, and the whole process with it, for a full pipe.
+  const output = pino.destination({ dest: 1, sync: false, maxLength: maxWaitingBytes })
+  output.on('error', () => {})
+  return output
 }
 
 /** A log that drops everything: the default in tests. */
