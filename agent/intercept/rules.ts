@@ -64,8 +64,10 @@ export function captureRules(plan: CapturePlan, facts: RuleFacts, family: Family
     filter: {
       chains: ['WEFT_LEAK', 'WEFT_DIRECT', 'WEFT_INPUT'],
       rules: [
+        `-A WEFT_LEAK ${settled}`,
         ...leakRules(family, ranges).map(rule => `-A WEFT_LEAK ${rule}`),
         ...directRules(facts, family).map(rule => `-A WEFT_DIRECT ${rule}`),
+        `-A WEFT_INPUT ${settled}`,
         ...inboundPorts(plan, facts, family).flatMap(match => refusals(match).map(rule => `-A WEFT_INPUT ${rule}`)),
       ],
       jumps: [
@@ -91,6 +93,13 @@ function leakRules(family: Family, ranges: readonly string[]): string[] {
     `-p tcp -m set --match-set ${endpointSet(family)} dst,dst -j WEFT_DIRECT`,
   ]
 }
+
+/**
+ * Packets of a connection that goes on where it began, without redirection: all but the first of nearly everything on
+ * the host, so they are let go before anything is compared. A redirected connection whose packets come by here
+ * untranslated is established too, and is not let go.
+ */
+const settled = '-m conntrack --ctstate ESTABLISHED -m conntrack ! --ctstate DNAT -j RETURN'
 
 /** Known endpoints at their own addresses: what the redirection leaves alone is left alone here too. */
 function directRules(facts: RuleFacts, family: Family): string[] {
