@@ -148,14 +148,19 @@ faultTest('a host that vanishes without a word is left for another', async t => 
   await load.report()
   await b.link(false)
   // calls that are on their way to it wait until it counts as gone, then go elsewhere
+  let lost = 0
   await until(
     'calls go to the other host only',
     async () => {
       const { 'new-by-virtual-ip': calls } = await load.report()
-      t.same(calls.failed, {})
-      return calls.tried > 25 && calls.longestGapMs < 1000
+      lost += calls.tried - calls.succeeded
+      return calls.tried > 25 && calls.succeeded === calls.tried && calls.longestGapMs < 1000
     },
     20_000,
+  )
+  t.ok(
+    lost <= 1,
+    `${lost} lost: nobody can save the call that was already answered by the far agent, not by its service`,
   )
   await b.link(true)
   await allWell()
@@ -182,8 +187,9 @@ faultTest('a second agent on the same host is refused and harms nobody', async t
 
 faultTest('an agent that hears nothing of its server notices, serves on, and connects again', async t => {
   await until('the agent knows', async () => !(await agentStatus(mesh, 'c')).server.connected, 40_000)
-  const seen = (await mesh.status()).agents.find(agent => agent.node === 'c')
-  t.match(seen, { state: 'stale' })
+  await until('the server knows', async () => {
+    return (await mesh.status()).agents.find(agent => agent.node === 'c')?.state === 'stale'
+  })
   await load.report()
   await cp.must('iptables', ['-F', 'OUTPUT'])
   await mesh.settled()
