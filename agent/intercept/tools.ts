@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import { MeshError } from '../../mesh/std/errors.ts'
 
 /** Runs the system's own programs. */
@@ -33,10 +34,20 @@ export function createTools(): Tools {
           if (error === null) return resolve(stdout)
           reject(asMeshError(file, args, error, stderr))
         })
+        yieldToTraffic(child.pid)
         // a program that fails before it has read everything closes the pipe; its exit code tells the story
         child.stdin?.on('error', () => {})
         child.stdin?.end(input)
       }),
+  }
+}
+
+/** Looking after the rules can wait a moment, connections cannot: on a small host both want the same core. */
+function yieldToTraffic(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // it has ended already
   }
 }
 
