@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { globSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { ensureTools, testTools } from './debian-packages.ts'
 
@@ -15,36 +16,47 @@ if (build.status !== 0) {
   process.exit(1)
 }
 
-const tap = spawn('tap', ['run', '--reporter=tap', ...process.argv.slice(2)], { stdio: ['ignore', 'pipe', 'inherit'] })
 let passed = 0
 let failed = 0
-/** Lines of the file that is running. */
-let file: string[] = []
-for await (const line of createInterface({ input: tap.stdout })) {
-  const test = /^(\s*)(not )?ok \d+ - (.*?) # (time=|SKIP|TODO)/i.exec(line)
-  if (test === null || test[1] !== '') file.push(line)
-  if (test === null) continue
-  const [, indent, not, name, directive = ''] = test
-  // A skipped test has proved nothing.
-  const bad = not !== undefined || !directive.startsWith('time')
-  if (indent !== '') {
-    if (bad) failed += 1
-    else passed += 1
-    continue
-  }
-  console.log(`${bad ? 'FAILED' : 'ok    '} ${name}`)
-  if (bad) {
-    console.log(file.join('\n'))
-    if (!file.some(one => /^\s+not ok .*# time=/.test(one))) failed += 1
-  }
-  file = []
-}
-const status = await new Promise(resolve =>
-  tap.exitCode === null ? tap.once('close', resolve) : resolve(tap.exitCode),
-)
-if (status !== 0 && failed === 0) {
-  console.log(file.join('\n'))
-  failed = 1
+const named = process.argv.slice(2)
+if (named.length > 0) await runTap(named)
+else {
+  const files = globSync('test/**/*.test.ts').sort()
+  // Whole meshes under load need the machine for themselves: one such file at a time.
+  await runTap(files.filter(file => !file.startsWith('test/netns/')))
+  await runTap(['--jobs=1', ...files.filter(file => file.startsWith('test/netns/'))])
 }
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
+
+/** Runs tap once and adds to the counts. */
+async function runTap(args: readonly string[]): Promise<void> {
+  const tap = spawn('tap', ['run', '--reporter=tap', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<number | null>(resolve => tap.once('close', resolve))
+  const failedBefore = failed
+  /** Lines of the file that is running. */
+  let file: string[] = []
+  for await (const line of createInterface({ input: tap.stdout })) {
+    const test = /^(\s*)(not )?ok \d+ - (.*?) # (time=|SKIP|TODO)/i.exec(line)
+    if (test === null || test[1] !== '') file.push(line)
+    if (test === null) continue
+    const [, indent, not, name, directive = ''] = test
+    // A skipped test has proved nothing.
+    const bad = not !== undefined || !directive.startsWith('time')
+    if (indent !== '') {
+      if (bad) failed += 1
+      else passed += 1
+      continue
+    }
+    console.log(`${bad ? 'FAILED' : 'ok    '} ${name}`)
+    if (bad) {
+      console.log(file.join('\n'))
+      if (!file.some(one => /^\s+not ok .*# time=/.test(one))) failed += 1
+    }
+    file = []
+  }
+  if ((await ended) !== 0 && failed === failedBefore) {
+    console.log(file.join('\n'))
+    failed += 1
+  }
+}
