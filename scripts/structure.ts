@@ -39,6 +39,8 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   zod: ['mesh/resources/'],
   yaml: ['mesh/resources/', 'mesh/std/settings-file.ts', 'registry-adapters/static/', 'cli/'],
   'ipaddr.js': ['mesh/std/'],
+  'sorted-btree': ['mesh/std/table.ts'],
+  '@kubernetes/client-node': ['registry-adapters/kubernetes/'],
   koffi: ['agent/intercept/'],
   pino: ['mesh/std/log.ts'],
   'prom-client': ['agent/telemetry/', 'server/telemetry/'],
