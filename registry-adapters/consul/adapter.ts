@@ -1,6 +1,7 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
+import { createStanding } from '../standing.ts'
 import { type ConsulInstance, parseChecks, parseNodes, parseServiceNames } from './answers.ts'
 import { follow } from './blocking-query.ts'
 import { type ConsulClient, createConsulClient } from './client.ts'
@@ -11,7 +12,6 @@ import { createReadQueue } from './read-queue.ts'
 import { readQueued } from './reader.ts'
 import { createRestarts } from './restarts.ts'
 import { createRights } from './rights.ts'
-import { createStanding } from './standing.ts'
 import { createView } from './view.ts'
 
 /**

@@ -1,11 +1,11 @@
 import { type Backoff, createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
+import type { Standing } from '../standing.ts'
 import type { ConsulClient, ReadMode } from './client.ts'
 import type { Resource } from './connection.ts'
 import type { ConsulSettings } from './options.ts'
 import type { Restarts } from './restarts.ts'
-import type { Standing } from './standing.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 export interface FollowDeps {

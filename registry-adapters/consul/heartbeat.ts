@@ -1,12 +1,12 @@
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
+import type { Standing } from '../standing.ts'
 import { parseInstances } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
 import type { ConsulClient } from './client.ts'
 import type { ConsulSettings } from './options.ts'
 import type { Restarts } from './restarts.ts'
 import { ownService, type Rights } from './rights.ts'
-import type { Standing } from './standing.ts'
 
 export interface HeartbeatDeps {
   readonly client: ConsulClient

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { MeshError } from '../../mesh/std/errors.ts'
+import { dnsLabel } from '../instance-names.ts'
 
 /** How to reach a Consul agent or server and how its services become services of the mesh. */
 export interface ConsulOptions {
@@ -111,9 +112,6 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
     pace: { ...defaultPace, ...options.pace },
   }
 }
-
-/** What a service or namespace of the mesh may be called (RFC 1123). */
-export const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 function checkAddress(address: string): { secure: boolean; host: string; port: number } {
   const url = URL.canParse(address) ? new URL(address) : undefined

@@ -1,6 +1,7 @@
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
+import type { Standing } from '../standing.ts'
 import { type ConsulInstance, parseInstances, parseServiceNames } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
 import type { ConsulClient } from './client.ts'
@@ -8,7 +9,6 @@ import type { ConsulSettings } from './options.ts'
 import { standingQueries } from './options.ts'
 import type { ReadQueue } from './read-queue.ts'
 import { type Rights, unreadableInstances } from './rights.ts'
-import type { Standing } from './standing.ts'
 import { createSweep } from './sweep.ts'
 
 export interface ReaderDeps {

@@ -1,8 +1,9 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
 import type { Endpoint, Protocol, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
+import { mostFrequent } from '../most-frequent.ts'
+import { quoted } from '../quoted.ts'
 import type { ConsulInstance } from './answers.ts'
-import { quoted } from './quoted.ts'
 import { ownService } from './rights.ts'
 import { type TranslateContext, type TranslatedInstance, translateInstance } from './translate-instance.ts'
 
@@ -82,13 +83,6 @@ function toService(
   )
   const ports = [{ name: protocol.value, port, protocol: protocol.value }]
   return [{ namespace, name, hosts: [], addresses: [], location: 'mesh', ports, endpoints }]
-}
-
-/** The most frequent value, the smallest of several; undefined for none. */
-function mostFrequent<T extends string | number>(values: readonly T[]): { value: T; agreed: boolean } | undefined {
-  const counts = [...Map.groupBy(values, value => value)].map(([value, { length }]) => ({ value, length }))
-  const [first] = counts.sort((a, b) => b.length - a.length || (a.value < b.value ? -1 : 1))
-  return first === undefined ? undefined : { value: first.value, agreed: counts.length === 1 }
 }
 
 function byPlace(a: ConsulInstance, b: ConsulInstance): number {

@@ -4,7 +4,7 @@ import { follow } from '../../../../registry-adapters/consul/blocking-query.ts'
 import type { Answer, ConsulClient, ReadMode } from '../../../../registry-adapters/consul/client.ts'
 import { checkOptions } from '../../../../registry-adapters/consul/options.ts'
 import { createRestarts } from '../../../../registry-adapters/consul/restarts.ts'
-import { createStanding } from '../../../../registry-adapters/consul/standing.ts'
+import { createStanding } from '../../../../registry-adapters/standing.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 
 type Step = Answer | Error | 'wait'

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { callersOf } from '../../../../registry-adapters/callers.ts'
 import type { ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
-import { callersOf } from '../../../../registry-adapters/consul/callers.ts'
 import { healthOf } from '../../../../registry-adapters/consul/health.ts'
 import { labelsOf } from '../../../../registry-adapters/consul/labels.ts'
 

@@ -1,5 +1,5 @@
-import { describeError, MeshError } from '../../mesh/std/errors.ts'
-import type { AdapterHealth } from '../adapter.ts'
+import { describeError, MeshError } from '../mesh/std/errors.ts'
+import type { AdapterHealth } from './adapter.ts'
 
 /** How the parts of one adapter stand with the registry, told to the outside as one. */
 export interface Standing {

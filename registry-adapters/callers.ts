@@ -1,6 +1,6 @@
-import type { CallerSelector } from '../../mesh/model/workload.ts'
+import type { CallerSelector } from '../mesh/model/workload.ts'
+import type { InstanceSettings } from './instance-settings.ts'
 import { quoted } from './quoted.ts'
-import type { InstanceSettings } from './settings-of-instance.ts'
 
 /** The largest uid is 2^32-2; one more means "none" to the kernel. */
 const maxUid = 2 ** 32 - 2

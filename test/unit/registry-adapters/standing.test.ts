@@ -1,7 +1,7 @@
 import t from 'tap'
-import { MeshError } from '../../../../mesh/std/errors.ts'
-import type { AdapterHealth } from '../../../../registry-adapters/adapter.ts'
-import { createStanding, reasonOf } from '../../../../registry-adapters/consul/standing.ts'
+import { MeshError } from '../../../mesh/std/errors.ts'
+import type { AdapterHealth } from '../../../registry-adapters/adapter.ts'
+import { createStanding, reasonOf } from '../../../registry-adapters/standing.ts'
 
 t.test('it is fresh when there is a view and no part is failing, and says only what is new', async t => {
   const said: AdapterHealth[] = []
