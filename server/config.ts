@@ -5,7 +5,7 @@ import type { LogLevel } from '../mesh/std/log.ts'
 import { type Setting, type SettingProblem, settingFromText, settingProblems } from '../mesh/std/settings.ts'
 import { invalidSettings, parseSettingsFile } from '../mesh/std/settings-file.ts'
 import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
-import { type MergeRules, parseMergeRules } from './catalogue/merge-rules.ts'
+import { composeMergeRules, type MergeRulesText } from './catalogue/merge-rules.ts'
 import { serverSettings } from './config-schema.ts'
 import { type RegistryConfig, registryProblems, toRegistryConfigs } from './registry-config.ts'
 
@@ -29,7 +29,7 @@ export interface ServerConfig {
   readonly rootNamespace: string
   readonly defaultIdentity: string
   readonly registries: readonly RegistryConfig[]
-  readonly merge: MergeRules
+  readonly merge: MergeRulesText
   readonly massRemoval: {
     readonly percent: number
     readonly minimum: number
@@ -76,7 +76,8 @@ type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'merge'>> & {
 
 function resolved(loaded: Loaded): ServerConfig {
   const registries = toRegistryConfigs(loaded.registries)
-  const merge = parseMergeRules(loaded.merge, ['resources', ...registries.map(registry => registry.name)])
+  const merge = { ...loaded.merge, rootNamespace: loaded.rootNamespace }
+  composeMergeRules(merge, [], ['resources', ...registries.map(registry => registry.name)])
   const ports = [loaded.listen.websocketPort, loaded.listen.grpcPort, loaded.listen.apiPort, loaded.listen.metricsPort]
   const twice = ports.find((port, index) => port !== 0 && ports.indexOf(port) !== index)
   if (twice !== undefined) throw invalidSettings(`two listeners share port ${twice}`, { port: twice })

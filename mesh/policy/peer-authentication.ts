@@ -1,5 +1,6 @@
 import type { MtlsMode } from '../model/agent-config.ts'
 import type { PeerAuthentication } from '../resources/peer-authentication.ts'
+import type { Resource } from '../resources/resource.ts'
 
 /** The workload whose port is asked about. */
 export interface PolicyTarget {
@@ -82,8 +83,8 @@ export function selects(policy: PeerAuthentication, labels: Readonly<Record<stri
   return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
 }
 
-/** Orders policies as they win within one scope: oldest first, one without a time before all, then by name. */
-export function byAge(a: PeerAuthentication, b: PeerAuthentication): number {
+/** Orders resources as they win within one scope: oldest first, one without a time before all, then by name. */
+export function byAge(a: Pick<Resource, 'metadata'>, b: Pick<Resource, 'metadata'>): number {
   const age = createdAt(a) - createdAt(b)
   return age !== 0
     ? age
@@ -98,8 +99,8 @@ function decision(policy: PeerAuthentication | undefined): EffectiveMtls | undef
   return { mode, from: policyName(policy) }
 }
 
-function createdAt(policy: PeerAuthentication): number {
-  const { creationTimestamp } = policy.metadata
+function createdAt({ metadata }: Pick<Resource, 'metadata'>): number {
+  const { creationTimestamp } = metadata
   return creationTimestamp === undefined ? 0 : Date.parse(creationTimestamp)
 }
 

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { type PeerAuthentication, peerAuthentication, securityVersions } from './peer-authentication.ts'
 import { type ServiceEntry, serviceEntry } from './service-entry.ts'
+import { type ServiceMerge, serviceMerge, weftVersions } from './service-merge.ts'
 import { networkingVersions, type WorkloadEntry, workloadEntry } from './workload-entry.ts'
 import { type WorkloadGroup, workloadGroup } from './workload-group.ts'
 
 /** One piece of operator intent, in Istio's shape, checked: everything in it is done by the mesh. */
-export type Resource = WorkloadEntry | WorkloadGroup | ServiceEntry | PeerAuthentication
+export type Resource = WorkloadEntry | WorkloadGroup | ServiceEntry | PeerAuthentication | ServiceMerge
 
 export type ResourceKind = Resource['kind']
 
@@ -15,6 +16,7 @@ export const resourceSchemas = {
   WorkloadGroup: workloadGroup,
   ServiceEntry: serviceEntry,
   PeerAuthentication: peerAuthentication,
+  ServiceMerge: serviceMerge,
 } as const
 
 /** The API versions each kind is written under. */
@@ -23,6 +25,7 @@ export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>>
   WorkloadGroup: networkingVersions,
   ServiceEntry: networkingVersions,
   PeerAuthentication: securityVersions,
+  ServiceMerge: weftVersions,
 }
 
 /** Kinds of Istio's that Weft will not take yet. */
