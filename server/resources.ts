@@ -7,6 +7,7 @@ import type { Clock } from '../mesh/std/clock.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { Watch } from '../mesh/std/watch.ts'
+import { findMergeConflicts, type MergeScope, mergeFindings } from './catalogue/merge-check.ts'
 import type { ResourceStore, StoredResource } from './store/store.ts'
 
 export interface AppliedResource {
@@ -20,6 +21,13 @@ export interface ApplyResult {
   readonly applied: readonly AppliedResource[]
 }
 
+/** What a change of one resource comes to. */
+export interface PlannedChange<T> {
+  /** As it shall be; absent leaves everything as it is. */
+  readonly resource?: Resource
+  readonly result: T
+}
+
 /** Operators' resources: written whole or not at all, followed by whoever compiles from them. */
 export interface Resources {
   /**
@@ -29,9 +37,16 @@ export interface Resources {
   readonly current: Watch<readonly Resource[]>
   /**
    * Creates or updates all resources of a text, or none. Throws WEFT_RESOURCE_INVALID naming every place of the text
-   * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload.
+   * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload, or
+   * two merge rules the same service.
    */
   apply(text: string, file: string, options: { readonly dryRun: boolean }): Promise<ApplyResult>
+  /**
+   * Lets `plan` see everything and say what one resource shall be, and writes that; nobody writes in between. What
+   * `plan` throws is thrown on with nothing written. Throws WEFT_RESOURCE_CONFLICT as {@link apply} does, and when the
+   * store holds a newer version than the one that was planned with.
+   */
+  change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>): Promise<T>
   list(): Promise<readonly StoredResource[]>
   /** Returns whether it was there. */
   remove(kind: string, namespace: string, name: string): Promise<boolean>
@@ -43,6 +58,8 @@ export interface ResourcesDeps {
   readonly log: Log
   /** Namespace whose policies hold for the whole mesh. */
   readonly rootNamespace: string
+  /** Names of all registries, which resources may name. */
+  readonly registries: readonly string[]
   /** All workloads known now, to see whether two policies select the same one. */
   workloads(): Iterable<KnownWorkload>
 }
@@ -50,7 +67,7 @@ export interface ResourcesDeps {
 /** Reads what is stored; a stored document that this version cannot read is left out and logged by name. */
 export async function openResources(
   store: ResourceStore,
-  { clock, log, rootNamespace, workloads }: ResourcesDeps,
+  { clock, log, rootNamespace, registries, workloads }: ResourcesDeps,
 ): Promise<Resources> {
   const read = async () => parseStored(await store.list(), log)
   const current = new Watch<readonly Resource[]>(await read())
@@ -59,22 +76,37 @@ export async function openResources(
     refresh().catch(error => log.error('resources could not be read', { error: String(error) }))
   })
   const oneAtATime = createQueue()
+  const scope: MergeScope = { registries, rootNamespace }
   return {
     current,
     apply: (text, file, { dryRun }) =>
       oneAtATime(async () => {
-        const { resources, problems } = parseResources(text, file)
+        const { resources, problems } = parseResources(text, file, resource => mergeFindings(resource, scope))
         if (problems.length > 0) throw problemsError(problems)
         if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
         refuseRepeated(resources, file)
         const before = await store.list()
         const after = stateAfter(parseStored(before, log), resources, clock.now())
         refuseConflicts(after, resources, { rootNamespace, workloads: [...workloads()] })
+        refuseMergeConflicts(after, resources, scope)
         const applied = resources.map(resource => changeOf(resource, before))
         const writes = resources.filter((_, at) => applied[at]?.change !== 'unchanged')
         if (!dryRun && writes.length > 0) await store.put(writes.map(writeOf), clock.now())
         await refresh()
         return { applied }
+      }),
+    change: plan =>
+      oneAtATime(async () => {
+        const stored = await store.list()
+        const before = parseStored(stored, log)
+        const { resource, result } = plan(before)
+        if (resource === undefined) return result
+        refuseMergeConflicts(stateAfter(before, [resource], clock.now()), [resource], scope)
+        const old = findStored(stored, writeOf(resource))
+        const write = writeOf(old === undefined ? resource : withoutGivenTime(resource, old))
+        await store.put([{ ...write, expectedVersion: old?.version ?? 0 }], clock.now())
+        await refresh()
+        return result
       }),
     list: () => store.list(),
     async remove(kind, namespace, name) {
@@ -110,14 +142,27 @@ function createdAt<T extends Resource>(resource: T, time: number): T {
   return { ...resource, metadata: { ...resource.metadata, creationTimestamp } }
 }
 
+/** Takes back what {@link createdAt} has added, so that only what somebody wrote is stored. */
+function withoutGivenTime<T extends Resource>(resource: T, stored: StoredResource): T {
+  const { creationTimestamp, ...metadata } = resource.metadata
+  return creationTimestamp === new Date(stored.createdAt).toISOString() ? { ...resource, metadata } : resource
+}
+
 function writeOf(resource: Resource) {
   const { namespace, name } = resource.metadata
   return { kind: resource.kind, namespace, name, document: JSON.stringify(resource) }
 }
 
+function findStored(
+  stored: readonly StoredResource[],
+  { kind, namespace, name }: Pick<StoredResource, 'kind' | 'namespace' | 'name'>,
+): StoredResource | undefined {
+  return stored.find(one => one.kind === kind && one.namespace === namespace && one.name === name)
+}
+
 function changeOf(resource: Resource, before: readonly StoredResource[]): AppliedResource {
   const { kind, namespace, name, document } = writeOf(resource)
-  const old = before.find(one => one.kind === kind && one.namespace === namespace && one.name === name)
+  const old = findStored(before, { kind, namespace, name })
   const change = old === undefined ? 'created' : old.document === document ? 'unchanged' : 'updated'
   return { kind, namespace, name, change }
 }
@@ -167,5 +212,17 @@ function refuseConflicts(
       conflict.winner === undefined
         ? 'take the selector out or move it to the workloads’ own namespace'
         : 'change one of the two, or delete it first; nothing was applied',
+  })
+}
+
+function refuseMergeConflicts(after: readonly Resource[], written: readonly Resource[], scope: MergeScope): void {
+  const names = new Set(written.map(describeResource))
+  const conflict = findMergeConflicts(after, scope.rootNamespace).find(({ resources }) => {
+    return resources.some(name => names.has(name))
+  })
+  if (conflict === undefined) return
+  throw new MeshError('WEFT_RESOURCE_CONFLICT', conflict.message, {
+    fields: { resources: conflict.resources },
+    next: 'change one of the two, or delete it first; nothing was applied',
   })
 }

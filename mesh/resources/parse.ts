@@ -9,13 +9,27 @@ export interface ParsedResources {
   readonly problems: readonly ResourceProblem[]
 }
 
+/** Something wrong with a resource that a schema alone cannot know: a name that does not exist. */
+export interface ResourceFinding {
+  readonly path: readonly (string | number)[]
+  /** Lower case, no full stop; reads on after the path. */
+  readonly message: string
+  readonly at?: 'key' | 'value'
+  readonly suggestion?: string | undefined
+}
+
 /**
  * Reads resources from a text of one or more YAML or JSON documents. A document that is bad in any way gives problems
- * and no resource; the others are not held up by it. `file` is what the text is called in problems. Never throws.
+ * and no resource; the others are not held up by it. `file` is what the text is called in problems; `judge` finds what
+ * only somebody who knows the mesh can. Never throws.
  */
-export function parseResources(text: string, file: string): ParsedResources {
+export function parseResources(
+  text: string,
+  file: string,
+  judge: (resource: Resource) => readonly ResourceFinding[] = () => [],
+): ParsedResources {
   const { documents, problems } = readDocuments(text, file)
-  const checked = documents.map(parseResource)
+  const checked = documents.map(document => judged(document, parseResource(document), judge))
   return {
     resources: checked.flatMap(one => (one.kind === 'good' ? [one.value] : [])),
     problems: [...problems, ...checked.flatMap(one => (one.kind === 'bad' ? one.problems : []))],
@@ -42,6 +56,17 @@ export function parseResource(document: SourceDocument): Checked<Resource> {
     return bad(problemIn(document, ['apiVersion'], { reason: 'unknown', message, suggestion }))
   }
   return checkDocument<Resource>(document, resourceSchemas[kind])
+}
+
+function judged(
+  document: SourceDocument,
+  checked: Checked<Resource>,
+  judge: (resource: Resource) => readonly ResourceFinding[],
+): Checked<Resource> {
+  if (checked.kind === 'bad') return checked
+  const findings = judge(checked.value)
+  if (findings.length === 0) return checked
+  return { kind: 'bad', problems: findings.map(({ path, ...said }) => problemIn(document, [...path], said)) }
 }
 
 function unknownKind(document: SourceDocument, kind: string): ResourceProblem {

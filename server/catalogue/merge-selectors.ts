@@ -13,6 +13,8 @@ export interface MergeSelector {
   /** `<namespace>/<name>` of services, or a host name; where {@link pattern} is true with `*` in it. */
   readonly text: string
   readonly pattern: boolean
+  /** What it is for, in words; the same for two selectors of exactly the same services. */
+  readonly words: string
   matches(service: MergeTarget): boolean
 }
 
@@ -24,6 +26,7 @@ export function serviceSelector(text: string): MergeSelector {
     kind: 'service',
     text,
     pattern,
+    words: `${pattern ? 'services' : 'service'} ${text}`,
     matches({ namespace, name }) {
       const key = `${namespace}/${name}`
       return expression === undefined ? key === text : expression.test(key)
@@ -39,6 +42,7 @@ function hostSelector(text: string, namespace: string | undefined): MergeSelecto
     kind: 'host',
     text,
     pattern,
+    words: `host ${text}${namespace === undefined ? '' : ` of namespace ${namespace}`}`,
     matches(service) {
       if (namespace !== undefined && service.namespace !== namespace) return false
       return pattern ? service.hosts.some(host => host.endsWith(suffix)) : service.hosts.includes(text)

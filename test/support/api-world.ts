@@ -41,6 +41,7 @@ export async function createApiWorld(t: Test) {
     clock,
     log,
     rootNamespace: 'weft-system',
+    registries: ['resources', 'files', 'consul'],
     workloads: () => snapshot.workloads.values(),
   })
   t.teardown(() => resources.stop())

@@ -29,6 +29,9 @@ const entry = (name: string, labels: Readonly<Record<string, string>>) =>
     spec: { address: '10.0.0.1', labels },
   })
 
+const merge = (name: string, spec: object, namespace = 'default') =>
+  JSON.stringify({ apiVersion: 'weft.dev/v1', kind: 'ServiceMerge', metadata: { name, namespace }, spec })
+
 const documents = (...texts: readonly string[]) => texts.join('\n---\n')
 
 async function open(t: Test, workloads: readonly KnownWorkload[] = []) {
@@ -36,7 +39,8 @@ async function open(t: Test, workloads: readonly KnownWorkload[] = []) {
   const log = recordedLog()
   const store = openSqliteStore(':memory:', { log })
   t.teardown(() => store.close())
-  const options = { clock, log, rootNamespace: 'weft-system', workloads: () => workloads }
+  const registries = ['resources', 'consul', 'nomad']
+  const options = { clock, log, rootNamespace: 'weft-system', registries, workloads: () => workloads }
   const reopen = () => openResources(store.resources, options)
   const resources = await reopen()
   t.teardown(() => resources.stop())
@@ -185,4 +189,99 @@ t.test('a stored document that cannot be read is left out and named', async t =>
   )
   t.match(await apply(policy('other', { namespace: 'shop' })), [{ change: 'created' }])
   t.ok(log.lines.some(line => line.level === 'error' && line.fields.file === 'Nonsense default/bad'))
+})
+
+t.test('a merge rule that names a registry or a namespace it cannot is refused at its place', async t => {
+  const { apply, resources } = await open(t)
+  const text = `
+apiVersion: weft.dev/v1
+kind: ServiceMerge
+metadata: { name: pay }
+spec:
+  services: [payments, shop/payments]
+  rule: union
+  weights:
+    consul: 90
+    nomadd: 10
+`
+  await t.rejects(apply(text), {
+    code: 'WEFT_RESOURCE_INVALID',
+    fields: {
+      problems: [
+        /^a\.yaml:6:24: spec\.services\[1\]: is of another namespace, .* weft-system/,
+        /^a\.yaml:10:5: spec\.weights\.nomadd: nomadd is no registry of this server, .* did you mean nomad\?/,
+      ],
+    },
+  })
+  await t.rejects(apply(merge('pay', { services: ['pay'], rule: 'prefer', prefer: 'vault' })), { message: /vault/ })
+  t.same(resources.current.value, [])
+  const everywhere = merge('pay', { services: ['shop/payments', '*/db'], rule: 'union' }, 'weft-system')
+  t.match(await apply(everywhere), [{ change: 'created' }])
+})
+
+t.test('a second merge rule for exactly the same services is refused, naming both', async t => {
+  const { apply } = await open(t)
+  await apply(merge('first', { services: ['payments', 'pay-*'], hosts: ['a.example'], rule: 'union' }))
+  for (const [spec, namespace, message] of [
+    [{ services: ['payments'], rule: 'error' }, 'default', /both for service default\/payments/],
+    [{ services: ['default/payments'], rule: 'error' }, 'weft-system', /both for service default\/payments/],
+    [{ services: ['pay-*'], rule: 'error' }, 'default', /both for services default\/pay-\*/],
+    [{ hosts: ['a.example'], rule: 'error' }, 'default', /both for host a\.example of namespace default/],
+  ] as const) {
+    await t.rejects(apply(merge('second', spec, namespace)), {
+      code: 'WEFT_RESOURCE_CONFLICT',
+      message,
+      fields: { resources: [`ServiceMerge ${namespace}/second`, 'ServiceMerge default/first'] },
+    })
+  }
+  const fine = documents(
+    merge('second', { services: ['*', 'payments-2'], rule: 'union' }),
+    merge('third', { services: ['payments'], hosts: ['a.example'], rule: 'union' }, 'shop'),
+  )
+  t.match(await apply(fine), [{ change: 'created' }, { change: 'created' }])
+})
+
+t.test('a planned change sees everything, is written alone, and keeps what nobody wrote out of the store', async t => {
+  const { apply, resources, clock } = await open(t)
+  await apply(documents(policy('a'), merge('pay', { services: ['pay'], rule: 'union' })))
+  await clock.advance(1000)
+  const result = await resources.change(before => {
+    const rule = before.find(one => one.kind === 'ServiceMerge')
+    if (rule === undefined) throw new Error('it is not there')
+    return { resource: { ...rule, spec: { ...rule.spec, weights: { consul: 1 } } }, result: before.length }
+  })
+  t.equal(result, 2)
+  t.match(resources.current.value.at(-1), { kind: 'ServiceMerge', spec: { weights: { consul: 1 } } })
+  const [, stored] = await resources.list()
+  t.notMatch(stored?.document, /creationTimestamp/)
+  t.equal(await resources.change(() => ({ result: 'nothing to do' })), 'nothing to do')
+  t.equal((await resources.list())[1]?.version, stored?.version)
+})
+
+t.test('a planned change that throws, or that somebody else has overtaken, writes nothing', async t => {
+  const { resources, store, clock } = await open(t)
+  const planned = (rule: 'union' | 'error') => ({
+    apiVersion: 'weft.dev/v1' as const,
+    kind: 'ServiceMerge' as const,
+    metadata: { name: 'pay', namespace: 'default' },
+    spec: { services: ['pay'], rule },
+  })
+  const failing = resources.change(() => {
+    throw new TypeError('no')
+  })
+  await t.rejects(failing, TypeError)
+  const document = JSON.stringify(planned('error'))
+  const list = store.resources.list
+  // another server on the same store writes between our reading and our writing
+  store.resources.list = async () => {
+    const before = await list()
+    store.resources.list = list
+    await store.resources.put([{ kind: 'ServiceMerge', namespace: 'default', name: 'pay', document }], clock.now())
+    return before
+  }
+  await t.rejects(
+    resources.change(() => ({ resource: planned('union'), result: 0 })),
+    { code: 'WEFT_RESOURCE_CONFLICT' },
+  )
+  t.equal((await resources.list())[0]?.document, document)
 })
