@@ -20,6 +20,8 @@ export interface ServerLinkDeps {
   readonly apply: AgentSessionOptions['apply']
   /** Saves what is in use; a failure is logged by the session. */
   readonly keep: AgentSessionOptions['keep']
+  /** What the host says about its own workloads. */
+  readonly report: AgentSessionOptions['report']
 }
 
 export interface ServerLinkOptions {

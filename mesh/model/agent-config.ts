@@ -1,4 +1,5 @@
 import type { Locality } from './locality.ts'
+import type { Probe } from './probe.ts'
 import type { Protocol, ServicePort } from './service.ts'
 import type { CallerSelector, Health } from './workload.ts'
 
@@ -59,6 +60,8 @@ export interface LocalWorkloadResource {
   readonly labels: Readonly<Record<string, string>>
   readonly ports: readonly LocalPort[]
   readonly callers: readonly CallerSelector[]
+  /** Health checks that the agent runs and reports: the workload is healthy while all of them are. */
+  readonly probes: readonly Probe[]
 }
 
 export interface MeshEndpoint {

@@ -1,4 +1,5 @@
 import type { Locality } from './locality.ts'
+import type { Probe } from './probe.ts'
 
 /** Whether new connections may go to a workload. `draining` keeps what is open and takes nothing new. */
 export type Health = 'healthy' | 'unhealthy' | 'draining'
@@ -31,5 +32,9 @@ export interface Workload {
   /** Relative share of traffic, 1 when nothing is said; 0 receives none. */
   readonly weight: number
   readonly health: Health
+  /** What the registry says about a health that is not simply good: one line, at most 200 characters. */
+  readonly healthReason?: string
+  /** Health check to be run by the agent of its host; its result goes before what the registry says. */
+  readonly probe?: Probe
   readonly callers: readonly CallerSelector[]
 }

@@ -16,6 +16,7 @@ import {
   type ServerMessage,
   type SignResponse,
 } from './messages.ts'
+import { type HostState, startReportSender } from './report-sender.ts'
 
 const signTimeoutMs = 30_000
 
@@ -29,6 +30,8 @@ export interface AgentSessionOptions {
   /** What an earlier session, or the disk, has left in use: only what differs from it is sent. */
   readonly held: HeldResources
   readonly apply: ApplyConfig
+  /** What the host says about its own workloads: reported after the welcome and on every change. */
+  readonly report: Watch<HostState>
   /** Saves what is in use before it is acknowledged; a failure is logged and does not hold up the mesh. */
   keep(held: HeldResources): Promise<void>
 }
@@ -80,6 +83,7 @@ export function startAgentSession(options: AgentSessionOptions): AgentSession {
   let refused: SessionEnd['refused']
   let over = false
   let signs = 0
+  let stopReporting: (() => void) | undefined
 
   const heartbeat = startHeartbeat({
     clock,
@@ -103,7 +107,9 @@ export function startAgentSession(options: AgentSessionOptions): AgentSession {
         if (message.protocol < 1 || Math.abs(message.protocol - protocolVersion) > 1) {
           return channel.close(`the server speaks protocol ${message.protocol}, this agent ${protocolVersion}`)
         }
-        return status.set({ ...status.value, serverName: message.serverName })
+        status.set({ ...status.value, serverName: message.serverName })
+        stopReporting ??= startReportSender({ ...options, send: report => channel.send(report) })
+        return
       case 'push':
         return push(message)
       case 'ping':
@@ -154,6 +160,7 @@ export function startAgentSession(options: AgentSessionOptions): AgentSession {
   function end(reason: string): void {
     over = true
     heartbeat.stop()
+    stopReporting?.()
     for (const { settle } of [...signing.values()]) settle(unreachable(`the session ended: ${reason}`))
     const told: SessionEnd = { reason, ...(refused === undefined ? {} : { refused }) }
     void (applying ?? Promise.resolve()).then(() => closed.resolve(told))

@@ -8,6 +8,7 @@ import {
   type ResourceVersion,
   type ServerMessage,
 } from './messages.ts'
+import { plainReport, readReport } from './report-codec.ts'
 import { type MessageType, schema } from './schema.ts'
 import { countFields } from './wire-shape.ts'
 
@@ -51,7 +52,7 @@ export function encodeServerMessage(message: ServerMessage): Buffer {
 /** Reads and checks a message of an agent. Throws WEFT_WIRE. */
 export function decodeAgentMessage(bytes: Buffer): AgentMessage {
   const fields = read(schema().agentMessage, bytes, 'message')
-  const kind = fields.oneOf(['hello', 'ack', 'nack', 'ping', 'pong', 'signRequest'])
+  const kind = fields.oneOf(['hello', 'ack', 'nack', 'ping', 'pong', 'signRequest', 'report'])
   const inner = fields.message(kind)
   switch (kind) {
     case 'hello':
@@ -80,6 +81,8 @@ export function decodeAgentMessage(bytes: Buffer): AgentMessage {
         identity: inner.name('identity'),
         csr: inner.bytes('csr', maxCsrBytes),
       }
+    case 'report':
+      return readReport(inner)
     default:
       return assertNever(kind)
   }
@@ -136,6 +139,8 @@ function plainAgentMessage(message: AgentMessage): object {
       return { nack: { version: message.version, rejected: message.rejected.map(plainRejected) } }
     case 'sign-request':
       return { signRequest: message }
+    case 'report':
+      return { report: plainReport(message) }
     default:
       return assertNever(message)
   }

@@ -69,6 +69,42 @@ export interface SignResponse {
   readonly error?: { readonly code: string; readonly reason: string }
 }
 
+/** The most workloads whose health one report may hold, and the most registrations. */
+export const maxReportedHealth = 10_000
+export const maxRegistrations = 1_000
+
+/** How one of the host's workloads answered its health check, judged by the check's thresholds. */
+export interface WorkloadHealth {
+  /** Workload id. */
+  readonly workload: string
+  readonly healthy: boolean
+  /** One line: `tcp 10.0.0.7:8080: connection refused`. */
+  readonly reason: string
+}
+
+/** A workload that the host itself declares: one more of a WorkloadGroup that an operator wrote. */
+export interface Registration {
+  /** `<namespace>/<name>` of the WorkloadGroup, which says everything that is not said here. */
+  readonly group: string
+  /** Unique among the host's registrations: a DNS label. */
+  readonly name: string
+  readonly address: string
+  /** Port names to ports, where they are not the group's. */
+  readonly ports: Readonly<Record<string, number>>
+  /** Empty unless somebody took it out of service (`weft maintain`); what is open stays open meanwhile. */
+  readonly maintenance: string
+}
+
+/**
+ * What an agent says about its host's own workloads. Each report replaces the one before; it is sent after the welcome
+ * and whenever something of it changes.
+ */
+export interface HostReport {
+  readonly kind: 'report'
+  readonly health: readonly WorkloadHealth[]
+  readonly registrations: readonly Registration[]
+}
+
 /** Everything an agent says. */
 export type AgentMessage =
   | Hello
@@ -76,6 +112,7 @@ export type AgentMessage =
   | { readonly kind: 'nack'; readonly version: number; readonly rejected: readonly RejectedResource[] }
   | PingPong
   | SignRequest
+  | HostReport
 
 /** Everything a server says. */
 export type ServerMessage =

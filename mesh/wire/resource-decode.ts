@@ -23,6 +23,7 @@ import {
   maxPemLength,
   maxTextLength,
 } from './fields.ts'
+import { readProbe } from './probe-codec.ts'
 import { healthNames, mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
 import { schema } from './schema.ts'
 
@@ -99,6 +100,7 @@ function workload(fields: Fields): LocalWorkloadResource {
     labels: labels(fields),
     ports: fields.messages('ports', maxPorts, localPort),
     callers: fields.messages('callers', maxNames, caller),
+    probes: fields.messages('probes', maxPorts, readProbe),
   }
 }
 

@@ -2,6 +2,7 @@ import type { AgentResource, LocalPort, LocalWorkloadResource, MeshEndpoint } fr
 import type { ServicePort } from '../model/service.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
+import { plainProbe } from './probe-codec.ts'
 import { healthNames, mtlsModeNames, protocolNames } from './resource-enums.ts'
 import { schema } from './schema.ts'
 
@@ -33,6 +34,7 @@ function plainWorkload(workload: LocalWorkloadResource): object {
     labels: sorted(workload.labels),
     ports: workload.ports.map(plainLocalPort),
     callers: workload.callers.map(plainCaller),
+    probes: workload.probes.map(plainProbe),
   }
 }
 

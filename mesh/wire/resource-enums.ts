@@ -25,6 +25,12 @@ export const healthNames: Readonly<Record<Health, string>> = {
   draining: 'HEALTH_DRAINING',
 }
 
+/** See {@link protocolNames}. */
+export const httpSchemeNames: Readonly<Record<'http' | 'https', string>> = {
+  http: 'HTTP_SCHEME_HTTP',
+  https: 'HTTP_SCHEME_HTTPS',
+}
+
 /** The way back: protobuf enum names to our words. */
 export function wordsByName<Word extends string>(names: Readonly<Record<Word, string>>): ReadonlyMap<string, Word> {
   return new Map(Object.entries<string>(names).map(([word, name]) => [name, word as Word]))

@@ -10,6 +10,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import {
   type AgentMessage,
   type Hello,
+  type HostReport,
   type Push,
   protocolVersion,
   type RejectedResource,
@@ -34,6 +35,8 @@ export interface ServerSessionOptions {
   readonly view: Watch<AgentView | undefined>
   /** Decides on a PKCS#10 request in DER and gives the chain, leaf first, PEM; throws a MeshError to refuse. */
   sign(identity: string, csr: Buffer): Promise<readonly string[]>
+  /** What the agent says about its host's workloads; each report replaces the one before. */
+  onReport(report: HostReport): void
   readonly clock: Clock
   readonly log: Log
   readonly serverName: string
@@ -115,6 +118,8 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
         return
       case 'sign-request':
         return void sign(message)
+      case 'report':
+        return options.onReport(message)
       default:
         assertNever(message)
     }

@@ -53,6 +53,7 @@ function compileWorkload(workload: Workload, input: NodeInput): LocalWorkloadRes
       return { port, protocol, mtls: mode, mtlsFrom: from, service }
     }),
     callers: workload.callers,
+    probes: workload.probe === undefined ? [] : [workload.probe],
   }
 }
 

@@ -3,7 +3,7 @@ import type { Log } from '../../mesh/std/log.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { Channel } from '../../mesh/wire/channel.ts'
 import type { AgentView } from '../../mesh/wire/delta.ts'
-import type { AgentMessage, ServerMessage } from '../../mesh/wire/messages.ts'
+import type { AgentMessage, HostReport, ServerMessage } from '../../mesh/wire/messages.ts'
 import { type ServerSession, type SessionStatus, startServerSession } from '../../mesh/wire/server-session.ts'
 import type { SignRequest } from '../identity/sign.ts'
 import type { AgentStatus } from '../status.ts'
@@ -20,6 +20,10 @@ export interface PusherDeps {
   readonly nodes: Watch<ReadonlyMap<string, NodeRecord>>
   /** Decides on a signing request of a node's agent; throws a MeshError to refuse. */
   readonly sign: (request: SignRequest) => Promise<readonly string[]>
+  /** What a connected node says about its own workloads. */
+  readonly report: (node: string, report: HostReport) => void
+  /** A node is not connected any more; a session that a newer one of its node has replaced does not count. */
+  readonly left: (node: string) => void
   readonly observe: PushObserver
 }
 
@@ -79,6 +83,9 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
       channel,
       view,
       sign: (identity, csr) => deps.sign({ node, currentIdentity: certificate.id, identity, csr }),
+      onReport(report) {
+        if (connected.get(node)?.session === session) deps.report(node, report)
+      },
       clock,
       log,
       ...options,
@@ -91,6 +98,7 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
       if (mine?.session !== session) return
       gone.set(node, { ...statusOf(node, mine), state: 'stale', since: clock.now(), lastClose: reason })
       connected.delete(node)
+      deps.left(node)
       log.info('agent disconnected', { reason })
     })
     const problem = unwelcome(deps.nodes.value.get(node), certificate)

@@ -7,7 +7,8 @@ import { type AgentSession, startAgentSession } from '../../mesh/wire/agent-sess
 import type { ApplyConfig } from '../../mesh/wire/apply-push.ts'
 import type { Channel } from '../../mesh/wire/channel.ts'
 import type { HeldResources } from '../../mesh/wire/held-resources.ts'
-import type { AgentMessage, Push, ServerMessage } from '../../mesh/wire/messages.ts'
+import type { AgentMessage, HostReport, Push, ServerMessage } from '../../mesh/wire/messages.ts'
+import type { HostState } from '../../mesh/wire/report-sender.ts'
 import { type AgentView, type ServerSession, startServerSession } from '../../mesh/wire/server-session.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { eventually } from '../support/eventually.ts'
@@ -163,6 +164,21 @@ export function channelCompliance(t: Test, open: OpenPair): void {
     })
   })
 
+  t.test('what the host says of its workloads is reported after the welcome and on every change', async t => {
+    const report = new Watch<HostState>({ health: [], registrations: [] })
+    const world = await start(t, open, viewOf(1), async () => [], new Map(), report)
+    await eventually(() => agreed(world.reports.length === 1))
+    const health = [{ workload: 'static/api-1', healthy: false, reason: 'tcp 10.0.0.7:8080: connection refused' }]
+    const registrations = [{ group: 'shop/api', name: 'a', address: '10.0.0.7', ports: { http: 1 }, maintenance: '' }]
+    report.set({ health, registrations })
+    await world.clock.advance(200)
+    await eventually(() => agreed(world.reports.length === 2))
+    t.same(world.reports, [
+      { kind: 'report', health: [], registrations: [] },
+      { kind: 'report', health, registrations },
+    ])
+  })
+
   t.test('a signing request ends with the session', async t => {
     const { agent, server } = await open(t)
     const session = startAgent(agent, new FakeClock())
@@ -305,6 +321,7 @@ async function start(
   first: AgentView,
   judge: ApplyConfig = async () => [],
   held: HeldResources = new Map(),
+  report?: Watch<HostState>,
 ) {
   const ends = await open(t)
   const clock = new FakeClock()
@@ -319,15 +336,17 @@ async function start(
       ends.server.send(message)
     },
   }
-  const server = startServer(recorded, clock, view)
-  const agent = startAgent(ends.agent, clock, held, async (config, changed) => {
+  const reports: HostReport[] = []
+  const server = startServer(recorded, clock, view, reports)
+  const apply: ApplyConfig = async (config, changed) => {
     applied.push(config)
     changes.push(changed)
     return judge(config, changed)
-  })
+  }
+  const agent = startAgent(ends.agent, clock, held, apply, report)
   const inSync = (version: number) =>
     eventually(() => agreed(server.status.value.ackedVersion === version && agent.status.value.version === version))
-  return { agent, server, view, clock, pushes, applied, changes, inSync }
+  return { agent, server, view, clock, pushes, reports, applied, changes, inSync }
 }
 
 function startAgent(
@@ -335,13 +354,19 @@ function startAgent(
   clock: FakeClock,
   held: HeldResources = new Map(),
   apply: ApplyConfig = async () => [],
+  report = new Watch<HostState>({ health: [], registrations: [] }),
 ): AgentSession {
   const facts = { kernel: '6.18' }
   const keep = async () => {}
-  return startAgentSession({ channel, clock, log: silentLog, agentVersion: '0.1.0', facts, held, apply, keep })
+  return startAgentSession({ channel, clock, log: silentLog, agentVersion: '0.1.0', facts, held, apply, keep, report })
 }
 
-function startServer(channel: ServerEnd, clock: FakeClock, view: Watch<AgentView | undefined>): ServerSession {
+function startServer(
+  channel: ServerEnd,
+  clock: FakeClock,
+  view: Watch<AgentView | undefined>,
+  reports: HostReport[] = [],
+): ServerSession {
   const sign = async (identity: string, csr: Buffer) => {
     if (!identity.endsWith('/api')) throw new MeshError('WEFT_IDENTITY_NOT_PLACED', 'nothing places it there')
     return ['leaf', csr.toString()]
@@ -350,6 +375,7 @@ function startServer(channel: ServerEnd, clock: FakeClock, view: Watch<AgentView
     channel,
     view,
     sign,
+    onReport: report => void reports.push(report),
     clock,
     log: silentLog,
     serverName: 'server-1',

@@ -22,6 +22,11 @@ const valid: readonly Buffer[] = [
   }),
   encodeAgentMessage({ kind: 'nack', version: 7, rejected: [{ name: 'host', reason: 'no' }] }),
   encodeAgentMessage({ kind: 'sign-request', id: 1, identity: 'spiffe://a/ns/b/sa/c', csr: Buffer.alloc(20, 7) }),
+  encodeAgentMessage({
+    kind: 'report',
+    health: [{ workload: 'static/api-1', healthy: false, reason: 'connection refused' }],
+    registrations: [{ group: 'a/b', name: 'c', address: '10.0.0.7', ports: { http: 80 }, maintenance: 'x' }],
+  }),
   encodeServerMessage({ kind: 'push', version: 9, full: true, changed: resources, removed: ['service/a/b'] }),
   encodeServerMessage({ kind: 'sign-response', id: 1, chain: ['PEM'], error: { code: 'WEFT_STORE', reason: 'x' } }),
   ...resources.map(({ body }) => body),

@@ -56,6 +56,7 @@ export function aWorkload(values: Partial<LocalWorkloadResource> = {}): LocalWor
     labels: { app: 'web' },
     ports: [{ port: 9090, protocol: 'tcp', mtls: 'PERMISSIVE', mtlsFrom: 'default', service: 'default/web' }],
     callers: [],
+    probes: [],
     ...values,
   }
 }

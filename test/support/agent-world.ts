@@ -13,6 +13,7 @@ import type { Running } from '../../mesh/std/lifecycle.ts'
 import { silentLog } from '../../mesh/std/log.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
+import type { HostReport } from '../../mesh/wire/messages.ts'
 import { type AgentView, type ServerSession, startServerSession } from '../../mesh/wire/server-session.ts'
 import type { ListenCredentials, ListenOptions, OnAgent } from '../../server/push/listen.ts'
 import { serveWs } from '../../server/push/ws.ts'
@@ -32,6 +33,8 @@ export interface AgentWorld {
   /** Identities asked for; the server signs them unless {@link AgentWorld.refuse} names them. */
   readonly asked: string[]
   readonly refuse: Set<string>
+  /** What the agent said about its host's workloads, newest last. */
+  readonly reports: HostReport[]
   /** The environment that configures an agent for this world. */
   env(more?: Readonly<Record<string, string>>): Record<string, string>
   settings(more?: Readonly<Record<string, string>>): AgentSettings
@@ -59,6 +62,7 @@ export async function agentWorld(t: Test, serve: Serve = serveWs): Promise<Agent
   const sessions: ServerSession[] = []
   const asked: string[] = []
   const refuse = new Set<string>()
+  const reports: HostReport[] = []
   const credentials = new Watch<ListenCredentials>({
     roots: [authority.root],
     ...authority.issue(`spiffe://${trustDomain}/mesh/server/s1`, validity()),
@@ -72,6 +76,7 @@ export async function agentWorld(t: Test, serve: Serve = serveWs): Promise<Agent
     sessions,
     asked,
     refuse,
+    reports,
     env: more => ({
       WEFT_AGENT_NODE: 'vm-1',
       WEFT_AGENT_SERVER_HOST: '127.0.0.1',
@@ -108,6 +113,7 @@ export async function agentWorld(t: Test, serve: Serve = serveWs): Promise<Agent
         const session = startServerSession({
           channel,
           view,
+          onReport: report => void reports.push(report),
           clock: systemClock,
           log: silentLog,
           serverName: 's1',

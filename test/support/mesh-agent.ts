@@ -8,9 +8,11 @@ import { encodePrivateKey, generateKeys } from '../../mesh/identity/keys.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import { systemClock } from '../../mesh/std/clock.ts'
 import { silentLog } from '../../mesh/std/log.ts'
+import { Watch } from '../../mesh/std/watch.ts'
 import { type AgentSession, startAgentSession } from '../../mesh/wire/agent-session.ts'
 import type { HeldResources } from '../../mesh/wire/held-resources.ts'
 import type { RejectedResource } from '../../mesh/wire/messages.ts'
+import type { HostState } from '../../mesh/wire/report-sender.ts'
 
 /** What a host has after joining. */
 export type Joined = Pick<ConnectOptions, 'key' | 'chain' | 'roots' | 'trustDomain'>
@@ -41,6 +43,7 @@ export interface MeshAgentOptions {
   readonly address: string
   readonly joined: Joined
   readonly held?: HeldResources
+  readonly report?: Watch<HostState>
   readonly reject?: (changed: readonly string[]) => readonly RejectedResource[]
 }
 
@@ -62,6 +65,7 @@ export async function connectAgent(options: MeshAgentOptions): Promise<MeshAgent
       return options.reject?.(changed) ?? []
     },
     async keep() {},
+    report: options.report ?? new Watch<HostState>({ health: [], registrations: [] }),
   })
   return {
     session,

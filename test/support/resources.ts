@@ -6,6 +6,7 @@ import type {
   TrustResource,
 } from '../../mesh/model/agent-config.ts'
 import { resourceName } from '../../mesh/model/agent-config.ts'
+import { probeDefaults } from '../../mesh/model/probe.ts'
 import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
 import type { AgentView } from '../../mesh/wire/delta.ts'
 
@@ -39,6 +40,7 @@ export const workloadResource: LocalWorkloadResource = {
     { kind: 'user', user: 'api' },
     { kind: 'cgroup', path: 'system.slice/api.service' },
   ],
+  probes: [{ ...probeDefaults, check: { kind: 'tcp', port: 8080 } }],
 }
 
 export const endpoint: MeshEndpoint = {

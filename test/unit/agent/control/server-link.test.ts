@@ -7,6 +7,7 @@ import { Watch } from '../../../../mesh/std/watch.ts'
 import type { Channel } from '../../../../mesh/wire/channel.ts'
 import type { HeldResources } from '../../../../mesh/wire/held-resources.ts'
 import type { AgentMessage, ServerMessage } from '../../../../mesh/wire/messages.ts'
+import type { HostState } from '../../../../mesh/wire/report-sender.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 
 /** The server's end of a channel, told what to say by the test. */
@@ -68,6 +69,7 @@ function start(t: Test): World {
       },
       apply: async (_config: AgentConfig) => [],
       keep: async (_held: HeldResources) => {},
+      report: new Watch<HostState>({ health: [], registrations: [] }),
     },
     { agentVersion: 'test', facts: { os: 'test' }, held: new Map() },
   )

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AgentResource } from '../../../../mesh/model/agent-config.ts'
 import { resourceName } from '../../../../mesh/model/agent-config.ts'
+import { type Probe, type ProbeCheck, probeDefaults } from '../../../../mesh/model/probe.ts'
 import { decodeResource, encodeResource, hashOf } from '../../../../mesh/wire/agent-config-codec.ts'
 import { schema } from '../../../../mesh/wire/schema.ts'
 import { testAuthority } from '../../../support/authority.ts'
@@ -11,13 +12,34 @@ const { defaultIdentity: _, ...hostWithoutDefault } = hostResource
 const { identity: __, ...plainEndpoint } = endpoint
 const { identity: ___, ...workloadOutside } = workloadResource
 
+const checks: readonly ProbeCheck[] = [
+  { kind: 'http', scheme: 'http', port: 8080, path: '/', headers: [] },
+  {
+    kind: 'http',
+    scheme: 'https',
+    host: 'api.example',
+    port: 8443,
+    path: '/healthz?deep=1',
+    headers: [
+      ['x-a', '1'],
+      ['x-a', ''],
+    ],
+  },
+  { kind: 'tcp', port: 8080 },
+  { kind: 'tcp', host: '127.0.0.1', port: 1 },
+  { kind: 'grpc', port: 9000, service: '' },
+  { kind: 'exec', command: ['sh', '-c', 'test -e /run/api.sock\ntest -e /run/api.pid'] },
+  { kind: 'unit', unit: 'api@1.service' },
+]
+
 const resources: readonly AgentResource[] = [
   hostResource,
   hostWithoutDefault,
   trustResource(),
   trustResource([root, root], Number.MAX_SAFE_INTEGER),
   workloadResource,
-  { ...workloadOutside, ports: [], callers: [], labels: {} },
+  { ...workloadOutside, ports: [], callers: [], labels: {}, probes: [] },
+  { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) },
   serviceResource('api'),
   { ...serviceResource('bank'), external: true, endpoints: [plainEndpoint], addresses: ['192.0.2.1', '2001:db8::1'] },
 ]
@@ -85,7 +107,27 @@ t.test('values out of range are refused by resource and field', async t => {
       'resource static/api-1.workload.callers[0].cgroupPath'.replace('static', 'workload/static'),
     ]),
   ]
-  for (const [resource, field] of wrong) {
+  const probe = (values: Partial<Probe>, field: string): [AgentResource, string] => [
+    { ...workloadResource, probes: [{ ...probeDefaults, check: { kind: 'tcp', port: 1 }, ...values }] },
+    `resource workload/static/api-1.workload.probes[0]${field}`,
+  ]
+  const http = { kind: 'http', scheme: 'http', port: 80, path: '/', headers: [] } as const
+  const wrongProbes = [
+    probe({ periodMs: 99 }, '.periodMs'),
+    probe({ timeoutMs: 0 }, '.timeoutMs'),
+    probe({ failureThreshold: 0 }, '.failureThreshold'),
+    probe({ initialDelayMs: 2 ** 31 }, '.initialDelayMs'),
+    probe({ check: { kind: 'tcp', port: 0 } }, '.tcp.port'),
+    probe({ check: { ...http, path: 'healthz' } }, '.http.path'),
+    probe({ check: { ...http, path: '/a b' } }, '.http.path'),
+    probe({ check: { ...http, headers: [['a b', '']] } }, '.http.headers[0].name'),
+    probe({ check: { ...http, headers: [['a', '\u2603']] } }, '.http.headers[0].value'),
+    probe({ check: { kind: 'exec', command: [] } }, '.exec.command'),
+    probe({ check: { kind: 'exec', command: ['a', 'b\0'] } }, '.exec.command[1]'),
+    probe({ check: { kind: 'unit', unit: 'api service' } }, '.unit.unit'),
+    probe({ check: { kind: 'unit', unit: '--help' } }, '.unit.unit'),
+  ]
+  for (const [resource, field] of [...wrong, ...wrongProbes]) {
     const { name: own, body } = encodeResource(resource)
     t.throws(() => decodeResource(own, body), { code: 'WEFT_WIRE', fields: { field } }, field)
   }
@@ -98,6 +140,14 @@ t.test('enum values and kinds that this build does not know are refused by name'
   const name = resourceName(workloadResource)
   const field = `resource ${name}.workload.ports[0].protocol`
   t.throws(() => decodeResource(name, encode({ workload })), { code: 'WEFT_WIRE', message: /77/, fields: { field } })
+  for (const [probe, where] of [
+    [{}, ''],
+    [{ http: { scheme: 7, port: 80, path: '/' } }, '.http.scheme'],
+  ] as const) {
+    const probed = { ...workloadResource, ports: [], callers: [], probes: [probe] }
+    const at = `resource ${name}.workload.probes[0]${where}`
+    t.throws(() => decodeResource(name, encode({ workload: probed })), { code: 'WEFT_WIRE', fields: { field: at } })
+  }
   const unset = { ...workload, ports: [port] }
   t.throws(() => decodeResource(name, encode({ workload: unset })), { code: 'WEFT_WIRE', fields: { field } })
   t.throws(() => decodeResource('gateway/shop/edge', Buffer.from([0x7a, 0x02, 0x08, 0x01])), {

@@ -1,8 +1,10 @@
 import t from 'tap'
 import { silentLog } from '../../../../mesh/std/log.ts'
+import { Watch } from '../../../../mesh/std/watch.ts'
 import { type AgentSessionOptions, startAgentSession } from '../../../../mesh/wire/agent-session.ts'
 import type { HeldResources } from '../../../../mesh/wire/held-resources.ts'
 import type { AgentMessage, Push, ServerMessage } from '../../../../mesh/wire/messages.ts'
+import type { HostState } from '../../../../mesh/wire/report-sender.ts'
 import { channelPair } from '../../../fakes/channel-pair.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { eventually } from '../../../support/eventually.ts'
@@ -28,6 +30,7 @@ function start(options: Partial<AgentSessionOptions> = {}) {
     held: new Map(),
     apply: async () => [],
     keep: async () => {},
+    report: new Watch<HostState>({ health: [], registrations: [] }),
     ...options,
   })
   const until = (kind: AgentMessage['kind']) =>

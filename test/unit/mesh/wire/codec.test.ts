@@ -24,6 +24,18 @@ const agentMessages: readonly AgentMessage[] = [
   { kind: 'ping', id: 1 },
   { kind: 'pong', id: 1 },
   { kind: 'sign-request', id: 3, identity: 'spiffe://mesh.test/ns/shop/sa/api', csr: Buffer.from([1, 2, 3]) },
+  { kind: 'report', health: [], registrations: [] },
+  {
+    kind: 'report',
+    health: [
+      { workload: 'static/api-1', healthy: true, reason: '' },
+      { workload: 'static/api-2', healthy: false, reason: 'tcp 10.0.0.7:8080: connection refused' },
+    ],
+    registrations: [
+      { group: 'shop/api', name: 'api-1', address: '10.0.0.7', ports: { http: 8080 }, maintenance: '' },
+      { group: 'shop/api', name: 'api-2', address: 'fd00::7', ports: {}, maintenance: 'disk swap' },
+    ],
+  },
 ]
 
 const serverMessages: readonly ServerMessage[] = [
@@ -53,6 +65,20 @@ t.test('malformed messages are refused with the path of the field', async t => {
   const server = (message: object) => () => decodeServerMessage(schema().serverMessage.encode(message))
   const longName = 'x'.repeat(1025)
   const resource = { name: 'host', hash, body: Buffer.alloc(0) }
+  const registration = { group: 'shop/api', name: 'api-1', address: '10.0.0.7' }
+  const health = { workload: 'static/api-1' }
+  const many = (count: number) => Array.from({ length: count }, (_, at) => at)
+  const reports: readonly [object, string][] = [
+    [{ health: [{ workload: '' }] }, 'health[0].workload'],
+    [{ health: [health, health] }, 'health'],
+    [{ health: many(10_001).map(at => ({ workload: `w${at}` })) }, 'health'],
+    [{ registrations: [registration, registration] }, 'registrations'],
+    [{ registrations: many(1001).map(at => ({ ...registration, name: `w${at}` })) }, 'registrations'],
+    [{ registrations: [{ ...registration, name: 'Api_1' }] }, 'registrations[0].name'],
+    [{ registrations: [{ ...registration, group: 'api' }] }, 'registrations[0].group'],
+    [{ registrations: [{ ...registration, address: 'api.example' }] }, 'registrations[0].address'],
+    [{ registrations: [{ ...registration, ports: { http: 0 } }] }, 'registrations[0].ports.http'],
+  ]
   const wrong: readonly [() => unknown, string][] = [
     [agent({}), 'message'],
     [agent({ ack: { version: '9007199254740992' } }), 'message.ack.version'],
@@ -78,6 +104,7 @@ t.test('malformed messages are refused with the path of the field', async t => {
     [agent({ hello: { facts: { kernel: 'a\nb' } } }), 'message.hello.facts.kernel'],
     [agent({ signRequest: { identity: '' } }), 'message.signRequest.identity'],
     [agent({ signRequest: { identity: 'x', csr: Buffer.alloc(65 * 1024) } }), 'message.signRequest.csr'],
+    ...reports.map(([report, field]): [() => unknown, string] => [agent({ report }), `message.report.${field}`]),
     [server({}), 'message'],
     [server({ push: { removed: [''] } }), 'message.push.removed[0]'],
     [server({ push: { changed: [resource, resource] } }), 'message.push'],

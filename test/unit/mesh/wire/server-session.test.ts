@@ -19,6 +19,7 @@ function start(options: Partial<ServerSessionOptions> = {}) {
     channel: server,
     view: new Watch<AgentView | undefined>(undefined),
     sign: async () => ['leaf'],
+    onReport: () => {},
     clock,
     log: silentLog,
     serverName: 'server-1',

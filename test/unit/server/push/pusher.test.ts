@@ -6,7 +6,8 @@ import { Watch } from '../../../../mesh/std/watch.ts'
 import { encodeResource } from '../../../../mesh/wire/agent-config-codec.ts'
 import { startAgentSession } from '../../../../mesh/wire/agent-session.ts'
 import type { AgentView } from '../../../../mesh/wire/delta.ts'
-import type { RejectedResource } from '../../../../mesh/wire/messages.ts'
+import type { HostReport, RejectedResource } from '../../../../mesh/wire/messages.ts'
+import type { HostState } from '../../../../mesh/wire/report-sender.ts'
 import { startPusher } from '../../../../server/push/pusher.ts'
 import type { NodeRecord } from '../../../../server/store/store.ts'
 import { channelPair } from '../../../fakes/channel-pair.ts'
@@ -39,6 +40,7 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
   const log = recordedLog()
   const nodes = new Watch<ReadonlyMap<string, NodeRecord>>(new Map([['vm-1', node('vm-1')]]))
   const followed: string[] = []
+  const said: { of: string; report: HostReport | 'left' }[] = []
   const counts = { pushed: 0, rejected: 0 }
   const view = new Watch<AgentView | undefined>(viewOf(7))
   const pusher = startPusher(
@@ -54,12 +56,15 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
         stop() {},
       },
       sign: async ({ node: of, currentIdentity, identity }) => [of, currentIdentity, identity],
+      report: (of, report) => void said.push({ of, report }),
+      left: of => void said.push({ of, report: 'left' }),
       observe: { pushed: () => (counts.pushed += 1), rejected: count => (counts.rejected += count) },
     },
     { serverName: 's1', serverVersion: '1' },
   )
   t.teardown(() => pusher.stop())
 
+  const state = new Watch<HostState>({ health: [], registrations: [] })
   const connect = (name = 'vm-1', remoteAddress = '10.0.0.1', rejected: readonly RejectedResource[] = []) => {
     const { agent, server } = channelPair()
     const id = `spiffe://mesh.test/mesh/agent/${name}`
@@ -73,11 +78,12 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
       held: new Map(),
       apply: async () => rejected,
       async keep() {},
+      report: state,
     })
     pusher.accept('websocket')(server, name, certificate)
     return session
   }
-  return { clock, log, nodes, followed, counts, view, pusher, connect }
+  return { clock, log, nodes, followed, counts, view, pusher, connect, state, said }
 }
 
 t.test('a node that has joined and was not seen yet is listed as such', async t => {
@@ -168,6 +174,34 @@ t.test('banning a node ends its session at once and refuses the next', async t =
   t.match(await session.closed, { refused: { reason: /banned/ } })
   t.match(pusher.agents(), [{ state: 'stale', banned: true }])
   t.match(await connect().closed, { refused: { reason: /banned/ } })
+})
+
+t.test('what a node reports is handed on under its authenticated name, and once that it has left', async t => {
+  const { connect, state, said } = start(t)
+  const first = connect()
+  await eventually(() => assert.equal(said.length, 1))
+  const health = [{ workload: 'static/api-1', healthy: false, reason: 'connection refused' }]
+  const second = connect()
+  await first.closed
+  await eventually(() => assert.equal(said.length, 2))
+  state.set({ health, registrations: [] })
+  second.close('rebooting')
+  await eventually(() => assert.equal(said.at(-1)?.report, 'left'))
+  t.same(
+    said.map(({ of }) => of),
+    said.map(() => 'vm-1'),
+  )
+  t.equal(
+    said.filter(({ report }) => report === 'left').length,
+    1,
+    'a session that was replaced is not a node that left',
+  )
+})
+
+t.test('a node that is not served reports nothing', async t => {
+  const { connect, said } = start(t)
+  await connect('vm-9').closed
+  t.same(said, [])
 })
 
 t.test('stopping ends every session', async t => {
