@@ -49,7 +49,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Builtin modules that `mesh/` may use: it is pure, so neither sockets nor files nor processes. */
-const pureBuiltins = new Set(['node:crypto', 'node:net', 'node:url', 'node:path'])
+const pureBuiltins = new Set(['node:crypto', 'node:net', 'node:url', 'node:path', 'node:util'])
 const maxLines = 400
 
 const roots = ['mesh', 'registry-adapters', 'server', 'agent', 'cli', 'scripts', 'test']

@@ -152,10 +152,16 @@ export const serverSettings = {
       env: 'WEFT_SERVER_MASS_REMOVAL_WINDOW_SECONDS',
     },
     confirmSeconds: {
-      doc: 'How long a disappearance must last to be believed.',
+      doc: 'How long a disappearance must last to be believed; what still answers stays until weft registries confirm.',
       format: 'nat',
       default: 600,
       env: 'WEFT_SERVER_MASS_REMOVAL_CONFIRM_SECONDS',
+    },
+    serviceMinimum: {
+      doc: 'A service that loses all its endpoints in one step is held too when it had at least this many.',
+      format: 'nat',
+      default: 3,
+      env: 'WEFT_SERVER_MASS_REMOVAL_SERVICE_MINIMUM',
     },
   },
   logLevel: {

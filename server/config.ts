@@ -35,6 +35,7 @@ export interface ServerConfig {
     readonly minimum: number
     readonly windowSeconds: number
     readonly confirmSeconds: number
+    readonly serviceMinimum: number
   }
   readonly logLevel: LogLevel
 }

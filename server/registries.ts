@@ -6,7 +6,7 @@ import type { Log } from '../mesh/std/log.ts'
 import { createAdapter, createResourcesAdapter } from './adapters.ts'
 import type { MassRemovalRule } from './catalogue/mass-removal.ts'
 import { type RegistryView, type RegistryViewDeps, startRegistryView } from './catalogue/registry-view.ts'
-import { validateSnapshot } from './catalogue/validate.ts'
+import { createValidator } from './catalogue/validate.ts'
 import { createFileViewCache, type ViewCache } from './catalogue/view-cache.ts'
 import type { ServerConfig } from './config.ts'
 import { resourcesRegistry } from './placement.ts'
@@ -31,7 +31,13 @@ export interface RegistriesDeps {
 }
 
 /** Operators delete on purpose, one write at a time: nothing of theirs is ever doubted. */
-const neverHeld: MassRemovalRule = { share: 1, minimum: 0, windowMs: 0, confirmMs: 0 }
+const neverHeld: MassRemovalRule = {
+  share: 1,
+  minimum: 0,
+  windowMs: 0,
+  confirmMs: 0,
+  serviceMinimum: Number.POSITIVE_INFINITY,
+}
 
 /** What operators apply is in the store already. */
 const noCache: ViewCache = { load: async () => undefined, save() {}, stop: async () => {} }
@@ -42,7 +48,7 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
   const virtualIps = createRanges([config.virtualIps.ipv4, config.virtualIps.ipv6])
   const depsOf = (name: string, cache: ViewCache, trustCallers: boolean): RegistryViewDeps => {
     const rules = { trustDomain: config.trustDomain, virtualIps, trustCallers }
-    return { clock, random, log, cache, validate: snapshot => validateSnapshot(snapshot, name, rules) }
+    return { clock, random, log, cache, validate: createValidator(name, rules) }
   }
   const views = [
     startRegistryView(
@@ -88,5 +94,6 @@ function massRemovalOf({ massRemoval }: ServerConfig): MassRemovalRule {
     minimum: massRemoval.minimum,
     windowMs: massRemoval.windowSeconds * 1000,
     confirmMs: massRemoval.confirmSeconds * 1000,
+    serviceMinimum: massRemoval.serviceMinimum,
   }
 }

@@ -9,6 +9,8 @@ export interface HeldRemoval {
   readonly until: number
   readonly workloads: number
   readonly services: number
+  /** How many of the workloads still answer: those stay until an operator confirms that they are gone. */
+  readonly answering: number
 }
 
 /** One registry, as operators see it. */
@@ -27,6 +29,8 @@ export interface RegistryStatus {
   readonly workloads: number
   readonly problems: readonly RegistryProblem[]
   readonly held?: HeldRemoval
+  /** Workloads whose health keeps changing, and is held steady meanwhile. */
+  readonly flapping: number
 }
 
 /** One agent, as operators see it: every node that has joined, connected or not. */

@@ -39,3 +39,14 @@ export const probeDefaults = {
 
 /** What the numbers of a probe may be: milliseconds fit a timer, and no check is run more often than ten times a second. */
 export const probeLimits = { minPeriodMs: 100, max: 2 ** 31 - 1 } as const
+
+/** What the texts of a probe may be: what cannot be sent, or would be read as something else, is refused. */
+export const probeTexts = {
+  /** A path with its query, percent-encoded where RFC 3986 wants it. */
+  path: /^\/[\x21-\x7e]{0,2047}$/,
+  /** RFC 9110 section 5.6.2. */
+  headerName: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/,
+  headerValue: /^[\x20-\x7e]{0,4096}$/,
+  /** systemd.unit(5), without what looks like an option. */
+  unit: /^[A-Za-z0-9:_.@][A-Za-z0-9:_.@\\-]{0,254}$/,
+} as const

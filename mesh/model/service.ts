@@ -15,6 +15,8 @@ export interface Endpoint {
   readonly workload: string
   /** Service port name to the port on the workload's address. */
   readonly ports: Readonly<Record<string, number>>
+  /** Relative share of the service's traffic, where it is not the workload's own. */
+  readonly weight?: number
 }
 
 /**
@@ -34,6 +36,8 @@ export interface Service {
   readonly location: ServiceLocation
   readonly ports: readonly ServicePort[]
   readonly endpoints: readonly Endpoint[]
+  /** Namespaces whose workloads may see it; absent or `*` means all (Istio's exportTo, `.` resolved). */
+  readonly exportTo?: readonly string[]
 }
 
 /** `<namespace>/<name>`: how services are keyed and ordered everywhere. */

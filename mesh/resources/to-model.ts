@@ -1,4 +1,4 @@
-import type { RegistryProblem, RegistrySnapshot } from '../model/catalogue.ts'
+import { type RegistryProblem, type RegistrySnapshot, registrySnapshot } from '../model/catalogue.ts'
 import type { Service } from '../model/service.ts'
 import type { Workload } from '../model/workload.ts'
 import { describeResource, type Resource } from './resource.ts'
@@ -28,7 +28,7 @@ export function snapshotFromResources(registryName: string, resources: readonly 
     services.push(made.service)
     workloads.push(...made.workloads)
   }
-  return { services, workloads, problems }
+  return registrySnapshot({ services, workloads, problems })
 }
 
 function firstOfEach(resources: readonly Resource[], problems: RegistryProblem[]): Resource[] {

@@ -14,10 +14,10 @@ export interface Table<T> {
   readonly size: number
   get(key: string): T | undefined
   has(key: string): boolean
-  keys(): IterableIterator<string>
-  values(): IterableIterator<T>
-  entries(): IterableIterator<readonly [string, T]>
-  [Symbol.iterator](): IterableIterator<readonly [string, T]>
+  keys(): IteratorObject<string>
+  values(): IteratorObject<T>
+  entries(): IteratorObject<readonly [string, T]>
+  [Symbol.iterator](): IteratorObject<readonly [string, T]>
   /** A table with these keys set, or removed where the value is undefined; the same table when nothing differs. */
   with(changes: Iterable<readonly [string, T | undefined]>): Table<T>
 }
@@ -71,20 +71,20 @@ class TreeTable<T> implements Table<T> {
     return this.tree.has(key)
   }
 
-  keys(): IterableIterator<string> {
-    return this.tree.keys()
+  keys(): IteratorObject<string> {
+    return Iterator.from(this.tree.keys())
   }
 
-  values(): IterableIterator<T> {
-    return this.tree.values()
+  values(): IteratorObject<T> {
+    return Iterator.from(this.tree.values())
   }
 
-  entries(): IterableIterator<readonly [string, T]> {
-    return this.tree.entries()
+  entries(): IteratorObject<readonly [string, T]> {
+    return Iterator.from(this.tree.entries())
   }
 
-  [Symbol.iterator](): IterableIterator<readonly [string, T]> {
-    return this.tree.entries()
+  [Symbol.iterator](): IteratorObject<readonly [string, T]> {
+    return this.entries()
   }
 
   with(changes: Iterable<readonly [string, T | undefined]>): Table<T> {

@@ -1,4 +1,4 @@
-import type { RegistryProblem, RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import { type RegistryProblem, type RegistrySnapshot, registrySnapshot } from '../../mesh/model/catalogue.ts'
 import { type Endpoint, type Service, serviceKey } from '../../mesh/model/service.ts'
 import type { NativeWorkload } from '../../mesh/resources/native.ts'
 import { endpointFromNative, serviceFromNative, workloadFromNative } from '../../mesh/resources/native-to-model.ts'
@@ -33,17 +33,17 @@ export function mergeFiles(registryName: string, files: readonly RegistryFile[])
   )
   const placeOf = new Map(resources.map(({ place, value }) => [describeResource(value), place]))
   const declared = perFile.flatMap(file => file.services).map(service => serviceFromNative(service.value))
-  const services = new Map([...base.services, ...declared].map(service => [serviceKey(service), service]))
+  const services = new Map([...base.services.values(), ...declared].map(service => [serviceKey(service), service]))
   const natives = perFile.flatMap(file => file.workloads)
   const joined = natives.flatMap(native => endpointsOf(registryName, native, services, problems))
-  return {
+  return registrySnapshot({
     services: sortedServices(services, joined),
-    workloads: [...base.workloads, ...natives.map(native => workloadFromNative(registryName, native.value))].sort(byId),
+    workloads: [...base.workloads.values(), ...natives.map(native => workloadFromNative(registryName, native.value))],
     problems: [
       ...base.problems.map(({ item, reason }) => ({ item: placeOf.get(item) ?? item, reason: `${item} ${reason}` })),
       ...problems,
     ],
-  }
+  })
 }
 
 interface Joined {
@@ -93,10 +93,6 @@ function resourceName(resource: Resource): string {
     default:
       return describeResource(resource)
   }
-}
-
-function byId(a: { readonly id: string }, b: { readonly id: string }): number {
-  return compare(a.id, b.id)
 }
 
 function compare(a: string, b: string): number {

@@ -1,10 +1,11 @@
-import type { CatalogueService, CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import { type CatalogueService, type CatalogueSnapshot, emptySnapshot } from '../../mesh/model/catalogue.ts'
 import { type Clock, sleep } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
+import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 import { Watch } from '../../mesh/std/watch.ts'
-import { settleClaims } from './claims.ts'
-import { type MergedService, mergeRegistries } from './merge.ts'
+import { type AssemblyInput, createAssembly } from './assembly.ts'
+import type { MergedService } from './merge.ts'
 import type { MergeRules } from './merge-rules.ts'
 import type { RegistryView } from './registry-view.ts'
 import type { VirtualIps } from './virtual-ips.ts'
@@ -14,12 +15,12 @@ export interface CatalogueDeps {
   readonly log: Log
   readonly virtualIps: VirtualIps
   /** In the order of the configuration, which decides collisions. */
-  readonly views: readonly Pick<RegistryView, 'name' | 'snapshot'>[]
-}
-
-export interface CatalogueOptions {
-  readonly merge: MergeRules
-  readonly dnsDomain: string
+  readonly views: readonly Pick<RegistryView, 'name' | 'kind' | 'snapshot' | 'held'>[]
+  readonly rules: Watch<MergeRules>
+  /** What the hosts' agents found out about their workloads, by workload id. */
+  readonly found: Watch<AssemblyInput['found']>
+  /** Hosts whose agents have reported, by name. */
+  readonly reporting: Watch<AssemblyInput['reporting']>
 }
 
 /** All registries as one, followed. */
@@ -31,7 +32,7 @@ export interface Catalogue {
 }
 
 /** An empty catalogue: before any registry has spoken. */
-export const emptyCatalogue: CatalogueSnapshot = { services: new Map(), workloads: new Map(), problems: [] }
+export const emptyCatalogue: CatalogueSnapshot = { services: tableOf(), workloads: tableOf(), problems: [] }
 
 /** How long a registry may take for the first view of its life before the others go on without it. */
 const firstViewMs = 15_000
@@ -43,13 +44,14 @@ const storeRetryMs = 5000
  * Merges the registries' views whenever one changes and gives every service its virtual IPs. Nothing is published
  * before all registries have spoken: half a catalogue would tell agents to forget the other half.
  */
-export function startCatalogue(deps: CatalogueDeps, options: CatalogueOptions): Catalogue {
+export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomain: string }): Catalogue {
   const snapshot = new Watch(emptyCatalogue)
   const ready = new Watch(false)
   const stopping = new AbortController()
   const changed = new Watch(0)
   const poke = () => changed.set(changed.value + 1)
-  const unsubscribe = deps.views.map(view => view.snapshot.subscribe(poke))
+  const sources = [...deps.views.flatMap(view => [view.snapshot, view.held]), deps.rules, deps.found, deps.reporting]
+  const unsubscribe = sources.map(source => source.subscribe(poke))
   const known = () => deps.views.every(view => view.snapshot.value !== undefined)
   let patience = true
   const deadline = deps.clock.timer(firstViewMs, () => {
@@ -57,27 +59,26 @@ export function startCatalogue(deps: CatalogueDeps, options: CatalogueOptions): 
     poke()
   })
   let retry = deps.clock.timer(0, () => {})
-  const reuse = new Map<string, Reused>()
+  const assemble = createAssembly(options.dnsDomain)
+  const addVirtualIps = createVirtualIpStage(deps.virtualIps)
 
   const rebuild = async (): Promise<void> => {
-    const inputs = deps.views.flatMap(view => {
-      const value = view.snapshot.value
-      return value === undefined ? [] : [{ name: view.name, snapshot: value }]
+    const registries = deps.views.map(({ name, kind, snapshot: view, held }) => {
+      return { name, kind, snapshot: view.value ?? emptySnapshot, held: held.value }
     })
-    const merged = mergeRegistries(inputs, options.merge)
-    const settled = settleClaims(merged.services, options.dnsDomain)
-    const { addresses, failure } = await deps.virtualIps.assign([...settled.services.keys()])
+    const [rules, found, reporting] = [deps.rules.value, deps.found.value, deps.reporting.value]
+    const assembled = assemble({ registries, rules, found, reporting, now: deps.clock.now() })
+    const { services, lacking, failure } = await addVirtualIps(assembled.services)
     if (failure !== undefined) {
       deps.log.error('new services get no virtual IPs while the store fails', { error: describeError(failure) })
       retry.cancel()
       retry = deps.clock.timer(storeRetryMs, poke)
     }
-    const without = [...settled.services.keys()].filter(key => !addresses.has(key))
-    const lacking = without.map(key => ({ item: `service ${key}`, reason: 'there is no virtual IP for it' }))
+    const problems = lacking.map(key => ({ item: `service ${key}`, reason: 'there is no virtual IP for it' }))
     snapshot.set({
-      services: withVirtualIps(settled.services, addresses, reuse),
-      workloads: merged.workloads,
-      problems: [...merged.problems, ...settled.problems, ...lacking],
+      services,
+      workloads: assembled.workloads,
+      problems: problems.length === 0 ? assembled.problems : [...assembled.problems, ...problems],
     })
   }
 
@@ -109,37 +110,24 @@ export function startCatalogue(deps: CatalogueDeps, options: CatalogueOptions): 
   }
 }
 
-/** A service as it was published, with what it was made of. */
-interface Reused {
-  readonly from: MergedService
-  readonly service: CatalogueService
-}
-
-function withVirtualIps(
-  services: ReadonlyMap<string, MergedService>,
-  addresses: ReadonlyMap<string, readonly string[]>,
-  reuse: Map<string, Reused>,
-): ReadonlyMap<string, CatalogueService> {
-  const result = new Map<string, CatalogueService>()
-  for (const [key, from] of services) {
-    const virtualIps = addresses.get(key) ?? []
-    const had = reuse.get(key)
-    const same = had !== undefined && sameParts(had.from, from) && had.service.virtualIps === virtualIps
-    const service = same ? had.service : { ...from, virtualIps }
-    reuse.set(key, { from, service })
-    result.set(key, service)
+/** Gives each service its addresses; those that can have none yet are named and tried again at the next call. */
+function createVirtualIpStage(virtualIps: VirtualIps) {
+  let seen: Table<MergedService> = tableOf()
+  let services: Table<CatalogueService> = tableOf()
+  const lacking = new Set<string>()
+  return async (next: Table<MergedService>) => {
+    const keys = new Set([...changedKeys(seen, next), ...lacking])
+    const present = [...keys].filter(key => next.has(key))
+    const { addresses, failure } = await virtualIps.assign(present)
+    lacking.clear()
+    for (const key of present) if (!addresses.has(key)) lacking.add(key)
+    services = services.with(
+      [...keys].map(key => {
+        const service = next.get(key)
+        return [key, service === undefined ? undefined : { ...service, virtualIps: addresses.get(key) ?? [] }]
+      }),
+    )
+    seen = next
+    return { services, lacking: [...lacking], ...(failure === undefined ? {} : { failure }) }
   }
-  for (const key of reuse.keys()) if (!services.has(key)) reuse.delete(key)
-  return result
-}
-
-/** Compares by reference: registries hand on the same objects as long as they say the same. */
-function sameParts(a: MergedService, b: MergedService): boolean {
-  const same =
-    a.ports === b.ports &&
-    a.endpoints === b.endpoints &&
-    a.hosts === b.hosts &&
-    a.addresses === b.addresses &&
-    a.location === b.location
-  return same && a.registries.join() === b.registries.join()
 }

@@ -10,34 +10,39 @@ export interface CheckedService {
   readonly reasons: readonly string[]
 }
 
+/** What is known of the registry's workloads, by id: which can be used, and which it lists at all. */
+export interface KnownWorkloads {
+  usable(id: string): boolean
+  listed(id: string): boolean
+}
+
 /**
  * Judges one service as a registry gives it: ports, hosts, addresses and endpoints one by one. Endpoints of workloads
- * that the registry does not have (any more) are dropped without a word when the workload itself was complained about.
+ * that the registry lists but that cannot be used are dropped without a word: the workload itself was complained about.
  */
-export function checkService(
-  service: Service,
-  usable: ReadonlySet<string>,
-  dropped: ReadonlySet<string>,
-  rules: ItemRules,
-): CheckedService {
+export function checkService(service: Service, workloads: KnownWorkloads, rules: ItemRules): CheckedService {
   if (!isNamespace(service.namespace)) return { reasons: [`${quoted(service.namespace)} is no namespace`] }
   if (!isObjectName(service.name)) return { reasons: [`${quoted(service.name)} is no name for a service`] }
   const reasons: string[] = []
   const ports = filtered(service.ports, (port, index) => portProblem(port, service.ports.slice(0, index)), reasons)
   if (ports.length === 0 && service.ports.length > 0) return { reasons }
   const names = new Set(ports.map(port => port.name))
-  const known = service.endpoints.filter(endpoint => !dropped.has(endpoint.workload))
-  const endpoints = filtered(known, endpoint => endpointProblem(endpoint, usable, names), reasons)
+  const known = service.endpoints.filter(({ workload }) => workloads.usable(workload) || !workloads.listed(workload))
+  const endpoints = filtered(known, endpoint => endpointProblem(endpoint, workloads, names), reasons)
   const hosts = filtered(
     service.hosts,
     host => (isHostName(host) ? undefined : `${quoted(host)} is no host name`),
     reasons,
   )
   const addresses = filtered(service.addresses, address => serviceAddressProblem(address, rules), reasons)
-  const whole = [ports, endpoints, hosts, addresses].every((part, index) => {
-    return part.length === [service.ports, service.endpoints, service.hosts, service.addresses][index]?.length
+  const exportTo = service.exportTo && filtered(service.exportTo, exportProblem, reasons)
+  const whole = [ports, endpoints, hosts, addresses, exportTo].every((part, index) => {
+    const parts = [service.ports, service.endpoints, service.hosts, service.addresses, service.exportTo]
+    return part?.length === parts[index]?.length
   })
-  return { service: whole ? service : { ...service, ports, endpoints, hosts, addresses }, reasons }
+  if (whole) return { service, reasons }
+  const parts = { ports, endpoints, hosts, addresses, ...(exportTo === undefined ? {} : { exportTo }) }
+  return { service: { ...service, ...parts }, reasons }
 }
 
 function filtered<T>(
@@ -61,13 +66,25 @@ function portProblem(port: ServicePort, before: readonly ServicePort[]): string 
 
 function endpointProblem(
   endpoint: Endpoint,
-  usable: ReadonlySet<string>,
+  workloads: KnownWorkloads,
   names: ReadonlySet<string>,
 ): string | undefined {
-  if (!usable.has(endpoint.workload)) return `its endpoint ${quoted(endpoint.workload)} is no workload of this registry`
+  if (!workloads.usable(endpoint.workload))
+    return `its endpoint ${quoted(endpoint.workload)} is no workload of this registry`
   const bad = Object.entries(endpoint.ports).find(([name, port]) => !isPort(port) || !names.has(name))
-  if (bad === undefined) return undefined
+  if (bad === undefined) return weightProblem(endpoint)
   return `its endpoint ${quoted(endpoint.workload)} has ${quoted(bad[0])} on port ${bad[1]}`
+}
+
+function weightProblem({ workload, weight }: Endpoint): string | undefined {
+  if (weight === undefined || (Number.isFinite(weight) && weight >= 0)) return undefined
+  return `its endpoint ${quoted(workload)} has the weight ${weight}`
+}
+
+function exportProblem(namespace: string): string | undefined {
+  return namespace === '*' || isNamespace(namespace)
+    ? undefined
+    : `it is exported to ${quoted(namespace)}, no namespace`
 }
 
 function serviceAddressProblem(text: string, rules: ItemRules): string | undefined {

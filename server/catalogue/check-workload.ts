@@ -16,6 +16,7 @@ export interface ItemRules {
 /** Labels of one workload, names and values together, in characters. */
 const maxLabelChars = 16 * 1024
 const maxLabels = 128
+const maxReasonChars = 200
 /** What a ServiceEntry can say: an unsigned 32-bit number. */
 const maxWeight = 2 ** 32 - 1
 
@@ -37,7 +38,17 @@ export function checkWorkload(workload: Workload, registry: string, rules: ItemR
   const placed = workload.node !== undefined && workload.serviceAccount !== undefined
   const checked = checkAddress(workload.address, { virtualIps: rules.virtualIps, allowLoopback: placed })
   if ('reason' in checked) return checked
-  return { workload: checked.address === workload.address ? workload : { ...workload, address: checked.address } }
+  const healthReason = oneLine(workload.healthReason)
+  const same = checked.address === workload.address && healthReason === workload.healthReason
+  if (same) return { workload }
+  return {
+    workload: { ...workload, address: checked.address, ...(healthReason === undefined ? {} : { healthReason }) },
+  }
+}
+
+/** Output of somebody's check, as it may be shown in a terminal. */
+function oneLine(text: string | undefined): string | undefined {
+  return text?.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').slice(0, maxReasonChars)
 }
 
 function identityProblem(workload: Workload, trustDomain: string): string | undefined {

@@ -1,5 +1,4 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { type Service, serviceKey } from '../../mesh/model/service.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
 
 /** When so much disappears from a registry that the registry is doubted rather than believed. */
@@ -10,8 +9,10 @@ export interface MassRemovalRule {
   readonly minimum: number
   /** Losses within this time count together: an outage seldom arrives in one step. */
   readonly windowMs: number
-  /** How long a disappearance must last to be believed. */
+  /** How long a disappearance must last to be believed; what still answers stays until somebody confirms it. */
   readonly confirmMs: number
+  /** A service that loses all its endpoints in one step is doubted too when it had at least this many. */
+  readonly serviceMinimum: number
 }
 
 /** Remembers how large a registry was of late, and doubts views that are much smaller. */
@@ -49,13 +50,13 @@ export function createRemovalGuard(rule: MassRemovalRule, clock: Clock): Removal
       const before = doubtedAgainst ?? recent(clock.monotonic()).reduce<Size | undefined>(larger, undefined)
       if (before === undefined) return false
       const lost = (had: number, has: number) => had >= rule.minimum && had - has > had * rule.share
-      const doubtful = lost(before.workloads, next.workloads.length) || lost(before.services, next.services.length)
+      const doubtful = lost(before.workloads, next.workloads.size) || lost(before.services, next.services.size)
       if (doubtful) doubtedAgainst = before
       return doubtful
     },
     believed(snapshot) {
       const at = clock.monotonic()
-      const size = { at, workloads: snapshot.workloads.length, services: snapshot.services.length }
+      const size = { at, workloads: snapshot.workloads.size, services: snapshot.services.size }
       // sizes that the new one exceeds can no longer be the largest of any window
       const smaller = (other: Size) => other.workloads <= size.workloads && other.services <= size.services
       sizes = [...recent(at).filter(other => !smaller(other)), size]
@@ -67,30 +68,4 @@ export function createRemovalGuard(rule: MassRemovalRule, clock: Clock): Removal
 function larger(a: Size | undefined, b: Size): Size {
   if (a === undefined) return b
   return { at: b.at, workloads: Math.max(a.workloads, b.workloads), services: Math.max(a.services, b.services) }
-}
-
-/**
- * The newer view with everything of the older one that vanished from it: what is served while a disappearance is held
- * back. What the newer view says about the rest (health, weights, new instances) is in effect.
- */
-export function withVanished(before: RegistrySnapshot, after: RegistrySnapshot): RegistrySnapshot {
-  const workloads = new Set(after.workloads.map(workload => workload.id))
-  const vanished = before.workloads.filter(workload => !workloads.has(workload.id))
-  const vanishedIds = new Set(vanished.map(workload => workload.id))
-  const old = new Map(before.services.map(service => [serviceKey(service), service]))
-  const services = after.services.map(service => {
-    const had = old.get(serviceKey(service))
-    old.delete(serviceKey(service))
-    return had === undefined ? service : withEndpointsOf(service, had, vanishedIds)
-  })
-  return {
-    services: [...services, ...old.values()],
-    workloads: [...after.workloads, ...vanished],
-    problems: after.problems,
-  }
-}
-
-function withEndpointsOf(service: Service, had: Service, vanished: ReadonlySet<string>): Service {
-  const kept = had.endpoints.filter(endpoint => vanished.has(endpoint.workload))
-  return kept.length === 0 ? service : { ...service, endpoints: [...service.endpoints, ...kept] }
 }

@@ -1,13 +1,14 @@
-import type { RegistryProblem, RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { type Service, serviceKey } from '../../mesh/model/service.ts'
+import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
+import type { Endpoint, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
-import type { MergeRules } from './merge-rules.ts'
+import type { MergeVerdict } from './merge-rules.ts'
+import { shareOut } from './shares.ts'
 
-/** What one registry says, in the order of the configuration. */
-export interface RegistryInput {
-  readonly name: string
-  readonly snapshot: RegistrySnapshot
+/** What one registry says of a service. */
+export interface Claim {
+  readonly registry: string
+  readonly service: Service
 }
 
 export interface MergedService extends Service {
@@ -15,77 +16,48 @@ export interface MergedService extends Service {
   readonly registries: readonly string[]
 }
 
-/** All registries as one, ordered by key. */
+/** One service out of all that is said of it, and what of that is not in use. */
 export interface Merged {
-  readonly services: ReadonlyMap<string, MergedService>
-  readonly workloads: ReadonlyMap<string, Workload>
+  readonly service: MergedService
   readonly problems: readonly RegistryProblem[]
 }
 
-interface Claim {
-  readonly registry: string
-  readonly service: Service
-}
-
 /**
- * Makes one catalogue out of several registries. The same service in two of them follows the rule; workload ids cannot
- * collide, because each begins with its registry's name.
+ * Makes one service of the claims on its key, which are given in the order of the configuration. Two registries that
+ * speak of the same service follow the rule.
  */
-export function mergeRegistries(inputs: readonly RegistryInput[], rules: MergeRules): Merged {
-  const claims = new Map<string, Claim[]>()
-  const workloads: Workload[] = []
-  const problems: RegistryProblem[] = []
-  for (const { name, snapshot } of inputs) {
-    workloads.push(...snapshot.workloads)
-    for (const { item, reason } of snapshot.problems) problems.push({ item: `${name}: ${item}`, reason })
-    for (const service of snapshot.services) {
-      const key = serviceKey(service)
-      const claim = { registry: name, service }
-      const others = claims.get(key)
-      if (others === undefined) claims.set(key, [claim])
-      else others.push(claim)
-    }
-  }
-  const services = [...claims].sort(byKey).map(([key, all]) => [key, mergeService(key, all, rules, problems)] as const)
-  return {
-    services: new Map(services),
-    workloads: new Map(workloads.map(workload => [workload.id, workload] as const).sort(byKey)),
-    problems,
-  }
-}
-
-function mergeService(
+export function mergeService(
   key: string,
-  claims: readonly Claim[],
-  rules: MergeRules,
-  problems: RegistryProblem[],
-): MergedService {
+  claims: readonly [Claim, ...(readonly Claim[])],
+  { rule, from }: MergeVerdict,
+  workloadOf: (id: string) => Workload | undefined,
+): Merged {
   const [first, ...others] = claims
-  if (first === undefined) throw new TypeError(`no registry claims ${key}`)
   const registries = claims.map(claim => claim.registry)
-  if (others.length === 0) return { ...first.service, registries }
-  const rule = rules.services.get(key) ?? rules.default
+  if (others.length === 0) return { service: { ...first.service, registries }, problems: [] }
   switch (rule.kind) {
     case 'prefer': {
       const preferred = claims.find(claim => claim.registry === rule.registry) ?? first
-      return { ...preferred.service, registries }
+      return { service: { ...preferred.service, registries }, problems: [] }
     }
-    case 'error':
-      for (const { registry } of others) problems.push(ignored(key, registry, first.registry, 'no rule merges them'))
-      return { ...first.service, registries }
+    case 'error': {
+      const problems = others.map(({ registry }) => ignored(key, registry, first.registry, 'no rule merges them'))
+      return { service: { ...first.service, registries }, problems }
+    }
     case 'union': {
+      const problems: RegistryProblem[] = []
       const agreeing = others.filter(({ registry, service }) => {
         const difference = differenceOf(first.service, service)
         if (difference !== undefined) problems.push(ignored(key, registry, first.registry, difference))
         return difference === undefined
       })
-      return {
-        ...united(
-          [first, ...agreeing].map(claim => claim.service),
-          first.service,
-        ),
-        registries,
+      const united = [first, ...agreeing]
+      if (rule.weights !== undefined) {
+        for (const { registry } of united) {
+          if (!rule.weights.has(registry)) problems.push(weightless(key, registry, from))
+        }
       }
+      return { service: { ...unite(united, rule.weights, workloadOf), registries }, problems }
     }
     default:
       return assertNever(rule)
@@ -94,6 +66,10 @@ function mergeService(
 
 function ignored(key: string, registry: string, used: string, why: string): RegistryProblem {
   return { item: `${registry}: service ${key}`, reason: `it is also in registry ${used}, whose word counts: ${why}` }
+}
+
+function weightless(key: string, registry: string, from: string): RegistryProblem {
+  return { item: `${registry}: service ${key}`, reason: `its endpoints get no traffic: ${from} has no weight for it` }
 }
 
 function differenceOf(a: Service, b: Service): string | undefined {
@@ -107,16 +83,51 @@ function differenceOf(a: Service, b: Service): string | undefined {
   return ports(a) === ports(b) ? undefined : `their ports differ (${ports(a)} and ${ports(b)})`
 }
 
-function united(services: readonly Service[], first: Service): Service {
+function unite(
+  claims: readonly Claim[],
+  weights: ReadonlyMap<string, number> | undefined,
+  workloadOf: (id: string) => Workload | undefined,
+): Service {
+  const services = claims.map(claim => claim.service)
+  const [first] = services
+  if (first === undefined) throw new TypeError('nothing to unite')
+  const endpoints =
+    weights === undefined ? services.flatMap(one => one.endpoints) : shareOut(claims, weights, workloadOf)
+  const exported = services.every(one => one.exportTo !== undefined)
   return {
     ...first,
     hosts: [...new Set(services.flatMap(service => service.hosts))],
     addresses: [...new Set(services.flatMap(service => service.addresses))],
-    endpoints: services.flatMap(service => service.endpoints),
+    endpoints: eachOnce(endpoints, workloadOf),
+    ...(exported ? { exportTo: [...new Set(services.flatMap(service => service.exportTo ?? []))] } : {}),
   }
 }
 
-/** By code units, not by locale: the same order on every machine. */
-function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
-  return a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0
+/**
+ * An instance that several registries know has the same address and ports in all of them and is one endpoint: the one
+ * that can prove who it is, or else the first. It has the shares of all of them.
+ */
+function eachOnce(
+  endpoints: readonly Endpoint[],
+  workloadOf: (id: string) => Workload | undefined,
+): readonly Endpoint[] {
+  const places = Map.groupBy(endpoints, endpoint => placeOf(endpoint, workloadOf))
+  if (places.size === endpoints.length) return endpoints
+  return [...places.values()].flatMap(same => {
+    const known = same.find(({ workload }) => {
+      const { node, serviceAccount } = workloadOf(workload) ?? {}
+      return node !== undefined && serviceAccount !== undefined
+    })
+    const endpoint = known ?? same[0]
+    if (endpoint === undefined) return []
+    const shares = same.flatMap(({ weight }) => weight ?? [])
+    return shares.length < 2 ? [endpoint] : [{ ...endpoint, weight: shares.reduce((sum, share) => sum + share, 0) }]
+  })
+}
+
+function placeOf({ workload, ports }: Endpoint, workloadOf: (id: string) => Workload | undefined): string {
+  const numbers = Object.entries(ports)
+    .map(([name, port]) => `${name}=${port}`)
+    .sort()
+  return [workloadOf(workload)?.address ?? workload, ...numbers].join(' ')
 }

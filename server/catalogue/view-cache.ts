@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import { type RegistrySnapshot, registrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { Clock, Timer } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
@@ -68,12 +68,12 @@ async function read(path: string): Promise<RegistrySnapshot> {
   const body = text.slice(end + 1)
   if (text.slice(0, end) !== sumOf(body)) throw new Error('its checksum is wrong')
   // written by this file's own `write`, as the sum shows
-  const snapshot: RegistrySnapshot = JSON.parse(body)
-  return snapshot
+  return registrySnapshot(JSON.parse(body))
 }
 
 async function write(path: string, snapshot: RegistrySnapshot): Promise<void> {
-  const body = JSON.stringify(snapshot)
+  const { services, workloads, problems } = snapshot
+  const body = JSON.stringify({ services: [...services.values()], workloads: [...workloads.values()], problems })
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const beside = `${path}.new`
   const file = await open(beside, 'w', 0o600)

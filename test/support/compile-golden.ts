@@ -5,9 +5,10 @@ import { parseLocality } from '../../mesh/model/locality.ts'
 import { serviceKey } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { parseResources } from '../../mesh/resources/parse.ts'
+import { tableOf } from '../../mesh/std/table.ts'
 import { compile } from '../../server/compile/compile.ts'
 import { mtlsVerdict } from '../../server/placement.ts'
-import { service, workload } from './catalogue.ts'
+import { catalogueWorkload, service, workload } from './catalogue.ts'
 
 /** The input half of a golden file; everything that is left out has a plain default. */
 interface GoldenInput {
@@ -37,8 +38,8 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
   })
   return compile({
     catalogue: {
-      services: new Map(services.map(one => [serviceKey(one), one])),
-      workloads: new Map(workloads.map(one => [one.id, one])),
+      services: tableOf(services.map(one => [serviceKey(one), one] as const)),
+      workloads: tableOf(workloads.map(one => [one.id, catalogueWorkload(one)] as const)),
       problems: [],
     },
     node: input.node ?? 'vm-1',

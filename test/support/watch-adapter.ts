@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { AdapterHealth, RegistryAdapter } from '../../registry-adapters/adapter.ts'
+import { plain } from './catalogue.ts'
 import { eventually } from './eventually.ts'
 
 /** An adapter that is being followed: everything it has said so far. */
@@ -38,7 +39,9 @@ export function watchAdapter(
         await meanwhile()
         const last = views.at(-1)
         if (last !== undefined && fits(last)) return last
-        throw new Error(`no such view; health ${JSON.stringify(health.at(-1))}, last ${JSON.stringify(last)}`)
+        throw new Error(
+          `no such view; health ${JSON.stringify(health.at(-1))}, last ${JSON.stringify(last && plain(last))}`,
+        )
       }),
     stands: (kind, reason = /^/) =>
       eventually(async () => {
@@ -52,9 +55,9 @@ export function watchAdapter(
 
 /** `address:port` of every endpoint of a service, sorted; undefined when the view has no such service. */
 export function endpointsOf(view: RegistrySnapshot, name: string): string[] | undefined {
-  const addresses = new Map(view.workloads.map(workload => [workload.id, workload.address]))
-  const service = view.services.find(candidate => candidate.name === name)
+  const addresses = view.workloads
+  const service = view.services.values().find(candidate => candidate.name === name)
   return service?.endpoints
-    .flatMap(({ workload, ports }) => Object.values(ports).map(port => `${addresses.get(workload)}:${port}`))
+    .flatMap(({ workload, ports }) => Object.values(ports).map(port => `${addresses.get(workload)?.address}:${port}`))
     .sort()
 }

@@ -95,7 +95,7 @@ t.test('a registry that is starting, stale, or holds something back, with the co
     [
       registry('first', { state: 'starting', reason: 'connection refused', services: 0, workloads: 0 }),
       registry('second', { state: 'stale', reason: 'connection refused' }),
-      registry('third', { held: { since: now, until: now + 10 * minute, workloads: 3, services: 1 } }),
+      registry('third', { held: { since: now, until: now + 10 * minute, workloads: 3, services: 1, answering: 0 } }),
     ],
   )
   t.match(text[5], /first +consul +starting 60 min +0 +0/)

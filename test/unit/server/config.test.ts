@@ -56,8 +56,7 @@ merge: { rule: union, services: ["default/api=prefer:dc1"] }
     { name: 'files', kind: 'static', directory: '/etc/weft/services' },
     { name: 'dc1', kind: 'consul', address: 'http://127.0.0.1:8500', stale: true, trustCallers: false, tokenFile: '' },
   ])
-  t.same(config.merge.default, { kind: 'union' })
-  t.same(config.merge.services.get('default/api'), { kind: 'prefer', registry: 'dc1' })
+  t.same(config.merge, { rule: 'union', services: ['default/api=prefer:dc1'] })
 })
 
 t.test('what is wrong in the file is named with file, line and column', async t => {

@@ -4,7 +4,7 @@ import type { Workload } from '../../../mesh/model/workload.ts'
 import { parseResources } from '../../../mesh/resources/parse.ts'
 import { mtlsVerdict, operatorDeclared, placementVerdict } from '../../../server/placement.ts'
 import type { NodeRecord } from '../../../server/store/store.ts'
-import { workload } from '../../support/catalogue.ts'
+import { catalogueOf as catalogueOfAll, workload } from '../../support/catalogue.ts'
 
 const trusted = operatorDeclared([
   { kind: 'static', name: 'files', directory: '/x' },
@@ -26,7 +26,7 @@ const trusted = operatorDeclared([
 ])
 
 function catalogueOf(...workloads: readonly Workload[]): CatalogueSnapshot {
-  return { services: new Map(), workloads: new Map(workloads.map(one => [one.id, one])), problems: [] }
+  return catalogueOfAll([], workloads)
 }
 
 function nodesOf(...records: readonly Partial<NodeRecord>[]) {

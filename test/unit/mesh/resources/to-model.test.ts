@@ -49,7 +49,7 @@ t.test('a WorkloadEntry is a workload, its node and callers by annotations', asy
 })
 
 t.test('what is not said gets no node, no identity and an even share', async t => {
-  const [bare, zero] = snapshot(entry('a', 'address: 10.0.0.1'), entry('b', 'address: 10.0.0.2, weight: 0')).workloads
+  const [bare, zero] = snapshot(entry('a', 'address: 10.0.0.1'), entry('b', 'address: 10.0.0.2, weight: 0')).workloads.values()
   t.notOk(bare !== undefined && ('node' in bare || 'serviceAccount' in bare))
   t.match(bare, { weight: 1, labels: {}, callers: [], locality: { region: '', zone: '', subzone: '' } })
   t.equal(zero?.weight, 1, 'Istio reads 0 as nothing said')
@@ -90,7 +90,7 @@ t.test('a selector without labels takes all of its namespace', async t => {
     entry('a', 'address: 10.0.0.1'),
     entry('b', 'address: 10.0.0.2', 'namespace: other'),
   )
-  t.same(services[0]?.endpoints, [{ workload: 'ops/default/a', ports: {} }])
+  t.same(services.get('default/all')?.endpoints, [{ workload: 'ops/default/a', ports: {} }])
 })
 
 t.test('inline endpoints become workloads of their own, outside the mesh by default', async t => {
@@ -145,7 +145,7 @@ t.test('an entry takes from its group what it does not say itself', async t => {
       callers: [{ kind: 'user', user: 'api' }],
     },
   ])
-  t.same(made.services[0]?.endpoints, [{ workload: 'ops/default/api-1', ports: { http: 8080 } }])
+  t.same(made.services.get('default/api')?.endpoints, [{ workload: 'ops/default/api-1', ports: { http: 8080 } }])
 })
 
 t.test('an entry of a group that does not exist is left out by name, others stay', async t => {

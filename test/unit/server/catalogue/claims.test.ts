@@ -1,11 +1,17 @@
 import t from 'tap'
 import type { Service } from '../../../../mesh/model/service.ts'
-import { settleClaims } from '../../../../server/catalogue/claims.ts'
+import { createClaims } from '../../../../server/catalogue/claims.ts'
 import { service } from '../../../support/catalogue.ts'
 
 function settle(...services: readonly Service[]) {
   const all = services.map(one => [`${one.namespace}/${one.name}`, { ...one, registries: ['r'] }] as const)
-  return settleClaims(new Map(all), 'mesh')
+  const claims = createClaims('mesh')
+  claims.update(all)
+  const settled = all.map(([key, one]) => [key, claims.settle(key, one)] as const)
+  return {
+    services: new Map(settled.map(([key, one]) => [key, one.service])),
+    problems: settled.flatMap(([, one]) => one.problems),
+  }
 }
 
 t.test('a host belongs to the first service that declares it', async t => {
@@ -42,5 +48,21 @@ t.test('an address may be shared when the ports differ, and only then', async t 
 
 t.test('services without a dispute are handed on as the same object', async t => {
   const one = { ...service('a', [], { hosts: ['x.example'] }), registries: ['r'] }
-  t.equal(settleClaims(new Map([['default/a', one]]), 'mesh').services.get('default/a'), one)
+  const claims = createClaims('mesh')
+  claims.update([['default/a', one]])
+  t.equal(claims.settle('default/a', one).service, one)
+})
+
+t.test('what a service gives back goes to the next one, and only those concerned are settled anew', async t => {
+  const claims = createClaims('mesh')
+  const of = (name: string, hosts: readonly string[]) => {
+    return [`default/${name}`, { ...service(name, [], { hosts }), registries: ['r'] }] as const
+  }
+  const [first, second, other] = [of('a', ['x.example']), of('b', ['x.example']), of('c', ['y.example'])]
+  t.same([...claims.update([first, second, other])].sort(), ['default/a', 'default/b', 'default/c'])
+  t.same(claims.settle(...second).service.hosts, [])
+  t.same([...claims.update([['default/a', undefined]])].sort(), ['default/a', 'default/b'])
+  t.same(claims.settle(...second).service.hosts, ['x.example'])
+  t.same([...claims.update([first])].sort(), ['default/a', 'default/b'])
+  t.same(claims.settle(...second).service.hosts, [])
 })

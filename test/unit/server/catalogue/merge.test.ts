@@ -1,24 +1,25 @@
 import t from 'tap'
-import { mergeRegistries } from '../../../../server/catalogue/merge.ts'
-import { type MergeRulesText, parseMergeRules } from '../../../../server/catalogue/merge-rules.ts'
-import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
+import { tableOf } from '../../../../mesh/std/table.ts'
+import { createAssembly } from '../../../../server/catalogue/assembly.ts'
+import { composeMergeRules, type MergeRulesText } from '../../../../server/catalogue/merge-rules.ts'
+import { service, snapshotOf, workload } from '../../../support/catalogue.ts'
 
-const files = registrySnapshot(
+const files = snapshotOf(
   [service('api', ['files/api'], { hosts: ['a.example'] }), service('web')],
   [workload({ id: 'files/api' })],
 )
-const consul = registrySnapshot(
+const consul = snapshotOf(
   [service('api', ['consul/api'], { hosts: ['b.example'] })],
-  [workload({ id: 'consul/api' })],
+  [workload({ id: 'consul/api', address: '10.0.0.2' })],
 )
 
 function merge(text: Partial<MergeRulesText>, inputs = [files, consul]) {
   const names = ['files', 'consul']
-  const rules = parseMergeRules({ rule: 'error', services: [], ...text }, names)
-  return mergeRegistries(
-    inputs.map((snapshot, index) => ({ name: names[index] ?? '', snapshot })),
-    rules,
-  )
+  const registries = inputs.map((snapshot, index) => {
+    return { name: names[index] ?? '', kind: 'consul', snapshot, held: tableOf() }
+  })
+  const rules = composeMergeRules({ rule: 'error', services: [], ...text }, [], names)
+  return createAssembly('mesh')({ registries, rules, found: tableOf(), reporting: tableOf(), now: 0 })
 }
 
 function endpointsOf(merged: ReturnType<typeof merge>) {
@@ -47,16 +48,16 @@ t.test('union takes the endpoints and hosts of all', async t => {
 })
 
 t.test('union leaves out a registry whose ports differ, and says so', async t => {
-  const other = registrySnapshot([service('api', [], { ports: [{ name: 'http', port: 81, protocol: 'http' }] })], [])
+  const other = snapshotOf([service('api', [], { ports: [{ name: 'http', port: 81, protocol: 'http' }] })], [])
   const merged = merge({ rule: 'union' }, [files, other])
   t.same(endpointsOf(merged), ['files/api'])
   t.match(merged.problems, [{ item: 'consul: service default/api', reason: /http=80\/http and http=81\/http/ }])
 })
 
 t.test('union never mixes what is in the mesh with what is not', async t => {
-  const other = registrySnapshot(
+  const other = snapshotOf(
     [service('api', ['consul/api'], { location: 'external' })],
-    [workload({ id: 'consul/api' })],
+    [workload({ id: 'consul/api', address: '10.0.0.2' })],
   )
   const merged = merge({ rule: 'union' }, [files, other])
   t.same(endpointsOf(merged), ['files/api'])
@@ -65,7 +66,7 @@ t.test('union never mixes what is in the mesh with what is not', async t => {
 
 t.test('prefer takes the preferred registry, and the first one when that does not know the service', async t => {
   t.same(endpointsOf(merge({ rule: 'prefer:consul' })), ['consul/api'])
-  t.same(endpointsOf(merge({ rule: 'prefer:consul' }, [files, registrySnapshot([], [])])), ['files/api'])
+  t.same(endpointsOf(merge({ rule: 'prefer:consul' }, [files, snapshotOf([], [])])), ['files/api'])
 })
 
 t.test('a rule for one service goes before the default', async t => {
@@ -74,7 +75,7 @@ t.test('a rule for one service goes before the default', async t => {
 })
 
 t.test('the result does not depend on the order in which a registry lists things', async t => {
-  const turned = registrySnapshot([...files.services].reverse(), [...files.workloads].reverse())
+  const turned = snapshotOf([...files.services.values()].reverse(), [...files.workloads.values()].reverse())
   t.same([...merge({}, [turned, consul]).services], [...merge({}).services])
 })
 

@@ -6,14 +6,14 @@ import { type RegistryView, startRegistryView } from '../../../../server/catalog
 import type { ViewCache } from '../../../../server/catalogue/view-cache.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { FakeRegistry } from '../../../fakes/registry.ts'
-import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
+import { service, snapshotOf, workload } from '../../../support/catalogue.ts'
 import { eventually } from '../../../support/eventually.ts'
 
 const minute = 60_000
 
 function of(count: number, given: Parameters<typeof service>[2] = {}): RegistrySnapshot {
   const ids = Array.from({ length: count }, (_, index) => `r/w${index}`)
-  return registrySnapshot(
+  return snapshotOf(
     [service('api', ids, given)],
     ids.map(id => workload({ id })),
   )
@@ -37,7 +37,7 @@ function start(t: { teardown(stop: () => unknown): unknown }, saved?: RegistrySn
   const clock = new FakeClock()
   const registry = new FakeRegistry()
   const cache = new MemoryCache(saved)
-  const massRemoval = { share: 0.5, minimum: 4, windowMs: minute, confirmMs: 10 * minute }
+  const massRemoval = { share: 0.5, minimum: 4, windowMs: minute, confirmMs: 10 * minute, serviceMinimum: 3 }
   const view = startRegistryView(
     { clock, random: () => 0.5, log: silentLog, cache, validate: snapshot => snapshot },
     { name: 'r', kind: 'fake', massRemoval },
@@ -48,7 +48,7 @@ function start(t: { teardown(stop: () => unknown): unknown }, saved?: RegistrySn
 }
 
 function sizeOf(view: RegistryView) {
-  return view.snapshot.value?.workloads.length
+  return view.snapshot.value?.workloads.size
 }
 
 t.test('is starting, without a view, until the registry has spoken', async t => {
@@ -101,9 +101,15 @@ t.test('an empty answer is held back and believed only after it has lasted', asy
   registry.say(of(10))
   await eventually(() => assert.equal(sizeOf(view), 10))
   const heldAt = clock.now()
-  registry.say(registrySnapshot([], []))
+  registry.say(snapshotOf([], []))
   await eventually(() => assert.ok(view.status.value.held))
-  t.same(view.status.value.held, { since: heldAt, until: heldAt + 10 * minute, workloads: 10, services: 1 })
+  t.same(view.status.value.held, {
+    since: heldAt,
+    until: heldAt + 10 * minute,
+    workloads: 10,
+    services: 1,
+    answering: 0,
+  })
   t.equal(sizeOf(view), 10)
   await clock.advance(10 * minute - 1)
   t.equal(sizeOf(view), 10)
@@ -130,7 +136,7 @@ t.test('what is held is let go at once when the registry comes back to its sense
   registry.say(of(10))
   registry.say(of(1))
   await eventually(() => assert.ok(view.status.value.held))
-  t.equal(cache.saved?.workloads.length, 10, 'what is doubted is not saved')
+  t.equal(cache.saved?.workloads.size, 10, 'what is doubted is not saved')
   registry.say(of(9))
   await eventually(() => assert.equal(view.status.value.held, undefined))
   t.equal(sizeOf(view), 9)
@@ -155,8 +161,8 @@ t.test('while a removal is held, news about what is left gets through', async t 
   registry.say(of(10))
   registry.say(of(2, { hosts: ['new.example'] }))
   await eventually(() => assert.ok(view.status.value.held))
-  t.same(view.snapshot.value?.services[0]?.hosts, ['new.example'])
-  t.equal(view.snapshot.value?.services[0]?.endpoints.length, 10)
+  t.same(view.snapshot.value?.services.get('default/api')?.hosts, ['new.example'])
+  t.equal(view.snapshot.value?.services.get('default/api')?.endpoints.length, 10)
 })
 
 t.test('after a restart the saved view is served, stale, until the registry has spoken', async t => {

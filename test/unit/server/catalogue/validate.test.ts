@@ -1,17 +1,27 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
 import type { Workload } from '../../../../mesh/model/workload.ts'
 import { createRanges } from '../../../../mesh/std/ip-ranges.ts'
-import { validateSnapshot } from '../../../../server/catalogue/validate.ts'
-import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
+import type { ItemRules } from '../../../../server/catalogue/check-workload.ts'
+import { createValidator } from '../../../../server/catalogue/validate.ts'
+import { service, snapshotOf, workload } from '../../../support/catalogue.ts'
 
 const virtualIps = createRanges(['240.240.0.0/16', 'fd77:6566:7400::/64'])
 const rules = { trustDomain: 'mesh.local', virtualIps, trustCallers: true }
+const validateSnapshot = (view: RegistrySnapshot, name: string, by: ItemRules) => createValidator(name, by)(view)
 const good = workload({ id: 'r/good', address: '10.0.0.9' })
 
 function judge(bad: Workload) {
-  const result = validateSnapshot(registrySnapshot([service('api', ['r/good', bad.id])], [good, bad]), 'r', rules)
-  return { ids: result.workloads.map(({ id }) => id), problems: result.problems, services: result.services }
+  const result = validateSnapshot(snapshotOf([service('api', ['r/good', bad.id])], [good, bad]), 'r', rules)
+  return {
+    ids: result.workloads
+      .values()
+      .toArray()
+      .map(({ id }) => id),
+    problems: result.problems,
+    services: result.services.values().toArray(),
+  }
 }
 
 t.test('a workload that cannot be routed to is left out by name, everything else stays', async t => {
@@ -69,18 +79,21 @@ t.test('loopback is taken for a workload that proves itself on arrival', async t
 })
 
 t.test('addresses come out in one spelling', async t => {
-  const found = validateSnapshot(registrySnapshot([], [workload({ id: 'r/six', address: 'FD00:0::0:1' })]), 'r', rules)
-  t.equal(found.workloads[0]?.address, 'fd00::1')
+  const found = validateSnapshot(snapshotOf([], [workload({ id: 'r/six', address: 'FD00:0::0:1' })]), 'r', rules)
+  t.equal(found.workloads.get('r/six')?.address, 'fd00::1')
 })
 
 t.test('of two workloads with one id the first stays', async t => {
   const twice = [workload({ id: 'r/a', address: '10.0.0.1' }), workload({ id: 'r/a', address: '10.0.0.2' })]
-  const found = validateSnapshot(registrySnapshot([], twice), 'r', rules)
+  const found = validateSnapshot(snapshotOf([], twice), 'r', rules)
   t.same(
-    found.workloads.map(({ address }) => address),
+    found.workloads
+      .values()
+      .toArray()
+      .map(({ address }) => address),
     ['10.0.0.1'],
   )
-  t.match(found.problems, [{ item: 'workload r/a', reason: /same id/ }])
+  t.match(found.problems, [{ item: 'workload r/a', reason: /listed twice/ }])
 })
 
 t.test('the bad parts of a service are left out, its good ones stay', async t => {
@@ -100,8 +113,8 @@ t.test('the bad parts of a service are left out, its good ones stay', async t =>
       { workload: 'r/good', ports: { zero: 90 } },
     ],
   })
-  const found = validateSnapshot(registrySnapshot([bad], [good]), 'r', rules)
-  const kept = found.services[0]
+  const found = validateSnapshot(snapshotOf([bad], [good]), 'r', rules)
+  const [kept] = found.services.values()
   t.same(kept?.hosts, ['api.example.com'])
   t.same(kept?.addresses, ['192.0.2.1', '192.0.2.0/24'])
   t.same(kept?.ports, [{ name: 'http', port: 80, protocol: 'http' }])
@@ -112,20 +125,25 @@ t.test('the bad parts of a service are left out, its good ones stay', async t =>
 
 t.test('a service without one good port is left out', async t => {
   const bad = service('api', [], { ports: [{ name: 'http', port: 70_000, protocol: 'http' }] })
-  t.same(validateSnapshot(registrySnapshot([bad, service('ok')], []), 'r', rules).services, [service('ok')])
+  t.same(
+    validateSnapshot(snapshotOf([bad, service('ok')], []), 'r', rules)
+      .services.values()
+      .toArray(),
+    [service('ok')],
+  )
 })
 
 t.test('what is all right is handed on as the same object', async t => {
   const api = service('api', ['r/good'])
-  const found = validateSnapshot(registrySnapshot([api], [good]), 'r', rules)
-  t.equal(found.services[0], api)
-  t.equal(found.workloads[0], good)
+  const found = validateSnapshot(snapshotOf([api], [good]), 'r', rules)
+  t.equal(found.services.values().next().value, api)
+  t.equal(found.workloads.values().next().value, good)
   t.same(found.problems, [])
 })
 
 t.test('the list of problems is bounded', async t => {
   const bad = Array.from({ length: 5000 }, (_, index) => workload({ id: `r/w${index}`, address: 'x' }))
-  const { problems } = validateSnapshot(registrySnapshot([], bad), 'r', rules)
+  const { problems } = validateSnapshot(snapshotOf([], bad), 'r', rules)
   t.equal(problems.length, 1001)
   t.match(problems.at(-1)?.reason, /4000 further/)
 })
@@ -140,17 +158,17 @@ t.test('no text of a registry makes it throw', async () => {
         addresses: [address],
         ports: [{ name: label, port, protocol: 'tcp' }],
       })
-      validateSnapshot(registrySnapshot([owner], [odd]), 'r', rules)
+      validateSnapshot(snapshotOf([owner], [odd]), 'r', rules)
     }),
   )
 })
 
 t.test('what a registry says of local processes counts only where the operator trusts it with that', async t => {
   const caller = workload({ id: 'r/web', address: '10.0.0.8', callers: [{ kind: 'uid', uid: 1000 }] })
-  const snapshot = registrySnapshot([], [caller, good])
-  t.strictSame(validateSnapshot(snapshot, 'r', rules).workloads, [caller, good])
+  const snapshot = snapshotOf([], [caller, good])
+  t.strictSame(validateSnapshot(snapshot, 'r', rules).workloads.values().toArray(), [good, caller])
   const doubted = validateSnapshot(snapshot, 'r', { ...rules, trustCallers: false })
-  t.strictSame(doubted.workloads, [{ ...caller, callers: [] }, good], 'the workload itself stays')
+  t.strictSame(doubted.workloads.values().toArray(), [good, { ...caller, callers: [] }], 'the workload itself stays')
   t.match(doubted.problems, [{ item: 'workload r/web', reason: /trustCallers/ }])
   t.equal(doubted.problems.length, 1)
 })

@@ -4,9 +4,9 @@ import t from 'tap'
 import { silentLog } from '../../../../mesh/std/log.ts'
 import { createFileViewCache } from '../../../../server/catalogue/view-cache.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
-import { registrySnapshot, service, workload } from '../../../support/catalogue.ts'
+import { service, snapshotOf, workload } from '../../../support/catalogue.ts'
 
-const view = registrySnapshot([service('api', ['r/a'])], [workload({ id: 'r/a', node: 'vm-1' })])
+const view = snapshotOf([service('api', ['r/a'])], [workload({ id: 'r/a', node: 'vm-1' })])
 
 function cacheAt(path: string, clock = new FakeClock()) {
   return createFileViewCache(path, { clock, log: silentLog })
@@ -27,7 +27,7 @@ t.test('of many saves in a row the last is written, after a while', async t => {
   const clock = new FakeClock()
   const cache = cacheAt(join(folder, 'r'), clock)
   t.teardown(() => cache.stop())
-  for (let count = 0; count < 100; count += 1) cache.save(registrySnapshot([service(`s${count}`)], []))
+  for (let count = 0; count < 100; count += 1) cache.save(snapshotOf([service(`s${count}`)], []))
   t.same(readdirSync(folder), [])
   await clock.advance(5000)
   await cache.stop()

@@ -1,12 +1,13 @@
 import t from 'tap'
 import type { CatalogueSnapshot } from '../../../../mesh/model/catalogue.ts'
+import { tableOf } from '../../../../mesh/std/table.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
 import type { AgentView } from '../../../../mesh/wire/delta.ts'
 import { emptyCatalogue } from '../../../../server/catalogue/catalogue.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from '../../../../server/compile/settings.ts'
 import { startViews } from '../../../../server/push/views.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
-import { service, workload } from '../../../support/catalogue.ts'
+import { catalogueWorkload, service, workload } from '../../../support/catalogue.ts'
 import { recordedLog } from '../../../support/recorded-log.ts'
 
 const settings: CompileSettings = {
@@ -21,7 +22,7 @@ function catalogueOf(...names: readonly string[]): CatalogueSnapshot {
   const services = names.map(name => {
     return [`default/${name}`, { ...service(name, ['r/w']), registries: ['r'], virtualIps: [] }] as const
   })
-  return { services: new Map(services), workloads: new Map([[home.id, home]]), problems: [] }
+  return { services: tableOf(services), workloads: tableOf([[home.id, catalogueWorkload(home)]]), problems: [] }
 }
 
 function start(t: { teardown(stop: () => unknown): unknown }) {
@@ -80,7 +81,7 @@ t.test('what is the same for all agents is encoded once, and again only when it 
   t.equal(other.value?.resources.get(name), before)
   await clock.advance(1000)
   const web = catalogueOf('web').services
-  catalogue.set({ ...first, services: new Map([...first.services, ...web]) })
+  catalogue.set({ ...first, services: first.services.with(web) })
   t.same(namesOf(one), ['host', 'trust', 'workload/r/w', 'service/default/api', 'service/default/web'])
   t.equal(one.value?.resources.get(name), before)
 })
@@ -161,7 +162,7 @@ t.test('a service that cannot be encoded stays as it was, the others change', as
   const cyclic: string[] = []
   Object.defineProperty(cyclic, 0, { enumerable: true, get: () => assertBroken() })
   const broken = { ...(api ?? assertBroken()), virtualIps: cyclic }
-  catalogue.set({ ...next, services: new Map([...next.services, ['default/api', broken]]) })
+  catalogue.set({ ...next, services: next.services.with([['default/api', broken]]) })
   t.equal(view.value?.resources.get('service/default/api'), before)
   t.ok(view.value?.resources.has('service/default/more'))
   t.match(log.lines, [{ level: 'error', fields: { name: 'service/default/api' } }])

@@ -21,7 +21,8 @@ const registry: RegistryStatus = {
   services: 4,
   workloads: 5,
   problems: [{ item: 'x', reason: 'y' }],
-  held: { since: 0, until: 1, workloads: 1, services: 0 },
+  held: { since: 0, until: 1, workloads: 1, services: 0, answering: 0 },
+  flapping: 0,
 }
 
 function metricsOf() {
