@@ -200,7 +200,9 @@ export class NomadCluster {
     number: number,
     canary: boolean,
   ): NomadAllocation {
-    const base: NomadAllocation = JSON.parse(recordedText('allocation-web.json'))
+    const recorded: NomadAllocation = JSON.parse(recordedText('allocation-web.json'))
+    // What the node's client and the deployment say comes later.
+    const { ClientDescription: _c, TaskStates: _t, NetworkStatus: _n, DeploymentStatus: _d, ...base } = recorded
     const allocation = {
       ...base,
       ...placePorts(base, group, node, () => this.#nextPort()),
@@ -213,13 +215,11 @@ export class NomadCluster {
       NodeID: node.ID,
       NodeName: node.Name,
       ClientStatus: 'pending',
-      ClientDescription: '',
       DesiredStatus: 'run',
       DeploymentID: canary ? randomUUID() : (base.DeploymentID ?? ''),
-      DeploymentStatus: canary
-        ? { Canary: true, Healthy: null, ModifyIndex: 0, Timestamp: '0001-01-01T00:00:00Z' }
-        : null,
-      TaskStates: null,
+      ...(canary && {
+        DeploymentStatus: { Canary: true, Healthy: null, ModifyIndex: 0, Timestamp: '0001-01-01T00:00:00Z' },
+      }),
       CreateIndex: 0,
       AllocModifyIndex: entry.index,
     }
@@ -279,7 +279,7 @@ export class NomadCluster {
   }
 }
 
-export const stopped = { DesiredStatus: 'stop', DesiredDescription: 'alloc not needed due to job update' } as const
+const stopped = { DesiredStatus: 'stop', DesiredDescription: 'alloc not needed due to job update' } as const
 
 function networkOf({ ID: id }: NomadAllocation, group: NomadGroup) {
   const bridge = group.Networks?.some(network => network.Mode === 'bridge') === true

@@ -1,4 +1,4 @@
-import { type NomadCluster, stopped } from './nomad-cluster.ts'
+import type { NomadCluster } from './nomad-cluster.ts'
 import type { NomadAllocation, NomadGroup } from './nomad-model.ts'
 
 /** What happens to nodes; where it takes a while, in steps. */
@@ -13,12 +13,11 @@ export class NomadNodes {
 
   /** A drain begins: the node is ineligible, its services still listed. */
   beginDrain(name: string): void {
-    const drain = { AccessorID: 'token:acls-disabled', Meta: null, StartedAt: at, UpdatedAt: at }
     this.#putNode(name, 'NodeDrain', {
       Drain: true,
       DrainStrategy: { Deadline: 20_000_000_000, ForceDeadline: at, IgnoreSystemJobs: false, StartedAt: at },
       SchedulingEligibility: 'ineligible',
-      LastDrain: { ...drain, Status: 'draining' },
+      LastDrain: { ...lastDrain, Status: 'draining' },
     })
   }
 
@@ -28,22 +27,21 @@ export class NomadNodes {
     const moved = this.#allocationsOf(name)
     state.commit(entry => {
       for (const one of moved) {
-        const DesiredTransition = { Migrate: true }
-        entry.putAllocation({ ...one, DesiredTransition }, 'AllocationUpdateDesiredStatus')
+        entry.putAllocation({ ...one, DesiredTransition: migrate }, 'AllocationUpdateDesiredStatus')
       }
     })
     state.skip(1)
     const stopping = this.#allocationsOf(name)
     state.commit(entry => {
-      for (const one of stopping) entry.putAllocation({ ...one, ...stopped }, 'PlanResult')
+      for (const one of stopping)
+        entry.putAllocation({ ...one, DesiredStatus: 'stop', DesiredDescription: migrated }, 'PlanResult')
     })
     this.#cluster.replaceMissing()
     this.#cluster.finish(stopping)
-    const drain = { AccessorID: 'token:acls-disabled', Meta: null, StartedAt: at, UpdatedAt: at }
     this.#putNode(name, 'NodeDrain', {
       Drain: false,
       DrainStrategy: null,
-      LastDrain: { ...drain, Status: 'complete' },
+      LastDrain: { ...lastDrain, Status: 'complete' },
     })
   }
 
@@ -70,17 +68,7 @@ export class NomadNodes {
     const stays = (one: NomadAllocation) => disconnected && (tolerates(one) || one.Job.Type === 'system')
     const lost = affected.filter(one => !stays(one))
     state.skip(1)
-    if (lost.length > 0) {
-      state.commit(entry => {
-        for (const one of lost) {
-          for (const id of this.#cluster.registered(one)) entry.removeService(id, 'PlanResult')
-          entry.putAllocation(
-            { ...one, DesiredStatus: 'stop', DesiredDescription: nodeLost, ClientStatus: 'lost' },
-            'PlanResult',
-          )
-        }
-      })
-    }
+    this.#remove(lost)
     for (const one of affected.filter(stays)) {
       state.commit(entry => entry.putAllocation({ ...one, ClientStatus: 'unknown' }, 'PlanResult'))
     }
@@ -93,6 +81,10 @@ export class NomadNodes {
     const { state } = this.#cluster
     const { Status } = this.#cluster.node(name)
     this.#putNode(name, 'NodeRegistration', { Status })
+    // Those of system jobs that were `unknown` are given up now.
+    const givenUp = this.#allocationsOf(name).filter(one => one.ClientStatus === 'unknown' && !tolerates(one))
+    this.#remove(givenUp)
+    this.#ghosts.set(name, [...(this.#ghosts.get(name) ?? []), ...givenUp])
     this.#putNode(name, 'NodeStreamEvent', { Status: 'ready' })
     for (const one of this.#ghosts.get(name) ?? []) {
       const current = state.allocations.get(one.ID)
@@ -116,6 +108,18 @@ export class NomadNodes {
     this.settle(name)
   }
 
+  /** Allocations that are lost, with their registrations, in one entry. */
+  #remove(lost: readonly NomadAllocation[]): void {
+    if (lost.length === 0) return
+    this.#cluster.state.commit(entry => {
+      for (const one of lost) {
+        for (const id of this.#cluster.registered(one)) entry.removeService(id, 'PlanResult')
+        const fields = { DesiredStatus: 'stop', DesiredDescription: nodeLost, ClientStatus: 'lost' }
+        entry.putAllocation({ ...one, ...fields }, 'PlanResult')
+      }
+    })
+  }
+
   #putNode(name: string, type: string, fields: Readonly<Record<string, unknown>>): void {
     this.#cluster.state.commit(entry => entry.putNode({ ...this.#cluster.node(name), ...fields }, type))
   }
@@ -128,6 +132,20 @@ export class NomadNodes {
 }
 
 const at = '2026-11-22T02:07:20Z'
+const lastDrain = {
+  AccessorID: 'token:acls-disabled',
+  Meta: { message: 'maintenance' },
+  StartedAt: at,
+  UpdatedAt: at,
+}
+const migrate = {
+  ForceReschedule: null,
+  Migrate: true,
+  MigrateDisablePlacement: null,
+  NoShutdownDelay: null,
+  Reschedule: null,
+}
+const migrated = 'alloc is being migrated'
 const nodeLost = 'alloc is lost since its node is down'
 
 function tolerates(allocation: NomadAllocation): boolean {

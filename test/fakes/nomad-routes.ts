@@ -14,7 +14,7 @@ export type Outcome =
       readonly nextToken?: string
       readonly cacheControl?: string
     }
-  | { readonly kind: 'text'; readonly status: number; readonly body: string }
+  | { readonly kind: 'text'; readonly status: number; readonly body: string; readonly index?: number }
 
 /** Answers a request from the tables, with the texts that were recorded for what is not there. */
 export function answer(request: FakeNomadRequest, state: NomadState): Outcome {
@@ -43,12 +43,12 @@ export function answer(request: FakeNomadRequest, state: NomadState): Outcome {
   if (kind === 'allocation') return allocationAnswer(request, state)
   if (kind === 'node') {
     const node = state.nodes.get(name)
-    if (node === undefined) return notThere('node not found')
+    if (node === undefined) return notThere('node not found', tableIndex.nodes)
     return { kind: 'json', body: node, index: node.ModifyIndex, watch: `node:${name}` }
   }
   if (kind === 'job' && detail === undefined) {
     const job = state.jobs.get(`${namespace}/${name}`)
-    if (job === undefined) return notThere('job not found')
+    if (job === undefined) return notThere('job not found', tableIndex.jobs)
     return { kind: 'json', body: job, index: Number(job.ModifyIndex), watch: `job:${namespace}/${name}` }
   }
   if (kind === 'status' && name === 'leader') return { kind: 'json', body: '10.77.0.10:4647' }
@@ -69,15 +69,16 @@ function allocationAnswer({ parts, namespace }: FakeNomadRequest, state: NomadSt
     return { kind: 'json', body: checks === undefined || checks.size === 0 ? null : Object.fromEntries(checks) }
   }
   if (detail === 'services') {
-    if (allocation === undefined || allocation.Namespace !== namespace) return notThere('allocation not found')
+    if (allocation === undefined || allocation.Namespace !== namespace)
+      return notThere('allocation not found', state.tableIndex.services)
     return { kind: 'json', body: allocationServices(state, id), index: state.tableIndex.services }
   }
-  if (allocation === undefined) return notThere('alloc not found')
+  if (allocation === undefined) return notThere('alloc not found', state.tableIndex.allocations)
   return { kind: 'json', body: allocation, index: allocation.ModifyIndex, watch: `allocation:${id}` }
 }
 
-function notThere(body: string): Outcome {
-  return { kind: 'text', status: 404, body }
+function notThere(body: string, index?: number): Outcome {
+  return { kind: 'text', status: 404, body, ...(index !== undefined && { index }) }
 }
 
 function page<T extends object>(

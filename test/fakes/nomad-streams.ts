@@ -48,11 +48,7 @@ export class NomadStreams {
   serve(request: FakeNomadRequest, response: ServerResponse): void {
     const bad = badTopic(request.query.getAll('topic'))
     if (bad !== undefined) {
-      response.writeHead(400, {
-        'cache-control': 'no-cache',
-        'content-type': 'text/plain; charset=utf-8',
-        vary: 'Accept-Encoding',
-      })
+      response.writeHead(400, { 'content-type': 'text/plain; charset=utf-8', vary: 'Accept-Encoding' })
       return void response.end(bad)
     }
     openHead(response)

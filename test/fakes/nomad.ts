@@ -49,6 +49,8 @@ export class FakeNomad {
     this.streams = new NomadStreams(this.state, { clock: this.#clock, bufferSize, heartbeatMs })
     const listener: RequestListener = (request, response) => this.#serve(request, response)
     this.#server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener)
+    // Nomad leaves idle connections open.
+    this.#server.keepAliveTimeout = 0
   }
 
   static async start(options: FakeNomadOptions = {}): Promise<FakeNomad> {
@@ -143,7 +145,7 @@ export class FakeNomad {
   }
 
   #send(outcome: Outcome, request: FakeNomadRequest, response: ServerResponse): void {
-    if (outcome.kind === 'text') return sendText(response, outcome.status, outcome.body)
+    if (outcome.kind === 'text') return sendText(response, outcome.status, outcome.body, metaHeaders(outcome.index))
     sendJson(response, request, outcome, outcome.body)
   }
 
@@ -202,6 +204,11 @@ function refusal({ path, namespace, parts }: FakeNomadRequest): Outcome {
   return { kind: 'text', status: 403, body: 'Permission denied' }
 }
 
+function metaHeaders(index: number | undefined): object {
+  if (index === undefined) return {}
+  return { 'X-Nomad-Index': String(index), 'X-Nomad-Knownleader': 'true', 'X-Nomad-Lastcontact': '0' }
+}
+
 function sendText(response: ServerResponse, status: number, body: string, headers: object = {}): void {
   const type = body === '' ? {} : { 'Content-Type': 'text/plain; charset=utf-8' }
   response.writeHead(status, { ...type, Vary: 'Accept-Encoding', ...headers })
@@ -227,14 +234,13 @@ function sendBody(
   { index, nextToken, cacheControl }: JsonOutcome,
   headers: object = {},
 ): void {
-  const meta = { 'X-Nomad-Index': String(index), 'X-Nomad-Knownleader': 'true', 'X-Nomad-Lastcontact': '0' }
   const compressed = request.gzip && text.length > 1400
   const body = compressed ? gzipSync(text) : Buffer.from(text)
   response.writeHead(200, {
     ...(cacheControl !== undefined && { 'Cache-Control': cacheControl }),
     'Content-Type': 'application/json',
     Vary: 'Accept-Encoding',
-    ...(index !== undefined && meta),
+    ...metaHeaders(index),
     ...headers,
     ...(nextToken !== undefined && { 'X-Nomad-Nexttoken': nextToken }),
     ...(compressed && { 'Content-Encoding': 'gzip' }),
