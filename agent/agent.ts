@@ -1,11 +1,13 @@
 import type { TrustBundle } from '../mesh/identity/trust-bundle.ts'
 import type { Clock, Random, Timer } from '../mesh/std/clock.ts'
+import { derived } from '../mesh/std/derived.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import { Started } from '../mesh/std/lifecycle.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { version } from '../mesh/std/version.ts'
 import { Watch } from '../mesh/std/watch.ts'
 import { agentConfigOf } from '../mesh/wire/held-resources.ts'
+import type { HostState } from '../mesh/wire/report-sender.ts'
 import { refuseSecondAgent, startAdminSocket } from './admin/admin-socket.ts'
 import { startPublicEndpoints } from './admin/public-endpoints.ts'
 import type { AgentStatus } from './admin/status.ts'
@@ -14,6 +16,7 @@ import type { AgentSettings } from './config.ts'
 import { type AgentState, agentState, type PortAssignment } from './control/agent-state.ts'
 import { createApplier } from './control/apply.ts'
 import { startCaptureFollower } from './control/capture-follower.ts'
+import type { ConnectOptions } from './control/dial.ts'
 import { startDnsFollower } from './control/dns-follower.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
@@ -28,6 +31,11 @@ import { startCertificates } from './identity/certificates.ts'
 import type { HeldCertificate } from './identity/held-certificate.ts'
 import type { Signer } from './identity/keeper.ts'
 import { startCapture } from './intercept/capture.ts'
+import { declaredBySettings, nameOfNode } from './registration/declared.ts'
+import { leaveMesh } from './registration/leave.ts'
+import { ownAddress } from './registration/own-address.ts'
+import { createRegistrations } from './registration/registrations.ts'
+import { registrationStatus } from './registration/status.ts'
 import { createAgentMetrics } from './telemetry/metrics.ts'
 
 export interface AgentDeps {
@@ -115,6 +123,20 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     { log, dataPlane, save: ports => savers.ports.save(ports) },
     { ports: settings.ports, assigned: membership.ports },
   )
+  const automatic = declaredBySettings(settings)
+  const registrations = createRegistrations(
+    { log, save: kept => state.saveRegistrations(kept) },
+    {
+      kept: await state.registrations(),
+      defaultName: nameOfNode(settings.node),
+      ...(automatic !== undefined && { automatic }),
+    },
+  )
+  const report = derived<HostState>([registrations.reported], () => ({
+    health: [],
+    registrations: registrations.reported.value,
+  }))
+  started.add(() => report.stop())
   const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [capture, dns] })
 
   const sources = (): StatusSources => ({
@@ -130,6 +152,10 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     listeners: listeners.bound(),
     capture: capture.status(),
     dns: dns.status(),
+    registrations: registrationStatus(registrations.list(), {
+      connected: link?.status.value.kind === 'connected',
+      workloads: applier.current.value?.workloads ?? [],
+    }),
     stateProblems: [...state.problems, ...savers.problems()],
   })
   const metrics = createAgentMetrics({
@@ -153,6 +179,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
       status: () => statusOf(sources()),
       config: () => applier.current.value,
       drain: () => void stop(),
+      registrations,
     },
     settings.adminSocket,
   )
@@ -172,9 +199,14 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     {
       ...deps,
       signer,
-      connect: signal => connect(settings, trust.value, certificates.node.value, clock, signal),
+      connect: signal =>
+        connect(settings, trust.value, certificates.node.value, signal, {
+          clock,
+          connectedFrom: address => registrations.locate(ownAddress(address)),
+        }),
       apply: wanted => applier.apply(wanted),
       keep: held => state.saveResources(held.values()),
+      report: report.watch,
     },
     { agentVersion: version, facts: await facts, held: membership.held },
   )
@@ -195,7 +227,10 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     draining = true
     log.info('the agent stops', { drainMs })
     try {
-      if (error === undefined) await dataPlane.drain(drainMs)
+      if (error === undefined) {
+        const leavingMs = await leaveMesh({ clock, registrations, link: linked }, drainMs)
+        await dataPlane.drain(Math.max(0, drainMs - leavingMs))
+      }
     } finally {
       await started.stop()
       ended.resolve(error)
@@ -240,11 +275,11 @@ async function connect(
   settings: AgentSettings,
   { roots, trustDomain }: TrustBundle,
   { key, chain }: HeldCertificate,
-  clock: Clock,
   signal: AbortSignal,
+  more: Pick<ConnectOptions, 'clock' | 'connectedFrom'>,
 ) {
   const { host, transport, websocketPort, grpcPort } = settings.server
-  const options = { host, roots, key, chain, trustDomain, clock }
+  const options = { host, roots, key, chain, trustDomain, ...more }
   if (transport === 'websocket') return connectWs({ ...options, port: websocketPort }, signal)
   // Loaded when it is used only: it is the largest library of all.
   const { connectGrpc } = await import('./control/grpc.ts')

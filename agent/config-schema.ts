@@ -1,6 +1,7 @@
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 import { parseUpstream } from './control/upstream-address.ts'
+import { parsePorts } from './registration/declared.ts'
 
 /**
  * Every setting of an agent. This is the only list: the loader, the reference page and its test all read it. Each
@@ -166,6 +167,32 @@ export const agentSettings = {
       env: 'WEFT_AGENT_DNS_UPSTREAMS',
     },
   },
+  register: {
+    group: {
+      doc: 'WorkloadGroup, as <namespace>/<name>, that this host registers itself as a workload of while its agent runs; empty registers nothing.',
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_REGISTER_GROUP',
+    },
+    name: {
+      doc: "Name of that workload; empty means the host's name in the mesh.",
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_REGISTER_NAME',
+    },
+    address: {
+      doc: 'Address of that workload; empty means the one from which this host reaches the server.',
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_REGISTER_ADDRESS',
+    },
+    ports: {
+      doc: "Ports of that workload where they are not the group's, such as http=8080.",
+      format: registeredPorts,
+      default: [] as string[],
+      env: 'WEFT_AGENT_REGISTER_PORTS',
+    },
+  },
   drainDeadlineMs: {
     doc: 'How long open connections may go on after SIGTERM, in milliseconds.',
     format: 'nat',
@@ -187,7 +214,7 @@ export const agentSettings = {
     arg: 'log-level',
   },
   adminSocket: {
-    doc: 'Unix socket for its owner only: HTTP with GET /status, GET /config and POST /drain.',
+    doc: 'Unix socket for its owner only: HTTP with GET /status, GET /config, POST /drain, /register, /deregister and /maintain.',
     format: String,
     default: '/run/weft/agent.sock',
     env: 'WEFT_AGENT_ADMIN_SOCKET',
@@ -208,4 +235,9 @@ function rangeList(value: unknown): void {
 function upstreamList(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list of resolvers')
   for (const upstream of value) parseUpstream(String(upstream))
+}
+
+function registeredPorts(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of ports such as http=8080')
+  parsePorts(value.map(String))
 }

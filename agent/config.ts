@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 import convict from 'convict'
+import { describeError } from '../mesh/std/errors.ts'
 import type { LogLevel } from '../mesh/std/log.ts'
 import { settingProblems } from '../mesh/std/settings.ts'
 import { invalidSettings, parseSettingsFile } from '../mesh/std/settings-file.ts'
 import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
 import { agentSettings } from './config-schema.ts'
+import { declaredBySettings } from './registration/declared.ts'
 
 /** An agent's settings, checked, with every default filled in. Their meaning is in `config-schema.ts`. */
 export interface AgentSettings {
@@ -38,6 +40,13 @@ export interface AgentSettings {
     readonly excludeCidrs: readonly string[]
   }
   readonly dns: { readonly enabled: boolean; readonly upstreams: readonly string[] }
+  /** What this host registers itself as; no group registers nothing. */
+  readonly register: {
+    readonly group: string
+    readonly name: string
+    readonly address: string
+    readonly ports: readonly string[]
+  }
   readonly drainDeadlineMs: number
   readonly accessLog: string
   readonly logLevel: LogLevel
@@ -85,10 +94,16 @@ function resolved(settings: AgentSettings): AgentSettings {
     }
     names.set(port, name)
   }
-  return {
-    ...settings,
-    node: settings.node === '' ? hostname() : settings.node,
-    threads: settings.threads === 0 ? availableParallelism() : settings.threads,
+  const node = settings.node === '' ? hostname() : settings.node
+  refuseBadRegistration(settings, node)
+  return { ...settings, node, threads: settings.threads === 0 ? availableParallelism() : settings.threads }
+}
+
+function refuseBadRegistration({ register }: AgentSettings, node: string): void {
+  try {
+    declaredBySettings({ register, node })
+  } catch (cause) {
+    throw invalidSettings(`register: ${describeError(cause)}`, { key: 'register' }, cause)
   }
 }
 

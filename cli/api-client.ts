@@ -66,7 +66,8 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   throw new MeshError('WEFT_USAGE', `${text} is no server address`, { next: 'write host or host:port' })
 }
 
-function refusal(body: unknown): MeshError {
+/** The error that an answer of the API, or of an agent, carries; the same shape for both. */
+export function refusal(body: unknown): MeshError {
   const { code, message, next, fields } = (typeof body === 'object' && body !== null ? body : {}) as Record<
     string,
     unknown
@@ -74,7 +75,7 @@ function refusal(body: unknown): MeshError {
   const known = typeof code === 'string' && Object.hasOwn(errorCatalogue, code)
   return new MeshError(
     known ? (code as ErrorCode) : 'WEFT_SERVER_UNREACHABLE',
-    typeof message === 'string' ? message : 'the server answered what this version does not understand',
+    typeof message === 'string' ? message : 'the answer is not one that this version understands',
     {
       ...(typeof next === 'string' && { next }),
       ...(typeof fields === 'object' && fields !== null && { fields: { ...fields } }),

@@ -10,7 +10,7 @@ export const exitCodes = {
   usage: 2,
   /** What was named does not exist. */
   notFound: 3,
-  /** The server cannot be reached or is not the one expected. */
+  /** The server, or the agent of this host, cannot be reached or is not the one expected. */
   unreachable: 4,
   /** The server knows no such token, or a join token is no good. */
   unauthenticated: 5,
@@ -25,11 +25,13 @@ export function exitCodeOf(error: unknown): number {
     case 'WEFT_RESOURCE_INVALID':
     case 'WEFT_RESOURCE_CONFLICT':
     case 'WEFT_SPIFFE_ID':
+    case 'WEFT_REGISTRATION_INVALID':
       return exitCodes.usage
     case 'WEFT_NOT_FOUND':
       return exitCodes.notFound
     case 'WEFT_SERVER_UNREACHABLE':
     case 'WEFT_SERVER_UNTRUSTED':
+    case 'WEFT_AGENT_UNREACHABLE':
       return exitCodes.unreachable
     case 'WEFT_UNAUTHENTICATED':
     case 'WEFT_TOKEN_REFUSED':

@@ -11,6 +11,8 @@ const context = createContext(
   systemClock,
   text => process.stdout.write(`${text}\n`),
   options => connectApi(options, process.env),
+  // Loaded when it is needed: most verbs talk to a server only.
+  async options => (await import('./agent-client.ts')).connectAgent(options, process.env),
 )
 
 // whoever reads the output may stop reading: weft status | head -1

@@ -2,7 +2,10 @@ import { Command } from 'commander'
 import { version } from '../mesh/std/version.ts'
 import { addAgentCommand } from './agent-command.ts'
 import type { CliContext } from './context.ts'
+import { addDeregisterCommand } from './deregister-command.ts'
 import { addExplainCommand } from './explain-command.ts'
+import { addMaintainCommand } from './maintain-command.ts'
+import { addRegisterCommand } from './register-command.ts'
 import { addRegistriesCommand } from './registries-command.ts'
 import { addResourceCommands } from './resource-commands.ts'
 import { addServerCommand } from './server-command.ts'
@@ -23,6 +26,9 @@ export function buildProgram(context: CliContext): Command {
     .showHelpAfterError('(run with --help for the options)')
   addServerCommand(program)
   addAgentCommand(program, context)
+  addRegisterCommand(program, context)
+  addDeregisterCommand(program, context)
+  addMaintainCommand(program, context)
   addTokenCommand(program, context)
   addResourceCommands(program, context)
   addStatusCommand(program, context)

@@ -3,7 +3,9 @@ import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Running } from '../../mesh/std/lifecycle.ts'
+import type { Registrations } from '../registration/registrations.ts'
 import { closeServer, createHttpServer, listening } from './http.ts'
+import { registrationRoutes } from './registration-routes.ts'
 import type { AgentStatus } from './status.ts'
 
 export interface AdminDeps {
@@ -12,11 +14,12 @@ export interface AdminDeps {
   config(): unknown
   /** Begins to end the agent in good order; returns at once. */
   drain(): void
+  readonly registrations: Pick<Registrations, 'register' | 'deregister' | 'maintain'>
 }
 
 /**
  * Opens the admin socket: HTTP on a unix socket that only its owner can connect to, the one place where an agent can
- * be told something. `GET /status`, `GET /config`, `POST /drain`. Throws WEFT_LISTEN when another agent holds it.
+ * be told something. `GET /status`, `GET /config`, `POST /drain`, and those of {@link registrationRoutes}. Throws WEFT_LISTEN when another agent holds it.
  */
 export async function startAdminSocket(deps: AdminDeps, path: string): Promise<Running> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
@@ -33,6 +36,7 @@ export async function startAdminSocket(deps: AdminDeps, path: string): Promise<R
       deps.drain()
       return { status: 202, body: { draining: true } }
     },
+    ...registrationRoutes(deps.registrations),
   })
   // The socket is made inside listen(), with these rights from its first moment on: a chmod would come too late.
   const before = process.umask(0o177)

@@ -8,20 +8,23 @@ export interface Answer {
   readonly contentType?: string
 }
 
+/** Reads the body of a request as JSON; throws WEFT_USAGE when it is none, or longer than 64 KiB. */
+export type ReadBody = () => Promise<unknown>
+
 /** By method and path: `GET /status`. */
-export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>
+export type Routes = Readonly<Record<string, (body: ReadBody) => Answer | Promise<Answer>>>
 
 const maxConnections = 64
+const maxBodyBytes = 64 * 1024
 
 /**
- * A small HTTP server for fixed paths. Request bodies are ignored; unknown paths are 404 with the known ones, other
+ * A small HTTP server for fixed paths. A request's body is read only by a handler that wants it; unknown paths are 404 with the known ones, other
  * methods 405, and a handler that throws is a 500 without its text.
  */
 export function createHttpServer(routes: Routes): Server {
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 })
   server.maxConnections = maxConnections
   server.on('request', (request, response) => {
-    request.resume()
     void answer(routes, request, response)
   })
   return server
@@ -33,10 +36,11 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
   const route = Object.hasOwn(routes, `${method} ${path}`) ? routes[`${method} ${path}`] : undefined
   let result: Answer
   try {
-    result = route === undefined ? unknownRoute(routes, path) : await route()
+    result = route === undefined ? unknownRoute(routes, path) : await route(() => readJson(request))
   } catch {
     result = { status: 500, body: { error: 'the agent could not answer this' } }
   }
+  request.resume()
   const isText = typeof result.body === 'string'
   const body = isText ? String(result.body) : `${JSON.stringify(result.body, null, 2)}\n`
   response.writeHead(result.status, {
@@ -45,6 +49,21 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
     'cache-control': 'no-store',
   })
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of request) {
+    size += part.length
+    if (size > maxBodyBytes) throw new MeshError('WEFT_USAGE', 'the request is longer than 64 KiB')
+    parts.push(part)
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString())
+  } catch (cause) {
+    throw new MeshError('WEFT_USAGE', 'the request is not JSON', { cause })
+  }
 }
 
 function unknownRoute(routes: Routes, path: string): Answer {

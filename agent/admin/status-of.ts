@@ -1,6 +1,7 @@
 import type { LinkStatus } from '../control/server-link.ts'
 import type { BoundListener } from '../dataplane/messages.ts'
 import type { KeeperStatus } from '../identity/keeper.ts'
+import type { RegistrationStatus } from '../registration/status.ts'
 import type { AgentStatus, CertificateStatus, PartStatus } from './status.ts'
 
 /** What the parts say; times are milliseconds since 1970. */
@@ -18,6 +19,7 @@ export interface StatusSources {
   readonly listeners: readonly BoundListener[]
   readonly capture: PartStatus
   readonly dns: PartStatus
+  readonly registrations: readonly RegistrationStatus[]
   readonly stateProblems: readonly string[]
 }
 
@@ -62,6 +64,7 @@ export function statusOf(sources: StatusSources): AgentStatus {
     capture: sources.capture,
     dns: sources.dns,
     listeners: sources.listeners,
+    registrations: sources.registrations,
     stateProblems: sources.stateProblems,
   }
 }

@@ -1,4 +1,5 @@
 import type { RejectedResource } from '../dataplane/messages.ts'
+import type { RegistrationStatus } from '../registration/status.ts'
 
 /** What an agent says about itself on its admin socket; times are RFC 3339. */
 export interface AgentStatus {
@@ -27,6 +28,8 @@ export interface AgentStatus {
   readonly capture: PartStatus
   readonly dns: PartStatus
   readonly listeners: readonly ListenerStatus[]
+  /** What this host registers itself as, by name. */
+  readonly registrations: readonly RegistrationStatus[]
   /** Files of the state directory that had to be set aside or could not be written. */
   readonly stateProblems: readonly string[]
 }

@@ -1,6 +1,7 @@
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import type { EncodedResource } from '../../mesh/wire/messages.ts'
 import { type HeldCertificate, holdCertificate, type KeyAndChain } from '../identity/held-certificate.ts'
+import { declare, type KeptRegistrations } from '../registration/declared.ts'
 import type { StateDirectory } from './state-directory.ts'
 
 /**
@@ -33,6 +34,8 @@ export interface AgentState {
   saveResources(resources: Iterable<EncodedResource>): Promise<void>
   ports(): Promise<PortAssignment>
   savePorts(ports: PortAssignment): Promise<void>
+  registrations(): Promise<KeptRegistrations>
+  saveRegistrations(registrations: KeptRegistrations): Promise<void>
   /** One sentence for every file that had to be set aside. */
   readonly problems: readonly string[]
 }
@@ -54,6 +57,10 @@ export function agentState(files: StateDirectory): AgentState {
     },
     ports: async () => (await files.read('ports', readPorts)) ?? new Map(),
     savePorts: ports => files.write('ports', Object.fromEntries(ports)),
+    registrations: async () =>
+      (await files.read('registrations', readRegistrations)) ?? { declared: [], maintenance: new Map() },
+    saveRegistrations: ({ declared, maintenance }) =>
+      files.write('registrations', { declared, maintenance: Object.fromEntries(maintenance) }),
   }
 }
 
@@ -92,6 +99,18 @@ function readPorts(value: unknown): PortAssignment {
       return [identity, port]
     }),
   )
+}
+
+function readRegistrations(value: unknown): KeptRegistrations {
+  const { declared, maintenance } = object(value)
+  return {
+    declared: list(declared).map(one => {
+      const { group, name, address, ports } = object(one)
+      const numbers = Object.entries(object(ports)).map(([key, port]) => [key, Number(port)] as const)
+      return declare({ group: text(group), address: text(address), ports: Object.fromEntries(numbers) }, text(name))
+    }),
+    maintenance: new Map(Object.entries(object(maintenance)).map(([name, reason]) => [name, text(reason)])),
+  }
 }
 
 function object(value: unknown): Readonly<Record<string, unknown>> {

@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly chain: string
   readonly trustDomain: string
   readonly clock?: Clock
+  /** Told the local address of the connection once the server has proved itself. */
+  readonly connectedFrom?: (address: string | undefined) => void
 }
 
 /**
@@ -65,6 +67,7 @@ export async function dialServer(
       socket.once('error', fail)
       socket.once('close', () => fail(new Error('the connection closed')))
     })
+    options.connectedFrom?.(socket.localAddress ?? over?.localAddress)
     return socket
   } catch (error) {
     socket.destroy()

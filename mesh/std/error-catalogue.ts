@@ -26,6 +26,10 @@ export const errorCatalogue = {
     when: 'A resource was written with an outdated version, or collides with another one of the same scope.',
     next: 'read the current version, merge, and write again',
   },
+  WEFT_MIGRATION_REFUSED: {
+    when: "A service's traffic was not moved to another registry, because it would not arrive there or another rule holds.",
+    next: 'see weft services <name>; the shares are as they were, and --abort gives everything back',
+  },
   WEFT_NOT_FOUND: {
     when: 'A named resource, token or agent does not exist.',
     next: 'list what is there and check the name and namespace',
@@ -69,6 +73,14 @@ export const errorCatalogue = {
   WEFT_NOT_JOINED: {
     when: 'An agent was started on a host that has not joined a mesh, or whose node key was lost.',
     next: 'create a token with weft token create --node <name> and run weft agent join --token-file <file>',
+  },
+  WEFT_REGISTRATION_INVALID: {
+    when: 'A registration of a host has a field of the wrong shape, or collides with another one of the same host.',
+    next: 'correct the named field; nothing was registered',
+  },
+  WEFT_AGENT_UNREACHABLE: {
+    when: 'The agent of this host does not answer on its admin socket.',
+    next: 'check that weft agent run runs here, that --admin-socket is its own, and that you are the user it runs as',
   },
   WEFT_AGENT_FAILED: {
     when: 'A part of the agent that it cannot go on without ended by itself.',

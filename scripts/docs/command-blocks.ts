@@ -12,6 +12,9 @@ export function programForReading(): Command {
     () => {
       throw new Error('the program is only read')
     },
+    () => {
+      throw new Error('the program is only read')
+    },
   )
   return buildProgram(context)
 }

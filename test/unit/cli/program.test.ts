@@ -23,6 +23,7 @@ async function run(line: string, answers: Readonly<Record<string, unknown>> = {}
     new FakeClock(0),
     text => printed.push(text),
     () => api,
+    async () => api,
   )
   const program = buildProgram(context).configureOutput({ writeErr() {}, writeOut() {} })
   for (const command of program.commands) command.configureOutput({ writeErr() {}, writeOut() {} })
@@ -171,3 +172,40 @@ for (const line of ['agnet run', 'agent run --sever x', 'registries confirm', 't
     await t.rejects(run(line), { name: 'CommanderError' })
   })
 }
+
+const registered = {
+  group: 'default/payments',
+  name: 'vm-1',
+  address: '10.0.0.1',
+  ports: { http: 8080 },
+  maintenance: '',
+  from: 'command',
+  state: 'published',
+}
+
+t.test('a registration is given to the agent of this host as it was written', async t => {
+  const answers = { '/register': { name: 'vm-1' } }
+  const { printed, asked } = await run('register --group a/b --address 10.0.0.1 --port http=80 --port x=1', answers)
+  t.match(printed, /^vm-1 is registered here/)
+  t.same(asked, ['POST /register {"group":"a/b","address":"10.0.0.1","ports":{"http":80,"x":1}}'])
+})
+
+t.test('registrations are listed with what became of them', async t => {
+  const waiting = { ...registered, name: 'vm-2', ports: {}, state: 'unreported', detail: 'wait' }
+  const { printed, asked } = await run('register --list', {
+    '/status': { registrations: [{ ...registered, maintenance: 'disk swap' }, waiting] },
+  })
+  t.same(asked, ['GET /status'])
+  t.match(printed, /vm-1 +default\/payments +10.0.0.1 +http=8080 +command +published, maintenance: disk swap\n/)
+  t.match(printed, /vm-2 .*\(of the group\) +command +unreported\n\n! unreported: wait$/)
+})
+
+t.test('a workload is taken out of service with a reason, and back in without one', async t => {
+  const answers = { '/maintain': { name: 'vm-1' }, '/deregister': { name: 'vm-1' } }
+  t.same((await run('maintain vm-1', answers)).asked, ['POST /maintain {"name":"vm-1","reason":"maintenance"}'])
+  t.same((await run('maintain vm-1 --reason disk', answers)).asked, ['POST /maintain {"name":"vm-1","reason":"disk"}'])
+  const off = await run('maintain vm-1 --off', answers)
+  t.same(off.asked, ['POST /maintain {"name":"vm-1","reason":""}'])
+  t.equal(off.printed, 'vm-1 is back in service')
+  t.same((await run('deregister vm-1', answers)).asked, ['POST /deregister {"name":"vm-1"}'])
+})

@@ -19,6 +19,7 @@ const good: StatusSources = {
   listeners: [{ name: 'hbone/ipv4', port: 15008 }],
   capture: { state: 'ok' },
   dns: { state: 'ok' },
+  registrations: [],
   stateProblems: [],
 }
 

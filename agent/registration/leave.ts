@@ -1,0 +1,31 @@
+import { type Clock, sleep } from '../../mesh/std/clock.ts'
+import { reportEveryMs } from '../../mesh/wire/report-sender.ts'
+import type { ServerLink } from '../control/server-link.ts'
+import type { Registrations } from './registrations.ts'
+
+export interface LeaveDeps {
+  readonly clock: Clock
+  readonly registrations: Registrations
+  readonly link: ServerLink
+}
+
+/** The server gathers changes for a second at most; another one is for the way to the other hosts. */
+const propagationMs = 2_000
+
+/**
+ * Takes this host's registrations back before it drains, and gives the other hosts time to hear of it, at most
+ * `limitMs`. Resolves to the milliseconds it took; at once when there is nothing to take back or no server to tell.
+ */
+export async function leaveMesh({ clock, registrations, link }: LeaveDeps, limitMs: number): Promise<number> {
+  const told = registrations.reported.value.length > 0 && link.status.value.kind === 'connected'
+  registrations.leave()
+  if (!told) return 0
+  const began = clock.monotonic()
+  const left = () => Math.max(0, Math.min(propagationMs, limitMs) - (clock.monotonic() - began))
+  const never = new AbortController().signal
+  await sleep(clock, Math.min(left(), reportEveryMs), never)
+  // What the server takes away now must go on being served to those who have not heard of it yet.
+  await link.stop()
+  await sleep(clock, left(), never)
+  return clock.monotonic() - began
+}
