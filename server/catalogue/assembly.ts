@@ -30,7 +30,7 @@ export interface AssemblyInput {
   readonly registries: readonly RegistryInput[]
   readonly rules: MergeRules
   /** What the hosts' agents found, by workload id. */
-  readonly found: Table<readonly ProbedHealth[]>
+  readonly probed: Table<readonly ProbedHealth[]>
   /** Hosts whose agents have reported, by name. */
   readonly reporting: Table<NodeRegistrations>
   /** Milliseconds since 1970. */
@@ -63,7 +63,7 @@ export function createAssembly(dnsDomain: string): (input: AssemblyInput) => Ass
   let workloads: Table<CatalogueWorkload> = tableOf()
 
   const changedWorkloads = (input: AssemblyInput): Set<string> => {
-    const ids = new Set(changedKeys(seen?.found ?? tableOf(), input.found))
+    const ids = new Set(changedKeys(seen?.probed ?? tableOf(), input.probed))
     for (const [index, { snapshot, held }] of input.registries.entries()) {
       const before = seen?.registries[index]
       for (const id of changedKeys((before?.snapshot ?? emptySnapshot).workloads, snapshot.workloads)) ids.add(id)
@@ -94,7 +94,7 @@ export function createAssembly(dnsDomain: string): (input: AssemblyInput) => Ass
     const before = workloads.get(id)
     const held = registry.held.has(id)
     const reporting = workload.node !== undefined && input.reporting.get(workload.node)?.connected === true
-    const found = probedHealth(input.found, workload)
+    const found = probedHealth(input.probed, workload)
     const judged = judgeHealth(workload, registry.kind, { found, reporting, held, before })
     const healthSince = before?.health === judged.health ? before.healthSince : input.now
     const { healthReason: _, ...rest } = workload

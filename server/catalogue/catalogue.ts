@@ -18,7 +18,7 @@ export interface CatalogueDeps {
   readonly views: readonly Pick<RegistryView, 'name' | 'kind' | 'snapshot' | 'held'>[]
   readonly rules: Watch<MergeRules>
   /** What the hosts' agents found out about their workloads, by workload id. */
-  readonly found: Watch<AssemblyInput['found']>
+  readonly probed: Watch<AssemblyInput['probed']>
   /** Hosts whose agents have reported, by name. */
   readonly reporting: Watch<AssemblyInput['reporting']>
 }
@@ -50,7 +50,7 @@ export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomai
   const stopping = new AbortController()
   const changed = new Watch(0)
   const poke = () => changed.set(changed.value + 1)
-  const sources = [...deps.views.flatMap(view => [view.snapshot, view.held]), deps.rules, deps.found, deps.reporting]
+  const sources = [...deps.views.flatMap(view => [view.snapshot, view.held]), deps.rules, deps.probed, deps.reporting]
   const unsubscribe = sources.map(source => source.subscribe(poke))
   const known = () => deps.views.every(view => view.snapshot.value !== undefined)
   let patience = true
@@ -66,8 +66,8 @@ export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomai
     const registries = deps.views.map(({ name, kind, snapshot: view, held }) => {
       return { name, kind, snapshot: view.value ?? emptySnapshot, held: held.value }
     })
-    const [rules, found, reporting] = [deps.rules.value, deps.found.value, deps.reporting.value]
-    const assembled = assemble({ registries, rules, found, reporting, now: deps.clock.now() })
+    const [rules, probed, reporting] = [deps.rules.value, deps.probed.value, deps.reporting.value]
+    const assembled = assemble({ registries, rules, probed, reporting, now: deps.clock.now() })
     const { services, lacking, failure } = await addVirtualIps(assembled.services)
     if (failure !== undefined) {
       deps.log.error('new services get no virtual IPs while the store fails', { error: describeError(failure) })

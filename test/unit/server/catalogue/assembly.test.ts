@@ -21,7 +21,7 @@ function inputOf(
 ): AssemblyInput {
   const { held = tableOf(), ...rest } = given
   const registries = Object.entries(snapshots).map(([name, snapshot]) => ({ name, kind: name, snapshot, held }))
-  return { registries, rules: rulesOf(), found: tableOf(), reporting: tableOf(), now: 1000, ...rest }
+  return { registries, rules: rulesOf(), probed: tableOf(), reporting: tableOf(), now: 1000, ...rest }
 }
 
 const probe = { ...probeDefaults, check: { kind: 'tcp' as const, port: 8080 } }
@@ -128,7 +128,7 @@ t.test('a check of the mesh goes before the registry, but does not end a drainin
     return snapshotOf([], [workload({ id: 'consul/1', node: 'vm-1', health, healthReason: 'said so', probe })])
   }
   const judged = (health: 'healthy' | 'unhealthy' | 'draining', healthy: boolean) => {
-    const input = inputOf({ consul: of(health) }, { found: found('consul/1', 'vm-1', healthy) })
+    const input = inputOf({ consul: of(health) }, { probed: found('consul/1', 'vm-1', healthy) })
     return createAssembly('mesh')(input).workloads.get('consul/1')
   }
   t.match(judged('unhealthy', true), { health: 'healthy', healthFrom: 'probe' })
@@ -138,7 +138,7 @@ t.test('a check of the mesh goes before the registry, but does not end a drainin
 })
 
 t.test('a host is not heard about workloads of other hosts, nor about those without a check', async t => {
-  const health = { found: found('consul/1', 'vm-2', false) }
+  const health = { probed: found('consul/1', 'vm-2', false) }
   const elsewhere = snapshotOf([], [workload({ id: 'consul/1', node: 'vm-1', probe })])
   t.match(createAssembly('mesh')(inputOf({ consul: elsewhere }, health)).workloads.get('consul/1'), {
     health: 'healthy',

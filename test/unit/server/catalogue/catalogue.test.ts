@@ -37,7 +37,7 @@ function start(t: Teardown, ...names: readonly string[]) {
       virtualIps,
       views,
       rules: new Watch(composeMergeRules({ rule: 'error', services: [] }, [], names)),
-      found: new Watch<Table<readonly ProbedHealth[]>>(tableOf()),
+      probed: new Watch<Table<readonly ProbedHealth[]>>(tableOf()),
       reporting: new Watch<Table<NodeRegistrations>>(tableOf()),
     },
     { dnsDomain: 'mesh' },

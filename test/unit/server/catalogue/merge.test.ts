@@ -19,7 +19,7 @@ function merge(text: Partial<MergeRulesText>, inputs = [files, consul]) {
     return { name: names[index] ?? '', kind: 'consul', snapshot, held: tableOf() }
   })
   const rules = composeMergeRules({ rule: 'error', services: [], ...text }, [], names)
-  return createAssembly('mesh')({ registries, rules, found: tableOf(), reporting: tableOf(), now: 0 })
+  return createAssembly('mesh')({ registries, rules, probed: tableOf(), reporting: tableOf(), now: 0 })
 }
 
 function endpointsOf(merged: ReturnType<typeof merge>) {

@@ -184,3 +184,48 @@ t.test('a registry that repeats itself changes nothing', async t => {
   await eventually(() => assert.equal(view.status.value.state, 'fresh'))
   t.equal(view.snapshot.value, before)
 })
+
+t.test('of what is held only what answers is kept, for as long as nobody confirms that it is gone', async t => {
+  const { view, registry, clock } = start(t)
+  registry.say(of(10))
+  registry.say(of(0))
+  await eventually(() => assert.ok(view.status.value.held))
+  view.found(
+    new Map([
+      ['r/w0', false],
+      ['r/w1', true],
+      ['r/w2', true],
+    ]),
+  )
+  t.match(view.status.value.held, { workloads: 9, answering: 2 })
+  t.notOk(view.snapshot.value?.workloads.has('r/w0'), 'what does not answer is gone at once')
+  await clock.advance(10 * minute)
+  t.same([...(view.snapshot.value?.workloads.keys() ?? [])], ['r/w1', 'r/w2'])
+  t.match(view.status.value.held, { workloads: 2, answering: 2 })
+  await clock.advance(60 * minute)
+  t.equal(sizeOf(view), 2)
+  view.found(
+    new Map([
+      ['r/w1', false],
+      ['r/w2', true],
+    ]),
+  )
+  t.same([...(view.snapshot.value?.workloads.keys() ?? [])], ['r/w2'])
+  t.equal(view.confirm(), true)
+  t.equal(sizeOf(view), 0)
+  t.notOk(view.status.value.held)
+})
+
+t.test('a service that loses all its endpoints is held while the rest of the registry goes on', async t => {
+  const { view, registry } = start(t)
+  const ids = ['r/a', 'r/b', 'r/c']
+  const others = Array.from({ length: 20 }, (_, index) => workload({ id: `r/o${index}` }))
+  registry.say(snapshotOf([service('api', ids)], [...ids.map(id => workload({ id })), ...others]))
+  registry.say(snapshotOf([service('api')], others))
+  await eventually(() => assert.ok(view.status.value.held))
+  t.match(view.status.value.held, { workloads: 3, services: 0 })
+  t.equal(view.snapshot.value?.services.get('default/api')?.endpoints.length, 3)
+  view.found(new Map(ids.map(id => [id, false])))
+  t.equal(view.snapshot.value?.services.get('default/api')?.endpoints.length, 0)
+  t.notOk(view.status.value.held)
+})
