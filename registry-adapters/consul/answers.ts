@@ -1,4 +1,5 @@
 import { MeshError } from '../../mesh/std/errors.ts'
+import { isObject, type JsonObject, number, objectOf, stringMap, strings, text } from '../json.ts'
 
 /** A node of Consul's catalogue. */
 export interface ConsulNode {
@@ -14,10 +15,14 @@ export type CheckStatus = 'passing' | 'warning' | 'critical'
 export interface ConsulCheck {
   readonly node: string
   readonly id: string
+  readonly name: string
   /** Anything but the three known statuses counts as critical. */
   readonly status: CheckStatus
   /** Empty for a check of the node as a whole. */
   readonly service: string
+  /** What the check said last: its first line, bounded. For maintenance the reason stands in the notes instead. */
+  readonly output: string
+  readonly notes: string
 }
 
 /** One registered instance of a service, as `/v1/health/service/<name>` tells it. */
@@ -46,10 +51,10 @@ export function parseServiceNames(body: unknown): ReadonlyMap<string, readonly s
 /** Reads `/v1/catalog/nodes`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
 export function parseNodes(body: unknown): readonly ConsulNode[] {
   if (!Array.isArray(body)) throw nonsense('nodes')
-  return body.map(entry => parseNode(isObject(entry) ? entry : {}))
+  return body.map(entry => parseNode(objectOf(entry)))
 }
 
-/** Reads `/v1/health/state/any`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+/** Reads `/v1/health/state/<status>`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
 export function parseChecks(body: unknown): readonly ConsulCheck[] {
   if (!Array.isArray(body)) throw nonsense('checks')
   return body.map(parseCheck)
@@ -61,7 +66,7 @@ export function parseInstances(body: unknown): readonly ConsulInstance[] {
   return body.map(entry => {
     if (!isObject(entry) || !isObject(entry.Node) || !isObject(entry.Service)) throw nonsense('service')
     const { Service: service } = entry
-    const weights = isObject(service.Weights) ? service.Weights : {}
+    const weights = objectOf(service.Weights)
     return {
       node: parseNode(entry.Node),
       id: text(service.ID) || text(service.Service),
@@ -87,37 +92,22 @@ function parseNode(entry: JsonObject): ConsulNode {
 }
 
 function parseCheck(entry: unknown): ConsulCheck {
-  const check = isObject(entry) ? entry : {}
+  const check = objectOf(entry)
   const { Status: status } = check
   return {
     node: text(check.Node),
     id: text(check.CheckID),
+    name: text(check.Name),
     status: status === 'passing' || status === 'warning' ? status : 'critical',
     service: text(check.ServiceName),
+    output: firstLine(text(check.Output)),
+    notes: firstLine(text(check.Notes)),
   }
 }
 
-type JsonObject = Readonly<Record<string, unknown>>
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value)
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : ''
-}
-
-function number(value: unknown, otherwise: number): number {
-  return typeof value === 'number' ? value : otherwise
-}
-
-function strings(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
-}
-
-function stringMap(value: unknown): Readonly<Record<string, string>> {
-  const entries = isObject(value) ? Object.entries(value) : []
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+/** Enough for a reason; the rest of a page that a check has fetched is not kept. */
+function firstLine(output: string): string {
+  return output.slice(0, 1000).trim().split('\n', 1)[0]?.slice(0, 200) ?? ''
 }
 
 function nonsense(read: string): MeshError {

@@ -38,14 +38,14 @@ export async function follow(
   /** Index of the last answer that was applied. */
   let applied = 0n
   let block = false
-  /** After an index went backwards: a follower that lags behind is told from a true reset by asking the leader. */
+  /** After an index went backwards: a follower that lags behind is told from a true reset by asking the leader, if it still is. */
   let askLeader = false
   while (!signal.aborted) {
     const turn = restarts.turn(signal)
     try {
       await bucket.take(turn.signal)
-      const stale = settings.stale && !askLeader
-      const mode: ReadMode = block ? { kind: 'blocking', stale, index: applied } : { kind: 'now', stale }
+      const consistency = askLeader ? 'consistent' : settings.stale ? 'stale' : 'default'
+      const mode: ReadMode = block ? { kind: 'blocking', consistency, index: applied } : { kind: 'now', consistency }
       const answer = await client.read(resource, mode, turn.signal)
       const index = answer.index < 1n ? 1n : answer.index
       if (index < applied && !askLeader) {

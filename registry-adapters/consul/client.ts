@@ -13,10 +13,16 @@ export interface Answer {
   readonly body: unknown
 }
 
+/**
+ * Who may answer, after Consul's "Consistency Modes": any server, the leader as it sees itself, or the leader once a
+ * majority has confirmed it.
+ */
+export type Consistency = 'stale' | 'default' | 'consistent'
+
 /** How to read: at once, or held by Consul until its index is beyond `index`. */
 export type ReadMode =
-  | { readonly kind: 'now'; readonly stale: boolean }
-  | { readonly kind: 'blocking'; readonly stale: boolean; readonly index: bigint }
+  | { readonly kind: 'now'; readonly consistency: Consistency }
+  | { readonly kind: 'blocking'; readonly consistency: Consistency; readonly index: bigint }
 
 export interface ConsulClient {
   /**
@@ -116,8 +122,8 @@ function deadlineMs(mode: ReadMode, { waitMs, pace }: ConsulSettings): number {
 }
 
 function parametersOf(mode: ReadMode, settings: ConsulSettings): ReadParameters {
-  const stale = mode.stale ? { stale: true } : {}
-  return mode.kind === 'now' ? stale : { ...stale, index: String(mode.index), wait: `${settings.waitMs}ms` }
+  const consistency = mode.consistency === 'default' ? {} : { [mode.consistency]: true }
+  return mode.kind === 'now' ? consistency : { ...consistency, index: String(mode.index), wait: `${settings.waitMs}ms` }
 }
 
 function checkAnswer(answer: unknown, resource: Resource): Answer {

@@ -10,8 +10,8 @@ export type Resource =
   | { readonly kind: 'services' }
   /** `/v1/catalog/nodes` */
   | { readonly kind: 'nodes' }
-  /** `/v1/health/state/any`: checks that are not passing, and of those that pass the nodes' own. */
-  | { readonly kind: 'checks' }
+  /** `/v1/health/state/<status>`: the checks that have it, which are few; the index moves with any check. */
+  | { readonly kind: 'critical' | 'warning' }
   /** `/v1/health/service/<name>`: instances with their node and checks, as of one moment. */
   | { readonly kind: 'service'; readonly name: string }
 
@@ -20,6 +20,7 @@ export interface ReadParameters {
   readonly index?: string
   readonly wait?: string
   readonly stale?: boolean
+  readonly consistent?: boolean
 }
 
 /** The package with one set of credentials: its own sockets, bounded in number. */
@@ -34,7 +35,6 @@ export interface Connection {
 const maxAnswerBytes = 64 * 1024 * 1024
 /** A peer that vanished without a word is noticed about ten probes after this. */
 const tcpKeepAliveMs = 10_000
-const checksFilter = 'Status != "passing" or CheckID == "serfHealth"'
 
 /** Opens nothing yet: sockets are made as requests need them, never more than `maxOpenQueries`. */
 export function createConnection(settings: ConsulSettings, credentials: Credentials): Connection {
@@ -52,8 +52,9 @@ export function createConnection(settings: ConsulSettings, credentials: Credenti
           return consul.catalog.services(options)
         case 'nodes':
           return consul.catalog.nodes(options)
-        case 'checks':
-          return consul.health.state({ ...options, state: 'any', filter: checksFilter })
+        case 'critical':
+        case 'warning':
+          return consul.health.state({ ...options, state: resource.kind })
         case 'service':
           return consul.health.service({ ...options, service: resource.name })
       }

@@ -5,7 +5,6 @@ import { parseInstances } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
 import type { ConsulClient } from './client.ts'
 import type { ConsulSettings } from './options.ts'
-import type { Restarts } from './restarts.ts'
 import { ownService, type Rights } from './rights.ts'
 
 export interface HeartbeatDeps {
@@ -15,7 +14,8 @@ export interface HeartbeatDeps {
   readonly random: Random
   readonly standing: Standing
   readonly rights: Rights
-  readonly restarts: Restarts
+  /** Consul is back after a failure, or everything is due to be read again: all standing queries start anew. */
+  recovered(): void
 }
 
 /**
@@ -24,7 +24,7 @@ export interface HeartbeatDeps {
  * queries start anew.
  */
 export async function beat(deps: HeartbeatDeps, signal: AbortSignal): Promise<void> {
-  const { client, settings, clock, random, standing, rights, restarts } = deps
+  const { client, settings, clock, random, standing, rights, recovered } = deps
   const { heartbeatMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
   const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
   const soon = (withinMs: number) => withinMs * (0.75 + random() / 4)
@@ -32,13 +32,13 @@ export async function beat(deps: HeartbeatDeps, signal: AbortSignal): Promise<vo
   while (!signal.aborted) {
     let waitMs = soon(heartbeatMs)
     try {
-      const mode = { kind: 'now', stale: settings.stale } as const
+      const mode = { kind: 'now', consistency: settings.stale ? 'stale' : 'default' } as const
       const answer = await client.read({ kind: 'service', name: ownService }, mode, signal)
       rights.checkOwnInstances(parseInstances(answer.body))
       backoff.reset()
       const due = clock.monotonic() >= resyncAt
       if (due) resyncAt = clock.monotonic() + soon(resyncMs)
-      if (standing.succeeded('heartbeat') || due) restarts.restart()
+      if (standing.succeeded('heartbeat') || due) recovered()
     } catch (error) {
       if (signal.aborted) return
       standing.failed('heartbeat', error)

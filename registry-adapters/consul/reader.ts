@@ -2,11 +2,11 @@ import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Standing } from '../standing.ts'
-import { type ConsulInstance, parseInstances, parseServiceNames } from './answers.ts'
+import { parseInstances, parseServiceNames } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
-import type { ConsulClient } from './client.ts'
-import type { ConsulSettings } from './options.ts'
-import { standingQueries } from './options.ts'
+import type { Consistency, ConsulClient } from './client.ts'
+import type { ServiceAnswer } from './knowledge.ts'
+import { type ConsulSettings, readersOf } from './options.ts'
 import type { ReadQueue } from './read-queue.ts'
 import { type Rights, unreadableInstances } from './rights.ts'
 import { createSweep } from './sweep.ts'
@@ -22,15 +22,14 @@ export interface ReaderDeps {
   /** Names that are being read at this moment; kept by the reader. */
   readonly reading: Set<string>
   /** Takes what was read of one service. */
-  store(name: string, instances: readonly ConsulInstance[]): void
+  store(name: string, answer: ServiceAnswer): void
   /** Whether Consul still lists a service. */
   isListed(name: string): boolean
+  /** Index under which a service was read last. */
+  indexOf(name: string): bigint
   /** Called when a batch is through, whether or not all of it could be read. */
   batchDone(): void
 }
-
-/** A read after the leader's word: a follower might not have the change yet, and nothing would say when it has. */
-const fromLeader = { kind: 'now', stale: false } as const
 
 /**
  * Reads the queued services, several at once, until the signal aborts. A service that fails is tried again after a
@@ -124,27 +123,34 @@ async function readBatch(names: readonly string[], deps: ReaderDeps, signal: Abo
       }
     }
   }
-  const workers = Math.min(names.length, deps.settings.maxOpenQueries - standingQueries)
+  const workers = Math.min(names.length, readersOf(deps.settings))
   await Promise.all(Array.from({ length: workers }, work))
   return { read, failed, left, error }
 }
 
 /**
+ * Reads by the leader's word: a follower might not have the change yet, and nothing would say when it has. An answer
+ * older than what is known already is not believed before the leader has proved to be one.
+ *
  * A service in Consul's list has instances. When the list has it and its instances are missing, either it has just been
  * deregistered or the token may not read its nodes: the list, read again, tells which. No instances means deregistered.
  */
-async function readService(
-  name: string,
-  { client, rights }: ReaderDeps,
-  signal: AbortSignal,
-): Promise<readonly ConsulInstance[]> {
-  const read = async () => parseInstances((await client.read({ kind: 'service', name }, fromLeader, signal)).body)
-  const instances = await read()
-  if (instances.length > 0) return instances
-  const names = parseServiceNames((await client.read({ kind: 'services' }, fromLeader, signal)).body)
+async function readService(name: string, deps: ReaderDeps, signal: AbortSignal): Promise<ServiceAnswer> {
+  const { client, rights } = deps
+  const read = async (consistency: Consistency): Promise<ServiceAnswer> => {
+    const { index, body } = await client.read({ kind: 'service', name }, { kind: 'now', consistency }, signal)
+    return { index, instances: parseInstances(body) }
+  }
+  const known = deps.indexOf(name)
+  const first = await read('default')
+  const answer = first.index < known ? await read('consistent') : first
+  if (answer.instances.length > 0) return answer
+  const names = parseServiceNames(
+    (await client.read({ kind: 'services' }, { kind: 'now', consistency: 'default' }, signal)).body,
+  )
   rights.checkNames(names)
-  if (!names.has(name)) return []
-  const again = await read()
-  if (again.length === 0) throw unreadableInstances(name)
+  if (!names.has(name)) return answer
+  const again = await read('consistent')
+  if (again.instances.length === 0) throw unreadableInstances(name)
   return again
 }

@@ -1,17 +1,16 @@
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
-import type { ConsulCheck, ConsulInstance, ConsulNode } from './answers.ts'
+import type { ConsulInstance, ConsulNode } from './answers.ts'
 
 /**
  * Consul filters what a token may not read and answers 200 with the rest, so a lost right looks like an empty
- * registry. But Consul is always in its own catalogue: a server registers the service `consul`, its node, and that
- * node's `serfHealth` check. An answer without them, where they had been, is not believed: each method throws
- * WEFT_REGISTRY_UNAVAILABLE then.
+ * registry. But Consul is always in its own catalogue: a server registers the service `consul` and its node. An answer
+ * without them, where they had been, is not believed: each method throws WEFT_REGISTRY_UNAVAILABLE then. Lists of
+ * checks need no such care, as they are only hints.
  */
 export interface Rights {
   checkNames(names: ReadonlyMap<string, unknown>): void
   checkNodes(nodes: readonly ConsulNode[]): void
-  checkChecks(checks: readonly ConsulCheck[]): void
   /** Instances of the service `consul`. */
   checkOwnInstances(instances: readonly ConsulInstance[]): void
 }
@@ -23,7 +22,6 @@ export const ownService = 'consul'
 export function createRights(log: Log): Rights {
   let sawService = false
   let warned = false
-  let sawCheck = false
   return {
     checkNames(names) {
       if (names.has(ownService)) sawService = true
@@ -35,10 +33,6 @@ export function createRights(log: Log): Rights {
     },
     checkNodes(nodes) {
       if (nodes.length === 0) throw lost('consul lists no node, not even its own')
-    },
-    checkChecks(checks) {
-      if (checks.some(check => check.id === 'serfHealth')) sawCheck = true
-      else if (sawCheck) throw lost("consul's own check is missing among the checks")
     },
     checkOwnInstances(instances) {
       if (sawService && instances.length === 0) throw lost("consul's own service has no instance")

@@ -53,7 +53,7 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
   const { port: servicePort, reasons: wrongPort } = servicePortOf(settings)
   const { protocol, reasons: wrongProtocol } = protocolOf(settings)
   const { weight: said, reasons: wrongWeight } = weightOf(settings)
-  const { health, weight } = healthOf(consul)
+  const { health, weight, healthReason } = healthOf(consul)
   const workload: Workload = {
     id: `${context.registry}/${consul.node.name}/${consul.id}`,
     registry: context.registry,
@@ -66,6 +66,7 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
     locality: localityOf(settings, consul.node),
     weight: said ?? weight,
     health,
+    ...(healthReason !== undefined && { healthReason }),
     callers,
   }
   const port = consul.port === 0 ? undefined : consul.port

@@ -1,90 +1,83 @@
-import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { serviceKey } from '../../mesh/model/service.ts'
+import { emptySnapshot, type RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import { type Service, serviceKey } from '../../mesh/model/service.ts'
+import { sharing } from '../../mesh/model/sharing.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
 import type { ConsulInstance } from './answers.ts'
-import type { ReadService } from './hints.ts'
+import { createOwners } from './owners.ts'
+import { createProblems } from './problems.ts'
 import type { TranslateContext } from './translate-instance.ts'
 import { type ServiceFragment, translateService } from './translate-service.ts'
 
 /** What has been read of Consul so far, service by service. */
 export interface View {
-  /** Replaces what is known of one service. */
-  set(name: string, instances: readonly ConsulInstance[]): void
+  /** Replaces what is known of one service; true when that shows. It costs what this service costs. */
+  set(name: string, instances: readonly ConsulInstance[]): boolean
   /** Forgets every service that is not among these. */
   retain(names: { has(name: string): boolean }): void
   has(name: string): boolean
-  /** Every service with its instances as they were read last. */
-  all(): Iterable<ReadService>
   /** Everything as one snapshot, or undefined when nothing that shows has changed since the last call. */
   takeChange(): RegistrySnapshot | undefined
 }
 
-interface Entry {
-  readonly fragment: ServiceFragment
-  /** The fragment as text, to see whether anything that shows has changed. */
-  readonly text: string
-  readonly instances: readonly ConsulInstance[]
-}
+const nothing: ServiceFragment = { services: [], workloads: [], problems: [], revisions: new Map() }
 
 /** An empty view; its first change is a snapshot even when that is empty. */
 export function createView(context: TranslateContext): View {
-  const entries = new Map<string, Entry>()
-  let changed = true
+  const fragments = new Map<string, ServiceFragment>()
+  const owners = createOwners()
+  const problems = createProblems()
+  let current: RegistrySnapshot = emptySnapshot
+  let given: RegistrySnapshot | undefined
+
+  /** A service as it shows: without the instances that a newer write has given to another service. */
+  function shownServices(name: string): readonly Service[] {
+    const own = (id: string) => owners.of(id) === name
+    return (fragments.get(name) ?? nothing).services.map(service =>
+      service.endpoints.every(({ workload }) => own(workload))
+        ? service
+        : { ...service, endpoints: service.endpoints.filter(({ workload }) => own(workload)) },
+    )
+  }
+
+  function shownWorkload(id: string): Workload | undefined {
+    const owner = fragments.get(owners.of(id) ?? '')
+    return owner?.workloads.find(workload => workload.id === id)
+  }
+
+  /** Puts a fragment in the place of another and changes what that touches, in this service and its rivals. */
+  function replace(name: string, after: ServiceFragment): boolean {
+    const before = fragments.get(name) ?? nothing
+    const ids = new Set([...before.revisions.keys(), ...after.revisions.keys()])
+    const affected = new Set([name, ...owners.rivals(name, ids)])
+    const keys = [...affected].flatMap(each => fragments.get(each)?.services ?? [])
+    if (after === nothing) fragments.delete(name)
+    else fragments.set(name, after)
+    owners.claim(name, ids, after.revisions)
+    const services = new Map<string, Service | undefined>(keys.map(service => [serviceKey(service), undefined]))
+    for (const each of affected) for (const shown of shownServices(each)) services.set(serviceKey(shown), shown)
+    const own = new Map(after.workloads.map(workload => [workload.id, workload]))
+    const workloads = [...ids].map(id => [id, owners.of(id) === name ? own.get(id) : shownWorkload(id)] as const)
+    const last = current
+    current = sharing(last, {
+      services: last.services.with(services),
+      workloads: last.workloads.with(workloads),
+      problems: problems.set(name, after.problems),
+    })
+    return current !== last
+  }
 
   return {
-    set(name, instances) {
-      const fragment = translateService(name, instances, context)
-      const { services, workloads, problems } = fragment
-      const text = JSON.stringify([services, workloads, problems])
-      const before = entries.get(name)?.text ?? emptyText
-      entries.set(name, { fragment, text, instances })
-      if (text !== before) changed = true
-    },
+    set: (name, instances) => replace(name, translateService(name, instances, context)),
     retain(names) {
-      for (const [name, { text }] of entries) {
-        if (names.has(name)) continue
-        entries.delete(name)
-        if (text !== emptyText) changed = true
-      }
+      for (const name of [...fragments.keys()]) if (!names.has(name)) replace(name, nothing)
     },
-    has: name => entries.has(name),
-    all: () => [...entries].map(([name, { instances }]) => [name, instances]),
+    has: name => fragments.has(name),
     takeChange() {
-      if (!changed) return undefined
-      changed = false
-      return mergeFragments([...entries.values()].map(entry => entry.fragment))
+      const view = sharing(given, current)
+      if (view === given) return undefined
+      current = view
+      given = view
+      return view
     },
   }
-}
-
-const emptyText = JSON.stringify([[], [], []])
-
-/**
- * Puts the services together, ordered by key and id. An instance that was registered anew under another service name
- * may stand in two answers for a moment: the newer write counts.
- */
-function mergeFragments(fragments: readonly ServiceFragment[]): RegistrySnapshot {
-  const owners = new Map<string, ServiceFragment>()
-  for (const fragment of fragments) {
-    for (const [id, revision] of fragment.revisions) {
-      const other = owners.get(id)?.revisions.get(id) ?? -1
-      if (revision > other) owners.set(id, fragment)
-    }
-  }
-  const services = fragments.flatMap(fragment =>
-    fragment.services.map(service => {
-      const endpoints = service.endpoints.filter(endpoint => owners.get(endpoint.workload) === fragment)
-      return endpoints.length === service.endpoints.length ? service : { ...service, endpoints }
-    }),
-  )
-  const workloads = fragments.flatMap(fragment => fragment.workloads.filter(({ id }) => owners.get(id) === fragment))
-  const problems = fragments.flatMap(fragment => fragment.problems)
-  return {
-    services: services.sort((a, b) => compare(serviceKey(a), serviceKey(b))),
-    workloads: workloads.sort((a, b) => compare(a.id, b.id)),
-    problems: problems.sort((a, b) => compare(a.item, b.item) || compare(a.reason, b.reason)),
-  }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -53,7 +53,12 @@ export class FakeConsulState {
       Address: '127.0.0.1',
       NodeMeta: { 'consul-network-segment': '' },
       Service: { ID: 'consul', Service: 'consul', Port: 8300, Meta: serverMeta },
-      Check: { CheckID: 'serfHealth', Name: 'Serf Health Status', Status: 'passing' },
+      Check: {
+        CheckID: 'serfHealth',
+        Name: 'Serf Health Status',
+        Status: 'passing',
+        Output: 'Agent alive and reachable',
+      },
     })
   }
 
@@ -78,7 +83,7 @@ export class FakeConsulState {
       if (checkId === undefined ? serviceId !== undefined && check.serviceId !== serviceId : check.id !== checkId)
         continue
       this.#checks.delete(key)
-      this.#touch('checks', ...this.#servicesOf(check))
+      this.#touch(tableOf(check), ...this.#servicesOf(check))
     }
     if (checkId !== undefined) return
     for (const [key, service] of this.#services) {
@@ -95,7 +100,7 @@ export class FakeConsulState {
     this.#touch(resource)
   }
 
-  /** Index of `services`, `nodes`, `checks` or `service/<name>`. */
+  /** Index of `services`, `nodes`, `checks/<status>` or `service/<name>`. */
   index(resource: string): number {
     return this.#indexes.get(resource) ?? 1
   }
@@ -114,10 +119,9 @@ export class FakeConsulState {
     return [...this.#nodes.values()].map(node => node.value)
   }
 
-  /** With the only filter the adapter uses, when one is given. */
-  checks(filtered: boolean): readonly Json[] {
-    const all = [...this.#checks.values()].map(check => check.value)
-    return filtered ? all.filter(check => check.Status !== 'passing' || check.CheckID === 'serfHealth') : all
+  /** Those of one status. */
+  checks(status: string): readonly Json[] {
+    return [...this.#checks.values()].map(check => check.value).filter(check => check.Status === status)
   }
 
   service(name: string): readonly Json[] {
@@ -146,7 +150,9 @@ export class FakeConsulState {
     const serviceId = String(check.ServiceID ?? '')
     const service = this.#services.get(`${node}\n${serviceId}`)
     const row = { node, id, serviceId, value: checkJson(node, check, service) }
-    if (this.#put(this.#checks, `${node}\n${id}`, row)) this.#touch('checks', ...this.#servicesOf(row))
+    const before = this.#checks.get(`${node}\n${id}`) ?? row
+    if (!this.#put(this.#checks, `${node}\n${id}`, row)) return
+    this.#touch(tableOf(before), tableOf(row), ...this.#servicesOf(row))
   }
 
   /** Stores a row with its create and modify index; false when it says the same as before. */
@@ -171,6 +177,11 @@ export class FakeConsulState {
     const service = this.#services.get(`${check.node}\n${check.serviceId}`)
     return service === undefined ? [] : [`service/${service.name}`]
   }
+}
+
+/** Who waits for the checks of one status is told of changes to those only. */
+function tableOf(check: CheckRow): string {
+  return `checks/${check.value.Status}`
 }
 
 function nodeJson(node: string, address: string, meta: Json | null): Json {
@@ -200,8 +211,8 @@ function checkJson(node: string, check: Json, service: ServiceRow | undefined): 
     CheckID: check.CheckID,
     Name: check.Name ?? '',
     Status: check.Status ?? 'critical',
-    Notes: '',
-    Output: '',
+    Notes: check.Notes ?? '',
+    Output: check.Output ?? '',
     ServiceID: check.ServiceID ?? '',
     ServiceName: service?.name ?? '',
     ServiceTags: service?.tags ?? [],

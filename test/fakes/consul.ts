@@ -8,7 +8,7 @@ import { FakeConsulState } from './consul-state.ts'
 
 /** One request as it came in. */
 export interface FakeRequest {
-  /** `services`, `nodes`, `checks` or `service/<name>`. */
+  /** `services`, `nodes`, `checks/<status>` or `service/<name>`. */
   readonly resource: string
   /** Absent for a read that does not block. */
   readonly index: bigint | undefined
@@ -98,7 +98,7 @@ export class FakeConsul {
     })
     if (this.#mustWait(request)) await this.#wait(request, url.searchParams.get('wait') ?? '300s', response)
     else if (this.delayMs > 0) await setTimeout(this.delayMs)
-    if (!response.destroyed) this.#answer(request, url.searchParams, response)
+    if (!response.destroyed) this.#answer(request, response)
   }
 
   #write(path: string, body: ConsulRegistration, response: ServerResponse): void {
@@ -129,9 +129,9 @@ export class FakeConsul {
     })
   }
 
-  #answer(request: FakeRequest, query: URLSearchParams, response: ServerResponse): void {
+  #answer(request: FakeRequest, response: ServerResponse): void {
     const fault = this.fault(request)
-    const good = this.#read(request.resource, query)
+    const good = this.#read(request.resource)
     const headers = metaHeaders(this.state.index(request.resource), request)
     switch (fault?.kind) {
       case undefined:
@@ -164,18 +164,19 @@ export class FakeConsul {
     }
   }
 
-  #read(resource: string, query: URLSearchParams): unknown {
+  #read(resource: string): unknown {
     if (resource === 'services') return this.state.services()
     if (resource === 'nodes') return this.state.nodes()
-    if (resource === 'checks') return this.state.checks(query.has('filter'))
-    return this.state.service(resource.slice('service/'.length))
+    const [kind, name = ''] = resource.split(/\/(.*)/s)
+    return kind === 'checks' ? this.state.checks(name) : this.state.service(name)
   }
 }
 
 function resourceOf(path: string): string | undefined {
   if (path === '/v1/catalog/services') return 'services'
   if (path === '/v1/catalog/nodes') return 'nodes'
-  if (path === '/v1/health/state/any') return 'checks'
+  const [, status] = /^\/v1\/health\/state\/([a-z]+)$/.exec(path) ?? []
+  if (status !== undefined) return `checks/${status}`
   const [, name] = /^\/v1\/health\/service\/([^/]+)$/.exec(path) ?? []
   return name === undefined ? undefined : `service/${decodeURIComponent(name)}`
 }

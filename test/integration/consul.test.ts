@@ -78,13 +78,13 @@ t.test('each kind of change in Consul reaches the view', async t => {
   await t.test('meta of an instance', async () => {
     const service = { ID: 'api-1', Service: 'api', Address: '10.88.0.1', Port: 8080 }
     await consul.register({ ...api('api-1', ''), Service: { ...service, Meta: { 'weft-service-account': 'api' } } })
-    await watched.view(view => view.workloads.some(workload => workload.serviceAccount === 'api'))
+    await watched.view(view => view.workloads.values().some(workload => workload.serviceAccount === 'api'))
   })
 
   await t.test('a check that becomes critical, warns, and passes again', async () => {
     const check = { CheckID: 'service:api-1', Name: 'api-1', ServiceID: 'api-1' }
     const health = (view: Parameters<typeof endpointsOf>[0]) =>
-      view.workloads.find(workload => workload.id.endsWith('/api-1'))?.health
+      view.workloads.values().find(workload => workload.id.endsWith('/api-1'))?.health
     for (const [Status, expected] of [
       ['critical', 'unhealthy'],
       ['warning', 'healthy'],
@@ -99,15 +99,21 @@ t.test('each kind of change in Consul reaches the view', async t => {
   await t.test('a node whose agent is lost', async () => {
     const check = { CheckID: 'serfHealth', Name: 'Serf', Status: 'critical' }
     await consul.register({ Node: 'node-api-2', Address: '10.88.0.3', Check: check })
-    await watched.view(view => view.workloads.some(({ id, health }) => id.endsWith('/api-2') && health === 'unhealthy'))
+    await watched.view(view =>
+      view.workloads.values().some(({ id, health }) => id.endsWith('/api-2') && health === 'unhealthy'),
+    )
   })
 
   await t.test('maintenance mode, through an agent', async () => {
     await consul.api('PUT', '/agent/service/register', { ID: 'job-1', Name: 'job', Address: '10.88.0.9', Port: 7000 })
     await consul.api('PUT', '/agent/service/maintenance/job-1?enable=true')
-    await watched.view(view => view.workloads.some(({ name, health }) => name === 'job' && health === 'draining'))
+    await watched.view(view =>
+      view.workloads.values().some(({ name, health }) => name === 'job' && health === 'draining'),
+    )
     await consul.api('PUT', '/agent/service/maintenance/job-1?enable=false')
-    await watched.view(view => view.workloads.some(({ name, health }) => name === 'job' && health === 'healthy'))
+    await watched.view(view =>
+      view.workloads.values().some(({ name, health }) => name === 'job' && health === 'healthy'),
+    )
   })
 
   await t.test('the last instance of a service', async () => {
@@ -273,8 +279,10 @@ t.test('Consul takes settings as tags with dots and as meta with dashes, and ref
     Tags: ['weft.service-account=api'],
   })
   const watched = watch(t, { address: consul.address })
-  const view = await watched.view(({ services }) => services.some(({ ports }) => ports[0]?.protocol === 'http'))
-  t.equal(view.workloads[0]?.serviceAccount, 'api')
+  const view = await watched.view(({ services }) =>
+    services.values().some(({ ports }) => ports[0]?.protocol === 'http'),
+  )
+  t.equal(view.workloads.values().toArray()[0]?.serviceAccount, 'api')
 })
 
 async function start(t: Test, options: ConsulStart = {}): Promise<RunningConsul> {

@@ -52,8 +52,9 @@ const registrations: readonly ConsulRegistration[] = [
 const reads = [
   '/catalog/services',
   '/catalog/nodes',
-  '/health/state/any',
-  `/health/state/any?filter=${encodeURIComponent('Status != "passing" or CheckID == "serfHealth"')}`,
+  '/health/state/critical',
+  '/health/state/warning',
+  '/health/state/passing',
   '/health/service/api',
   '/health/service/api-proxy',
   '/health/service/consul',

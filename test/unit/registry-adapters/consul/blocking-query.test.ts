@@ -9,8 +9,8 @@ import { FakeClock } from '../../../fakes/clock.ts'
 
 type Step = Answer | Error | 'wait'
 const answer = (index: number, body: string): Answer => ({ index: BigInt(index), body })
-const now = { kind: 'now', stale: false }
-const blocking = (index: number) => ({ kind: 'blocking', stale: false, index: BigInt(index) })
+const now = { kind: 'now', consistency: 'default' }
+const blocking = (index: number) => ({ kind: 'blocking', consistency: 'default', index: BigInt(index) })
 
 t.test('the first read does not block, later ones block at the last index', async t => {
   const { clock, modes, applied } = start(t, [answer(7, 'a'), answer(9, 'b'), 'wait'])
@@ -29,7 +29,7 @@ t.test('an answer with the same index is no news', async t => {
 t.test('an index that goes backwards begins anew, and the answer that is asked for then counts', async t => {
   const { clock, modes, applied } = start(t, [answer(7, 'a'), answer(3, 'not yet'), answer(3, 'reset'), 'wait'])
   await clock.advance(60_000)
-  t.same(modes, [now, blocking(7), now, blocking(3)])
+  t.same(modes, [now, blocking(7), { kind: 'now', consistency: 'consistent' }, blocking(3)])
   t.same(applied, ['a', 'reset'])
 })
 
@@ -38,8 +38,8 @@ t.test('with stale reads, an index that goes backwards is taken to the leader', 
   const { clock, modes, applied } = start(t, steps, true)
   await clock.advance(60_000)
   t.same(
-    modes.map(mode => mode.stale),
-    [true, true, false, true],
+    modes.map(mode => mode.consistency),
+    ['stale', 'stale', 'consistent', 'stale'],
   )
   t.same(applied, ['a', 'b'])
 })
@@ -70,7 +70,7 @@ t.test('a query that returns at once is repeated at the pace, after a burst of t
   await clock.advance(0)
   t.equal(modes.length, 2)
   await clock.advance(5_000)
-  t.equal(modes.length, 2 + 5_000 / 500)
+  t.equal(modes.length, 2 + 5_000 / 200)
 })
 
 t.test('after a failure it waits longer and longer, then reads without blocking', async t => {

@@ -10,7 +10,7 @@ import { FakeClock } from '../../../fakes/clock.ts'
 import { FakeConsul } from '../../../fakes/consul.ts'
 import { eventually } from '../../../support/eventually.ts'
 
-const now = { kind: 'now', stale: false } as const
+const now = { kind: 'now', consistency: 'default' } as const
 const services = { kind: 'services' } as const
 const { signal } = new AbortController()
 
@@ -25,7 +25,7 @@ t.test('an answer has its body and its index, beyond what a double can hold too'
 t.test('a blocking read asks for the index and the wait, and outlives the limit of others', async t => {
   const clock = new FakeClock()
   const { fake, client } = await start(t, {}, clock)
-  const reading = client.read(services, { kind: 'blocking', stale: false, index: 99n }, signal)
+  const reading = client.read(services, { kind: 'blocking', consistency: 'default', index: 99n }, signal)
   reading.catch(() => {})
   await eventually(() => equal(fake.requests[0]?.index, 99n))
   await clock.advance(300_000)

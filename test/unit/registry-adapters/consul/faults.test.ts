@@ -45,7 +45,7 @@ for (const [what, fault, reason] of faults) {
   })
 }
 
-for (const resource of ['services', 'nodes', 'checks', 'service/api']) {
+for (const resource of ['services', 'nodes', 'checks/critical', 'checks/warning', 'service/api']) {
   t.test(`a fault of ${resource} alone is a failure, and heals`, async t => {
     const { fake, watch } = await start(t)
     fake.fault = request => (request.resource === resource ? { kind: 'status', status: 500 } : undefined)
@@ -81,7 +81,7 @@ t.test('an empty answer for a service that is still listed is not believed', asy
   await watched.view(view => endpointsOf(view, 'api')?.length === 1)
   await watched.stands('fresh')
   fake.fault = request => (request.resource === 'service/api' ? { kind: 'empty' } : undefined)
-  fake.apply(() => fake.state.touch('services'))
+  fake.apply(() => fake.state.touch('service/api'))
   await watched.stands('failing', /no instance that may be read \(service api\)/)
   t.equal(watched.views.length, 1)
   fake.fault = () => undefined
@@ -134,19 +134,19 @@ t.test('a state that comes and goes between two lists of checks does not stick',
   const { fake, watch } = await start(t)
   const watched = watch({ pace: { ...quickPace, repeatMs: 400 } })
   await watched.view(view => endpointsOf(view, 'api')?.length === 1)
-  const lists = () => fake.requests.filter(({ resource }) => resource === 'checks').length
+  const lists = () => fake.requests.filter(({ resource }) => resource === 'checks/critical').length
   const before = lists()
   // Uses up the burst: the next list of checks is asked for when all of the following is over.
   await eventually(() => {
-    fake.apply(() => fake.state.touch('checks'))
+    fake.apply(() => fake.state.touch('checks/critical'))
     if (lists() < before + 1) throw new Error('not asked yet')
   })
-  fake.apply(() => fake.state.touch('checks'))
+  fake.apply(() => fake.state.touch('checks/critical'))
   const maintenance = { CheckID: '_service_maintenance:web-1', Name: 'm', ServiceID: 'web-1', Status: 'critical' }
   const web = registrationOf({ id: 'web-1', service: 'web', address: '10.77.0.7', port: 80 })
   fake.apply(() => fake.state.register({ ...web, Check: maintenance }))
   const health = (expected: string) =>
-    watched.view(view => view.workloads.some(w => w.name === 'web' && w.health === expected))
+    watched.view(view => view.workloads.values().some(w => w.name === 'web' && w.health === expected))
   await health('draining')
   fake.apply(() => fake.state.deregister({ Node: web.Node, CheckID: maintenance.CheckID }))
   await health('healthy')
@@ -176,7 +176,7 @@ t.test('stale reads, the datacentre and the token are asked for as configured', 
   t.ok(fake.requests.every(request => request.datacenter === 'dc7' && request.token === 's3cret'))
   t.ok(fake.requests.some(request => request.resource === 'services' && request.stale))
   t.notOk(
-    fake.requests.some(request => request.resource === 'service/api' && request.stale),
+    fake.requests.some(({ resource, index, stale }) => resource === 'service/api' && index === undefined && stale),
     'reads ask the leader',
   )
 })

@@ -23,13 +23,15 @@ t.test('three hundred services are followed with few open queries', async t => {
   )
   fake.delayMs = 2
   const first = await watched.view(() => true)
-  t.equal(first.services.length, 300, 'the first view is whole')
+  t.equal(first.services.size, 300, 'the first view is whole')
   t.ok(fake.mostOpen <= 8 && fake.mostOpen >= 6, `${fake.mostOpen} queries open at once`)
 
   await t.test('a change of health costs one read', async t => {
     const readsBefore = fake.requests.filter(request => request.resource.startsWith('service/')).length
     put('s7-1', 's7', 8080, 'critical')
-    await watched.view(view => view.workloads.some(({ name, health }) => name === 's7' && health === 'unhealthy'))
+    await watched.view(view =>
+      view.workloads.values().some(({ name, health }) => name === 's7' && health === 'unhealthy'),
+    )
     const reads = fake.requests.filter(request => request.resource.startsWith('service/')).slice(readsBefore)
     t.same(
       reads.map(request => request.resource),

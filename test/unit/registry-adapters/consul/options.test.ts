@@ -23,7 +23,7 @@ t.test('what cannot work is refused by name', async t => {
     ['tokenFile', { address, token: 'a', tokenFile: '/b' }],
     ['tls', { address, tls: { ca: '/ca.pem' } }],
     ['tls', { address: 'https://consul', tls: { cert: '/cert.pem' } }],
-    ['maxOpenQueries', { address, maxOpenQueries: 4 }],
+    ['maxOpenQueries', { address, maxOpenQueries: 5 }],
     ['waitMs', { address, waitMs: 600_001 }],
     ['meshNamespace', { address, meshNamespace: 'Not_A_Label' }],
   ]

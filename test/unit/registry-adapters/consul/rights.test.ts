@@ -1,10 +1,8 @@
 import t from 'tap'
 import { silentLog } from '../../../../mesh/std/log.ts'
-import type { ConsulCheck } from '../../../../registry-adapters/consul/answers.ts'
 import { createRights } from '../../../../registry-adapters/consul/rights.ts'
 
 const lost = { code: 'WEFT_REGISTRY_UNAVAILABLE', next: /service_prefix/ }
-const serf: ConsulCheck = { node: 'a', id: 'serfHealth', status: 'passing', service: '' }
 
 t.test('Consul’s own service must stay once it was seen, and something must always be there', async t => {
   const rights = createRights(silentLog)
@@ -24,11 +22,8 @@ t.test('a token that may read only some services is warned of once and held to n
   t.throws(() => rights.checkNames(new Map()), lost)
 })
 
-t.test('there is always a node, and Consul’s own check once it was seen', async t => {
+t.test('there is always a node', async t => {
   const rights = createRights(silentLog)
   t.throws(() => rights.checkNodes([]), lost)
   rights.checkNodes([{ name: 'a', address: '', datacenter: '', meta: {} }])
-  rights.checkChecks([])
-  rights.checkChecks([serf])
-  t.throws(() => rights.checkChecks([]), lost)
 })

@@ -1,10 +1,21 @@
 import t from 'tap'
 import { callersOf } from '../../../../registry-adapters/callers.ts'
-import type { ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
+import type { ConsulCheck, ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
 import { healthOf } from '../../../../registry-adapters/consul/health.ts'
 import { labelsOf } from '../../../../registry-adapters/consul/labels.ts'
 
 type Check = readonly [id: string, status: 'passing' | 'warning' | 'critical']
+
+const checkOf = (id: string, status: Check[1], part: Partial<ConsulCheck> = {}): ConsulCheck => ({
+  node: 'vm-1',
+  id,
+  name: '',
+  status,
+  service: 'api',
+  output: '',
+  notes: '',
+  ...part,
+})
 
 const instance = (part: Partial<ConsulInstance>): ConsulInstance => ({
   node: { name: 'vm-1', address: '10.99.0.1', datacenter: 'dc1', meta: {} },
@@ -52,9 +63,32 @@ t.test('health and weight follow the worst check, and maintenance drains', async
     ],
   ]
   for (const [checks, health, weight] of cases) {
-    const all = checks.map(([id, status]) => ({ node: 'vm-1', id, status, service: '' }))
-    t.same(healthOf(instance({ checks: all })), { health, weight }, JSON.stringify(checks))
+    const all = checks.map(([id, status]) => checkOf(id, status))
+    const { healthReason, ...said } = healthOf(instance({ checks: all }))
+    t.same(said, { health, weight }, JSON.stringify(checks))
+    t.equal(healthReason === undefined, health === 'healthy' && weight === 10, 'a reason where not all is well')
   }
+})
+
+t.test('the reason of a health names the check and what it said, on one short line', async t => {
+  const reason = (...checks: ConsulCheck[]) => healthOf(instance({ checks })).healthReason
+  const refused = { name: 'http', output: 'connection refused' }
+  t.equal(reason(checkOf('service:api', 'critical', refused)), 'check "http" is critical: connection refused')
+  t.equal(reason(checkOf('disk', 'warning')), 'check "disk" is warning')
+  t.equal(
+    reason(checkOf('serfHealth', 'critical', { service: '', output: 'Agent not live' })),
+    'check "serfHealth" of node "vm-1" is critical: Agent not live',
+  )
+  t.equal(
+    reason(checkOf('b', 'critical'), checkOf('a', 'critical'), checkOf('0', 'warning')),
+    'check "a" is critical',
+    'the worst, and of several the first by id',
+  )
+  const maintenance = checkOf('_node_maintenance', 'critical', { notes: 'new disks', service: '' })
+  t.equal(reason(maintenance, checkOf('a', 'critical')), 'maintenance mode: new disks')
+  const long = reason(checkOf('a', 'critical', { output: `\u001b[31m\u0007${'x'.repeat(400)}` })) ?? ''
+  t.equal(long.length, 200)
+  t.notMatch(long, /\p{Cc}/u)
 })
 
 t.test('tags and meta become labels where a label can hold them', async t => {

@@ -1,0 +1,83 @@
+import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import type { AdapterDeps } from '../adapter.ts'
+import { createStanding } from '../standing.ts'
+import { follow } from './blocking-query.ts'
+import type { ConsulClient } from './client.ts'
+import { beat } from './heartbeat.ts'
+import { createKnowledge, type ServiceAnswer } from './knowledge.ts'
+import type { ConsulSettings } from './options.ts'
+import { createReadQueue } from './read-queue.ts'
+import { readQueued } from './reader.ts'
+import { createRestarts } from './restarts.ts'
+import { createRights } from './rights.ts'
+import { createServiceWatchers } from './service-watchers.ts'
+
+/** Follows Consul until the signal aborts, and shows each new view; the parts of the adapter, put together. */
+export async function runAdapter(
+  deps: AdapterDeps,
+  settings: ConsulSettings,
+  client: ConsulClient,
+  show: (view: RegistrySnapshot) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, log } = deps
+  const standing = createStanding(health => {
+    if (!signal.aborted) deps.report(health)
+  })
+  const rights = createRights(log)
+  const restarts = createRestarts()
+  const queue = createReadQueue()
+  const reading = new Set<string>()
+
+  /** A watch and a read may cross each other: what is older than what is known came too late. */
+  function changed(name: string, answer: ServiceAnswer): void {
+    if (answer.index < knowledge.indexOf(name)) return
+    if (knowledge.store(name, answer)) watchers.offer(name, answer.index, true)
+    knowledge.publish()
+  }
+
+  function store(name: string, answer: ServiceAnswer): void {
+    const shows = knowledge.store(name, answer)
+    if (knowledge.isListed(name)) watchers.offer(name, answer.index, shows && knowledge.viewed)
+  }
+
+  const watchers = createServiceWatchers(
+    {
+      client,
+      settings,
+      clock,
+      random,
+      log,
+      changed,
+      lost: name => queue.urgent([name].filter(knowledge.isListed)),
+      displaced: names => queue.later(names),
+    },
+    signal,
+  )
+  const knowledge = createKnowledge({
+    context: { registry: deps.name, ...settings },
+    queue,
+    rights,
+    reading,
+    watched: watchers,
+    show(view) {
+      show(view)
+      standing.viewed()
+    },
+  })
+  const { applyNames, applyNodes, applyChecks, isListed, indexOf, publish } = knowledge
+  const shared = { client, settings, clock, random, standing, rights, restarts, queue }
+  const recovered = () => {
+    watchers.reopen()
+    restarts.restart()
+  }
+  await Promise.all([
+    follow({ kind: 'services' }, applyNames, shared, signal),
+    follow({ kind: 'nodes' }, applyNodes, shared, signal),
+    follow({ kind: 'critical' }, body => applyChecks('critical', body), shared, signal),
+    follow({ kind: 'warning' }, body => applyChecks('warning', body), shared, signal),
+    beat({ ...shared, recovered }, signal),
+    readQueued({ ...shared, reading, store, isListed, indexOf, batchDone: publish }, signal),
+  ])
+  await watchers.ended()
+}
