@@ -1,0 +1,118 @@
+import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import { assertNever } from '../../mesh/std/assert-never.ts'
+import { sleep } from '../../mesh/std/clock.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
+import { createStanding } from '../standing.ts'
+import { createSession, type Session } from './client/session.ts'
+import { createClusterView } from './cluster-view.ts'
+import { createIstioView, type IstioKind } from './istio-view.ts'
+import type { JsonObject } from './json.ts'
+import { type Merged, mergeViews } from './merged-view.ts'
+import { type ObjectKey, readNode, readPod, readService, readSlice } from './objects.ts'
+import { checkOptions, type KubernetesOptions, type KubernetesSettings } from './options.ts'
+import { type Read, readsOf } from './reads.ts'
+import { reflect } from './reflector.ts'
+
+/**
+ * An adapter for one Kubernetes cluster. Throws WEFT_CONFIG_INVALID for options that cannot work; nothing is opened
+ * before `watch`. It lists and watches, and does nothing else: docs/registries/kubernetes.md tells how, with which
+ * rights, and what becomes what.
+ */
+export function createKubernetesAdapter(deps: AdapterDeps, options: KubernetesOptions): RegistryAdapter {
+  const settings = checkOptions(options)
+  return {
+    async *watch(signal) {
+      if (signal.aborted) return
+      const stop = new AbortController()
+      const abort = () => stop.abort()
+      signal.addEventListener('abort', abort, { once: true })
+      const session = createSession(settings, deps.clock)
+      const views = new Watch<RegistrySnapshot | undefined>(undefined)
+      // A loop ends by itself only through a defect; the others end with it, and the defect is thrown below.
+      const running = run(deps, settings, session, views, stop.signal).finally(abort)
+      running.catch(() => {})
+      try {
+        for await (const view of views.changes(stop.signal)) if (view !== undefined) yield view
+      } finally {
+        abort()
+        signal.removeEventListener('abort', abort)
+        session.close()
+        await running
+      }
+    },
+  }
+}
+
+async function run(
+  deps: AdapterDeps,
+  settings: KubernetesSettings,
+  session: Session,
+  views: Watch<RegistrySnapshot | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, log } = deps
+  const { pace } = settings
+  const standing = createStanding(health => {
+    if (!signal.aborted) deps.report(health)
+  })
+  const cluster = createClusterView({ registry: deps.name, ...settings })
+  const istio = createIstioView(deps.name)
+  const reads = readsOf(settings)
+  const unlisted = new Set(reads)
+  /** Counts what has come: a change is shown a moment later, together with those that follow it at once. */
+  const news = new Watch(0)
+  const tick = () => news.set(news.value + 1)
+
+  function follow(read: Read): Promise<void> {
+    const into = <T>(toValue: (object: JsonObject) => T, put: (key: ObjectKey, value: T | undefined) => void) => {
+      const changed = (key: ObjectKey, value: T | undefined) => {
+        put(key, value)
+        tick()
+      }
+      const listed = () => {
+        if (unlisted.delete(read)) tick()
+      }
+      const shared = { session, pace, clock, random, log, standing }
+      return reflect<T>(read, { toValue, changed, listed }, shared, signal)
+    }
+    const resources = (kind: IstioKind) =>
+      into(
+        object => object,
+        (key, value) => istio.set(kind, key, value),
+      )
+    switch (read.kind) {
+      case 'services':
+        return into(readService, cluster.service)
+      case 'endpointslices':
+        return into(readSlice, cluster.slice)
+      case 'pods':
+        return into(readPod, cluster.pod)
+      case 'nodes':
+        return into(readNode, cluster.node)
+      case 'serviceentries':
+        return resources('ServiceEntry')
+      case 'workloadentries':
+        return resources('WorkloadEntry')
+      case 'workloadgroups':
+        return resources('WorkloadGroup')
+      default:
+        return assertNever(read.kind)
+    }
+  }
+
+  /** Shows what has changed, once everything has been listed. */
+  async function publish(): Promise<void> {
+    let merged: Merged | undefined
+    for await (const _ of news.changes(signal)) {
+      if (unlisted.size > 0) continue
+      if (merged !== undefined) await sleep(clock, pace.settleMs, signal)
+      if (signal.aborted) return
+      merged = mergeViews(cluster.take(), istio.take(), merged)
+      views.set(merged.view)
+      standing.viewed()
+    }
+  }
+
+  await Promise.all([...reads.map(follow), publish()])
+}

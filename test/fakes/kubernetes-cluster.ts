@@ -1,0 +1,71 @@
+import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/adapter.ts'
+import type { KubernetesOptions } from '../../registry-adapters/kubernetes/options.ts'
+import type { RegisteredInstance, RegistryDriver } from '../compliance/registry-adapter.ts'
+import { FakeKubernetes } from './kubernetes.ts'
+import { endpointOf, podObject, quickPace, serviceObject, sliceObject, writeKubeconfig } from './kubernetes-objects.ts'
+
+/**
+ * A cluster in which every instance is a pod behind a Service, as a Deployment makes it: slices follow the pods, one
+ * for each port that pods of a Service listen on.
+ */
+export async function startCluster(options: Partial<KubernetesOptions> = {}): Promise<RegistryDriver> {
+  const fake = await FakeKubernetes.start()
+  const kubeconfig = await writeKubeconfig(fake.address)
+  const instances = new Map<string, RegisteredInstance>()
+  let stopped = false
+
+  function followPods(service: string): void {
+    const members = [...instances.values()].filter(one => one.service === service)
+    const byPort = Map.groupBy(members, one => one.port)
+    const prefix = `default/${service}-`
+    for (const { metadata } of fake.state.all('endpointslices')) {
+      const key = `${metadata.namespace}/${metadata.name}`
+      if (key.startsWith(prefix) && !byPort.has(Number(key.slice(prefix.length)))) fake.remove('EndpointSlice', key)
+    }
+    for (const [port, group] of byPort) {
+      const endpoints = group.map(({ id, address }) => endpointOf(address, id))
+      fake.put(sliceObject(`${service}-${port}`, service, endpoints, { ports: [{ name: '', port, protocol: 'TCP' }] }))
+    }
+  }
+
+  return {
+    adapter: deps => createKubernetesAdapter(deps, { kubeconfig: kubeconfig.file, pace: quickPace, ...options }),
+    async put(instance) {
+      const { id, service, address, port } = instance
+      instances.set(id, instance)
+      const services = fake.state.all('services')
+      if (!services.some(one => one.metadata.name === service)) {
+        fake.put(serviceObject(service, { ports: [{ protocol: 'TCP', port, targetPort: 'main' }] }))
+      }
+      fake.put(podObject(id, [address]))
+      followPods(service)
+    },
+    async remove(id) {
+      fake.remove('Service', `default/${id}`)
+      fake.remove('Pod', `default/${id}`)
+      const service = instances.get(id)?.service
+      instances.delete(id)
+      if (service !== undefined) followPods(service)
+    },
+    putBad: async id => fake.put(serviceObject(id, { type: 'ExternalName', externalName: 'db.example.com' })),
+    async touch() {
+      for (const pod of fake.state.all('pods'))
+        fake.put({ ...pod, status: { ...Object(pod.status), qosClass: 'Burstable' } })
+      for (const slice of fake.state.all('endpointslices')) fake.put(slice)
+      fake.bookmark()
+    },
+    async fail() {
+      fake.fault = () => ({ kind: 'status', code: 500, message: 'etcdserver: leader changed' })
+      fake.cut()
+    },
+    async heal() {
+      fake.fault = () => undefined
+    },
+    async stop() {
+      if (stopped) return
+      stopped = true
+      await fake.stop()
+      await kubeconfig.remove()
+    },
+  }
+}
