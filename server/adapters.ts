@@ -13,7 +13,10 @@ import type { RegistryConfig } from './registry-config.ts'
 export function createAdapter(config: RegistryConfig, deps: AdapterDeps): RegistryAdapter {
   switch (config.kind) {
     case 'static':
-      return createStaticAdapter(deps, { directory: config.directory })
+      return createStaticAdapter(deps, {
+        files: config.files,
+        ...(config.directory === '' ? {} : { directory: config.directory }),
+      })
     case 'consul':
       return createConsulAdapter(deps, consulOptions(config))
     default:

@@ -1,10 +1,10 @@
 import { didYouMean } from '../mesh/std/did-you-mean.ts'
 import { type SettingProblem, settingProblems, settingsOf } from '../mesh/std/settings.ts'
-import { registryKinds } from './registry-schema.ts'
+import { type RegistryKind, registryKinds } from './registry-schema.ts'
 
 /** One registry of the configuration, checked, with the defaults of its kind filled in. */
 export type RegistryConfig =
-  | { readonly kind: 'static'; readonly name: string; readonly directory: string }
+  | { readonly kind: 'static'; readonly name: string; readonly directory: string; readonly files: readonly string[] }
   | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
 
 /** How to reach a Consul agent; empty texts mean that nothing is set. */
@@ -69,12 +69,18 @@ function kindProblems(entry: Readonly<Record<string, unknown>>, path: readonly s
     const hint = meant === undefined ? '' : `, did you mean ${meant}?`
     return [{ path: [...path, 'kind'], message: `the kind of a registry must be one of ${known.join(', ')}${hint}` }]
   }
-  const { options: tree, required } = registryKinds[kind as RegistryConfig['kind']]
-  const missing = required.filter(key => options[key] === undefined || options[key] === '')
+  const { options: tree, required, oneOf = [] }: RegistryKind = registryKinds[kind as RegistryConfig['kind']]
+  const isGiven = (key: string) => !isUnset(options[key])
+  const missing = required.filter(key => !isGiven(key))
+  const needs = oneOf.length === 0 || oneOf.some(isGiven) ? missing : [...missing, oneOf.join(' or ')]
   return [
     ...settingProblems(options, tree, path),
-    ...missing.map(key => ({ path, message: `a registry of kind ${kind} needs ${key}` })),
+    ...needs.map(key => ({ path, message: `a registry of kind ${kind} needs ${key}` })),
   ]
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {

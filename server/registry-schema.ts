@@ -1,10 +1,12 @@
 import type { Setting, SettingsTree } from '../mesh/std/settings.ts'
 
 /** The options of one kind of registry, besides `name` and `kind`. */
-interface RegistryKind {
+export interface RegistryKind {
   readonly options: SettingsTree
   /** Options that have no default. */
   readonly required: readonly string[]
+  /** Options of which at least one must be given. */
+  readonly oneOf?: readonly string[]
 }
 
 /** Every kind of registry with all its options: read by the loader, the reference page and its test. */
@@ -12,8 +14,12 @@ export const registryKinds = {
   static: {
     options: {
       directory: option('Directory of YAML or JSON files: WorkloadEntry, ServiceEntry, or the short form.', ''),
+      files: listOption(
+        'Further files, directories and globs (/etc/weft/services/*.yaml, or ** for directories at any depth). One of directory and files is required.',
+      ),
     },
-    required: ['directory'],
+    required: [],
+    oneOf: ['directory', 'files'],
   },
   consul: {
     options: {
@@ -42,4 +48,8 @@ export const registryKinds = {
 /** An option has no environment variable of its own: `WEFT_SERVER_REGISTRIES` sets the whole list. */
 function option<T extends string | boolean | number>(doc: string, value: T): Setting & { readonly default: T } {
   return { doc, default: value, format: value.constructor, env: '' }
+}
+
+function listOption(doc: string): Setting & { readonly default: string[] } {
+  return { doc, default: [], format: Array, items: 'string', env: '' }
 }

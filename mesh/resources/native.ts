@@ -63,6 +63,8 @@ const nativeWorkload = z.strictObject({
 
 /** Schema of one document in the short form. */
 const nativeDocument = z.strictObject({
+  /** Further files: paths or globs relative to the one that says so. */
+  include: z.array(z.string().min(1).max(4096).regex(/^[^/]/, 'must be relative to this file')).optional(),
   services: z.array(nativeService).optional(),
   workloads: z.array(nativeWorkload).optional(),
 })

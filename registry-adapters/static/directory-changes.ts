@@ -8,40 +8,50 @@ export interface DirectoryChangesOptions {
   readonly debounceCapMs: number
 }
 
-/** Tells when a directory may have changed. */
+/** Tells when one of several directories may have changed. */
 export interface DirectoryChanges {
   /**
-   * Follows the directory of this identity from now on and returns whether that is new; the identity that is followed
-   * already changes nothing, none ends it.
+   * Follows these directories from now on, and no other: paths with what each is known by. A path that has become
+   * another directory is followed anew. Returns whether any is followed that was not before.
    */
-  follow(identity: string | undefined): boolean
+  follow(directories: ReadonlyMap<string, string>): boolean
   /** Resolves some quiet time after a change, after `atMostMs` without one, or when the signal aborts. */
   next(atMostMs: number, signal: AbortSignal): Promise<void>
   stop(): void
 }
 
+interface Followed {
+  readonly identity: string
+  readonly watcher: FSWatcher
+}
+
 /**
- * Follows a directory by the kernel's notifications (fs.watch). They stick to the directory they were asked for, even
- * when another one takes its name, and file systems over a network send none: hence `identity` and `atMostMs`.
+ * Follows directories by the kernel's notifications (fs.watch). They stick to the directory they were asked for, even
+ * when another one takes its name, and file systems over a network send none: hence the identities and `atMostMs`.
  */
-export function createDirectoryChanges(
-  directory: string,
-  clock: Clock,
-  options: DirectoryChangesOptions,
-): DirectoryChanges {
-  let watcher: FSWatcher | undefined
-  let followed: string | undefined
+export function createDirectoryChanges(clock: Clock, options: DirectoryChangesOptions): DirectoryChanges {
+  const followed = new Map<string, Followed>()
   let changedAt: number | undefined
   let wake: (() => void) | undefined
 
-  const drop = () => {
-    watcher?.close()
-    watcher = undefined
-    followed = undefined
+  const drop = (directory: string) => {
+    followed.get(directory)?.watcher.close()
+    followed.delete(directory)
   }
   const changed = () => {
     changedAt = clock.monotonic()
     wake?.()
+  }
+  const start = (directory: string, identity: string): boolean => {
+    try {
+      const watcher = watch(directory, { persistent: false }, changed)
+      watcher.on('error', () => drop(directory))
+      followed.set(directory, { identity, watcher })
+      return true
+    } catch {
+      // out of watches or gone again: reading at intervals goes on, and the next read tries anew
+      return false
+    }
   }
   const wait = (delayMs: number, signal: AbortSignal) =>
     new Promise<void>(resolve => {
@@ -58,20 +68,15 @@ export function createDirectoryChanges(
     })
 
   return {
-    follow(identity) {
-      if (identity === followed) return false
-      drop()
-      if (identity === undefined) return false
-      try {
-        watcher = watch(directory, { persistent: false }, changed)
-        watcher.on('error', drop)
-        followed = identity
-        return true
-      } catch {
-        // out of watches or gone again: reading at intervals goes on, and the next read tries anew
-        drop()
-        return false
+    follow(directories) {
+      for (const [directory, { identity }] of followed) {
+        if (directories.get(directory) !== identity) drop(directory)
       }
+      let isNew = false
+      for (const [directory, identity] of directories) {
+        if (!followed.has(directory)) isNew = start(directory, identity) || isNew
+      }
+      return isNew
     },
     async next(atMostMs, signal) {
       if (changedAt === undefined) await wait(atMostMs, signal)
@@ -85,6 +90,8 @@ export function createDirectoryChanges(
       }
       changedAt = undefined
     },
-    stop: drop,
+    stop() {
+      for (const directory of [...followed.keys()]) drop(directory)
+    },
   }
 }

@@ -1,6 +1,6 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
 import { describeProblem } from '../../mesh/resources/problem.ts'
-import type { FileText } from './read-directory.ts'
+import type { FileText } from './read-file.ts'
 import { emptyFile, parseRegistryFile, type RegistryFile } from './registry-file.ts'
 
 /** The view of one file: its last good content, and what is wrong with what it holds now. */

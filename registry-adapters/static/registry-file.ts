@@ -21,9 +21,11 @@ export interface RegistryFile {
   readonly resources: readonly Declared<Resource>[]
   readonly services: readonly Declared<NativeService>[]
   readonly workloads: readonly Declared<NativeWorkload>[]
+  /** Further files, as paths or globs relative to this one. */
+  readonly includes: readonly Declared<string>[]
 }
 
-export const emptyFile: RegistryFile = { resources: [], services: [], workloads: [] }
+export const emptyFile: RegistryFile = { resources: [], services: [], workloads: [], includes: [] }
 
 /**
  * Reads one file of Istio documents and documents in the short form. What is good is given beside the problems of the
@@ -42,6 +44,7 @@ export function parseRegistryFile(
       resources: parts.flatMap(part => part.content.resources),
       services: parts.flatMap(part => part.content.services),
       workloads: parts.flatMap(part => part.content.workloads),
+      includes: parts.flatMap(part => part.content.includes),
     },
     problems: [...problems, ...parts.flatMap(part => part.problems)],
   }
@@ -66,12 +69,13 @@ function readResource(document: SourceDocument): Part {
 function readNative(document: SourceDocument): Part {
   const checked = parseNative(document)
   if (checked.kind === 'bad') return { content: emptyFile, problems: checked.problems }
-  const { services = [], workloads = [] } = checked.value
+  const { services = [], workloads = [], include = [] } = checked.value
   return {
     content: {
       resources: [],
       services: services.map((service, index) => declared(document, ['services', index], service)),
       workloads: workloads.map((workload, index) => declared(document, ['workloads', index], workload)),
+      includes: include.map((path, index) => declared(document, ['include', index], path)),
     },
     problems: [],
   }

@@ -1,20 +1,24 @@
+import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { RegistryProblem, RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { describeError } from '../../mesh/std/errors.ts'
+import { sharing } from '../../mesh/model/sharing.ts'
+import { describeError, MeshError } from '../../mesh/std/errors.ts'
 import type { AdapterDeps, AdapterHealth, RegistryAdapter } from '../adapter.ts'
 import { createDirectoryChanges } from './directory-changes.ts'
-import { type FileView, viewFile } from './file-views.ts'
 import { mergeFiles } from './merge-files.ts'
-import { type DirectoryRead, readDirectory } from './read-directory.ts'
+import { parsePattern, patternProblem } from './pattern.ts'
+import { nothingRead, readSources, type Sources, type SourcesRead } from './read-sources.ts'
 
 export interface StaticOptions {
-  /** The directory of `*.yaml`, `*.yml` and `*.json` files. */
-  readonly directory: string
-  /** How long the directory must be quiet after a change before it is read, in milliseconds; 100 when left out. */
+  /** A directory of `*.yaml`, `*.yml` and `*.json` files. */
+  readonly directory?: string
+  /** Further files, directories and globs; they come after the directory. */
+  readonly files?: readonly string[]
+  /** How long the directories must be quiet after a change before they are read, in milliseconds; 100 when left out. */
   readonly debounceMs?: number
-  /** How often it is read without notice of a change, in milliseconds; 10 seconds when left out. */
+  /** How often they are read without notice of a change, in milliseconds; 10 seconds when left out. */
   readonly rereadMs?: number
-  /** How often a directory that cannot be read is tried, in milliseconds; 1 second when left out. */
+  /** How often what cannot be read is tried, in milliseconds; 1 second when left out. */
   readonly retryMs?: number
 }
 
@@ -25,48 +29,63 @@ const defaultRetryMs = 1_000
 const debounceCapFactor = 20
 
 /**
- * A registry in files: a directory of Istio's WorkloadEntry, WorkloadGroup and ServiceEntry documents and of Weft's
- * short form (`mesh/resources/native.ts`), followed as it changes. A broken file keeps what it last said and is
- * reported by `file:line:column`; a directory that cannot be read is a failing registry.
+ * A registry in files: Istio's WorkloadEntry, WorkloadGroup and ServiceEntry documents and Weft's short form
+ * (`mesh/resources/native.ts`), followed as they change. A broken file keeps what it last said and is reported by
+ * `file:line:column`; a file or directory of the configuration that cannot be read is a failing registry. Throws
+ * WEFT_CONFIG_INVALID when nothing is named, or something that is no path.
  */
 export function createStaticAdapter(deps: AdapterDeps, options: StaticOptions): RegistryAdapter {
-  return { watch: signal => watchDirectory(deps, options, signal) }
+  const sources = sourcesOf(deps.name, options)
+  return { watch: signal => watchFiles(deps, sources, options, signal) }
 }
 
-async function* watchDirectory(
+function sourcesOf(registry: string, { directory, files = [] }: StaticOptions): Sources {
+  const invalid = (message: string) =>
+    new MeshError('WEFT_CONFIG_INVALID', message, { fields: { registry }, next: 'correct the options of the registry' })
+  if (directory === undefined && files.length === 0)
+    throw invalid(`registry ${registry} names no directory and no files`)
+  const patterns = files.map(text => {
+    const problem = patternProblem(text)
+    if (problem !== undefined) throw invalid(`files of registry ${registry}: ${JSON.stringify(text)} ${problem}`)
+    return parsePattern(text, process.cwd())
+  })
+  return { directory: directory === undefined ? undefined : resolve(directory), files: patterns }
+}
+
+async function* watchFiles(
   deps: AdapterDeps,
+  sources: Sources,
   options: StaticOptions,
   signal: AbortSignal,
 ): AsyncGenerator<RegistrySnapshot, void, undefined> {
-  const { directory, debounceMs = defaultDebounceMs, rereadMs = defaultRereadMs, retryMs = defaultRetryMs } = options
-  const debounce = { debounceMs, debounceCapMs: debounceMs * debounceCapFactor }
-  const changes = createDirectoryChanges(directory, deps.clock, debounce)
-  const report = reporter(deps, directory)
-  const tell = problemLog(deps, directory)
-  let views: ReadonlyMap<string, FileView> = new Map()
+  const { debounceMs = defaultDebounceMs, rereadMs = defaultRereadMs, retryMs = defaultRetryMs } = options
+  const changes = createDirectoryChanges(deps.clock, { debounceMs, debounceCapMs: debounceMs * debounceCapFactor })
+  const report = reporter(deps)
+  const tell = problemLog(deps)
+  let read = nothingRead
   let last: RegistrySnapshot | undefined
   try {
     while (!signal.aborted) {
-      const read = await tryRead(directory)
+      const tried = await tryRead(sources, read)
       if (signal.aborted) return
-      if (read.kind === 'failed') {
-        changes.follow(undefined)
-        report({ kind: 'failing', reason: `cannot read ${directory}: ${read.reason}` })
+      if (tried.kind === 'failed') {
+        changes.follow(new Map())
+        report({ kind: 'failing', reason: tried.reason })
         await changes.next(retryMs, signal)
         continue
       }
+      read = tried.read
       // following starts after this read, which may have missed a change in between: read again soon
-      const justFollowed = changes.follow(read.identity)
-      const unsettled = [...read.files.values()].some(file => file.kind === 'changing')
-      views = new Map([...read.files].map(([name, source]) => [name, viewFile(name, source, views.get(name))]))
-      const snapshot = viewAll(deps.name, views)
+      const justFollowed = changes.follow(read.directories)
+      const snapshot = viewAll(deps.name, read)
       report({ kind: 'fresh' })
       tell(snapshot.problems)
-      if (!isDeepStrictEqual(snapshot, last)) {
-        last = snapshot
-        yield snapshot
+      const next = sharing(last, snapshot)
+      if (next !== last) {
+        last = next
+        yield next
       }
-      await changes.next(justFollowed || unsettled ? debounceMs : rereadMs, signal)
+      await changes.next(justFollowed || read.unsettled ? debounceMs : rereadMs, signal)
     }
   } finally {
     changes.stop()
@@ -74,44 +93,46 @@ async function* watchDirectory(
 }
 
 async function tryRead(
-  directory: string,
-): Promise<({ readonly kind: 'read' } & DirectoryRead) | { readonly kind: 'failed'; readonly reason: string }> {
+  sources: Sources,
+  before: SourcesRead,
+): Promise<
+  { readonly kind: 'read'; readonly read: SourcesRead } | { readonly kind: 'failed'; readonly reason: string }
+> {
   try {
-    return { kind: 'read', ...(await readDirectory(directory)) }
+    return { kind: 'read', read: await readSources(sources, before) }
   } catch (error) {
     return { kind: 'failed', reason: describeError(error) }
   }
 }
 
-function viewAll(registryName: string, views: ReadonlyMap<string, FileView>): RegistrySnapshot {
+function viewAll(registryName: string, { views, problems }: SourcesRead): RegistrySnapshot {
   const all = [...views.values()]
   const merged = mergeFiles(
     registryName,
     all.map(view => view.content),
   )
-  return { ...merged, problems: [...all.flatMap(view => view.problems), ...merged.problems] }
+  return { ...merged, problems: [...all.flatMap(view => view.problems), ...problems, ...merged.problems] }
 }
 
 /** Passes health on when it changes, not at every read. */
-function reporter(deps: AdapterDeps, directory: string): (health: AdapterHealth) => void {
+function reporter(deps: AdapterDeps): (health: AdapterHealth) => void {
   let last: AdapterHealth | undefined
   return health => {
     if (isDeepStrictEqual(health, last)) return
-    if (health.kind === 'failing')
-      deps.log.warn('registry directory cannot be read', { directory, reason: health.reason })
-    else if (last !== undefined) deps.log.info('registry directory can be read again', { directory })
+    if (health.kind === 'failing') deps.log.warn('registry files cannot be read', { reason: health.reason })
+    else if (last !== undefined) deps.log.info('registry files can be read again')
     last = health
     deps.report(health)
   }
 }
 
 /** Logs each problem once, when it appears. */
-function problemLog(deps: AdapterDeps, directory: string): (problems: readonly RegistryProblem[]) => void {
+function problemLog(deps: AdapterDeps): (problems: readonly RegistryProblem[]) => void {
   let known = new Set<string>()
   return problems => {
     const now = new Set(problems.map(problem => `${problem.item}: ${problem.reason}`))
     for (const problem of now) {
-      if (!known.has(problem)) deps.log.warn('registry file has a problem', { directory, problem })
+      if (!known.has(problem)) deps.log.warn('registry file has a problem', { problem })
     }
     known = now
   }

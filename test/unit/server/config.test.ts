@@ -53,7 +53,7 @@ merge: { rule: union, services: ["default/api=prefer:dc1"] }
 `,
   )
   t.match(config.registries, [
-    { name: 'files', kind: 'static', directory: '/etc/weft/services' },
+    { name: 'files', kind: 'static', directory: '/etc/weft/services', files: [] },
     { name: 'dc1', kind: 'consul', address: 'http://127.0.0.1:8500', stale: true, trustCallers: false, tokenFile: '' },
   ])
   t.same(config.merge, { rule: 'union', services: ['default/api=prefer:dc1'] })
@@ -70,7 +70,7 @@ t.test('what is wrong in the file is named with file, line and column', async t 
     ['registries:\n  - static', /weft.yaml:2:5: a registry must be a mapping/],
     ['registries:\n  - { kind: static, directory: /x }', /weft.yaml:2:5: a registry needs a name/],
     ['registries:\n  - { name: a, kind: statik, directory: /x }', /weft.yaml:2:16: .*did you mean static\?/],
-    ['registries:\n  - { name: a, kind: static }', /weft.yaml:2:5: a registry of kind static needs directory/],
+    ['registries:\n  - { name: a, kind: static }', /weft.yaml:2:5: a registry of kind static needs directory or files/],
     [
       'registries:\n  - { name: a, kind: static, diretory: /x }',
       /unknown key registries.0.diretory, did you mean directory\?/,

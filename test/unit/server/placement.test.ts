@@ -3,27 +3,16 @@ import type { CatalogueSnapshot } from '../../../mesh/model/catalogue.ts'
 import type { Workload } from '../../../mesh/model/workload.ts'
 import { parseResources } from '../../../mesh/resources/parse.ts'
 import { mtlsVerdict, operatorDeclared, placementVerdict } from '../../../server/placement.ts'
+import { toRegistryConfigs } from '../../../server/registry-config.ts'
 import type { NodeRecord } from '../../../server/store/store.ts'
 import { catalogueOf as catalogueOfAll, workload } from '../../support/catalogue.ts'
 
-const trusted = operatorDeclared([
-  { kind: 'static', name: 'files', directory: '/x' },
-  {
-    kind: 'consul',
-    name: 'consul',
-    address: '',
-    datacenter: '',
-    tokenFile: '',
-    caFile: '',
-    certFile: '',
-    keyFile: '',
-    stale: false,
-    namespace: 'default',
-    serviceAccounts: 'none',
-    trustCallers: false,
-    maxOpenQueries: 16,
-  },
-])
+const trusted = operatorDeclared(
+  toRegistryConfigs([
+    { kind: 'static', name: 'files', directory: '/x' },
+    { kind: 'consul', name: 'consul', address: 'http://127.0.0.1:8500' },
+  ]),
+)
 
 function catalogueOf(...workloads: readonly Workload[]): CatalogueSnapshot {
   return catalogueOfAll([], workloads)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ const debounce = { debounceMs: 100, debounceCapMs: 1_000 }
 async function setup(t: Test) {
   const directory = await mkdtemp(join(tmpdir(), 'weft-changes-'))
   const clock = new FakeClock()
-  const changes = createDirectoryChanges(directory, clock, debounce)
+  const changes = createDirectoryChanges(clock, debounce)
   t.teardown(async () => {
     changes.stop()
     await rm(directory, { recursive: true, force: true })
@@ -39,8 +39,9 @@ t.test('without a change the wait is as long as asked for', async t => {
 
 t.test('a change is told once it has been quiet', async t => {
   const { directory, clock, changes, next } = await setup(t)
-  t.ok(changes.follow('one'))
-  t.notOk(changes.follow('one'), 'what is followed is not followed again')
+  t.ok(changes.follow(new Map([[directory, 'one']])))
+  t.notOk(changes.follow(new Map([[directory, 'one']])), 'what is followed is not followed again')
+  t.ok(changes.follow(new Map([[directory, 'two']])), 'another one of the same name is')
   const waiting = next(60_000)
   await writeFile(join(directory, 'a.yaml'), 'x')
   // the notice has come when the quiet time is what is waited for
@@ -55,7 +56,7 @@ t.test('a change is told once it has been quiet', async t => {
 
 t.test('a change between two waits is not lost', async t => {
   const { directory, clock, changes, next } = await setup(t)
-  changes.follow('one')
+  changes.follow(new Map([[directory, 'one']]))
   await writeFile(join(directory, 'a.yaml'), 'x')
   await eventually(async () => {
     const waiting = next(60_000)
@@ -78,7 +79,42 @@ t.test('abort ends the wait and its timer at once', async t => {
 
 t.test('a directory that cannot be followed leaves the reading at intervals', async t => {
   const clock = new FakeClock()
-  const changes = createDirectoryChanges('/nonexistent/weft', clock, debounce)
+  const changes = createDirectoryChanges(clock, debounce)
   t.teardown(() => changes.stop())
-  t.notOk(changes.follow('one'))
+  t.notOk(changes.follow(new Map([['/nonexistent/weft', 'one']])))
+})
+
+t.test('of several directories each tells, and one that is followed no more does not', async t => {
+  const { directory, clock, changes, next } = await setup(t)
+  const [one, two] = [join(directory, 'one'), join(directory, 'two')]
+  for (const path of [one, two]) await mkdir(path)
+  t.ok(
+    changes.follow(
+      new Map([
+        [one, '1'],
+        [two, '2'],
+      ]),
+    ),
+  )
+  const told = async (path: string) => {
+    const waiting = next(60_000)
+    await writeFile(path, 'x')
+    await eventually(async () => {
+      await clock.advance(0)
+      if (clock.pending !== 1) throw new Error('not waiting')
+      await clock.advance(100)
+      if (!waiting.done) throw new Error('not told yet')
+    })
+  }
+  await told(join(one, 'a.yaml'))
+  await told(join(two, 'a.yaml'))
+  t.notOk(changes.follow(new Map([[two, '2']])), 'following fewer is nothing new')
+  const waiting = next(60_000)
+  await writeFile(join(one, 'b.yaml'), 'x')
+  await writeFile(join(two, 'b.yaml'), 'x')
+  await eventually(async () => {
+    await clock.advance(100)
+    if (!waiting.done) throw new Error('not told yet')
+  })
+  t.ok(clock.monotonic() < 60_000)
 })

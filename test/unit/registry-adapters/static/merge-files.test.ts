@@ -1,6 +1,7 @@
 import t from 'tap'
 import { mergeFiles } from '../../../../registry-adapters/static/merge-files.ts'
 import { parseRegistryFile } from '../../../../registry-adapters/static/registry-file.ts'
+import { plain } from '../../../support/catalogue.ts'
 
 /** The view of files by name; they must be without problems of their own. */
 function merged(files: Record<string, string>) {
@@ -9,7 +10,7 @@ function merged(files: Record<string, string>) {
     t.same(problems, [], name)
     return content
   })
-  return mergeFiles('files', contents)
+  return plain(mergeFiles('files', contents))
 }
 
 t.test('the short form says services, and workloads with all that is known of them', async t => {
