@@ -13,7 +13,7 @@ import { parseRegistryFile } from '../../../registry-adapters/static/registry-fi
 import { documentation, tableRows } from '../../support/markdown.ts'
 
 const page = readFileSync('docs/resources.md', 'utf8')
-const registries = readFileSync('docs/registries.md', 'utf8')
+const files = readFileSync('docs/registries/static.md', 'utf8')
 
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
@@ -60,7 +60,7 @@ t.test('every kind that is refused is named', async t => {
 t.test('every field of the short form is documented, and no other', async t => {
   const { properties } = nativeJsonSchema() as Schema
   const fields = ['services', 'workloads'].flatMap(list => Object.keys(properties?.[list]?.items?.properties ?? {}))
-  const rows = tableRows(sectionOf(registries, 'Files'), 'field')
+  const rows = tableRows(sectionOf(files, 'What a file says'), 'field')
   const documented = rows.flatMap(row => namesIn(row.field)).filter(name => name !== 'protocol')
   t.same(documented.sort(), fields.sort())
 })
@@ -70,7 +70,7 @@ t.test('resources in the documentation are good as they stand', async t => {
   for (const [path, text] of documentation()) {
     // blocks of their own, and what a shell example writes into a file
     for (const [, , block = ''] of text.matchAll(/(^```yaml|<<'END')\n(.*?)^(?:```|END)$/gms)) {
-      if (!/^(?:apiVersion|services|workloads):/m.test(block)) continue
+      if (!/^(?:apiVersion|services|workloads|include):/m.test(block)) continue
       seen += 1
       const { problems } = block.includes('apiVersion') ? parseResources(block, path) : parseRegistryFile(block, path)
       t.same(problems, [], path)
