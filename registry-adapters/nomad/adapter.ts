@@ -1,0 +1,145 @@
+import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
+import { createBackoff } from '../../mesh/std/backoff.ts'
+import { sleep } from '../../mesh/std/clock.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
+import { createStanding } from '../standing.ts'
+import { followByEvents } from './by-events.ts'
+import { followByPolling } from './by-polling.ts'
+import { createCheckPoller } from './check-poller.ts'
+import { createNomadClient, type NomadClient } from './client/client.ts'
+import { failureOf } from './client/errors.ts'
+import { checkOptions } from './client/options.ts'
+import { createCluster } from './cluster.ts'
+import { createFollower, type FollowDeps, type Follower, retryMs } from './follow.ts'
+import { checkAdapterOptions, type NomadAdapterOptions, type NomadAdapterSettings } from './options.ts'
+import { createReads } from './reads.ts'
+import { createView } from './view.ts'
+
+/**
+ * An adapter for the services of one Nomad cluster's own provider. Throws WEFT_CONFIG_INVALID for options that cannot
+ * work; nothing is opened before `watch`. How it follows the cluster is explained in docs/decisions/nomad-events.md,
+ * how it translates in docs/registries/nomad.md.
+ */
+export function createNomadAdapter(deps: AdapterDeps, options: NomadAdapterOptions): RegistryAdapter {
+  const settings = checkAdapterOptions(options)
+  const clientOptions = { ...options.client, maxSockets: options.maxOpenQueries ?? 16 }
+  checkOptions(clientOptions)
+  return {
+    async *watch(signal) {
+      if (signal.aborted) return
+      const stop = new AbortController()
+      const abort = () => stop.abort()
+      signal.addEventListener('abort', abort, { once: true })
+      const client = createNomadClient(clientOptions, deps)
+      const views = new Watch<RegistrySnapshot | undefined>(undefined)
+      // A loop ends by itself only through a defect; the others end with it, and the defect is thrown below.
+      const running = run(deps, settings, client, views, stop.signal).finally(abort)
+      running.catch(() => {})
+      try {
+        for await (const view of views.changes(stop.signal)) if (view !== undefined) yield view
+      } finally {
+        abort()
+        signal.removeEventListener('abort', abort)
+        client.close()
+        await running
+      }
+    },
+  }
+}
+
+async function run(
+  deps: AdapterDeps,
+  settings: NomadAdapterSettings,
+  client: NomadClient,
+  views: Watch<RegistrySnapshot | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, log } = deps
+  const standing = createStanding(health => {
+    if (!signal.aborted) deps.report(health)
+  })
+  const cluster = createCluster()
+  const view = createView({
+    registry: deps.name,
+    serviceAccounts: settings.serviceAccounts,
+    meshNamespaceOf: settings.namespaces.meshNamespaceOf,
+  })
+  const reads = createReads(client, settings)
+  let hasRead = false
+
+  /** Shows what has changed: at first only when there was time to learn which instances fail their checks. */
+  function publish(): void {
+    if (!hasRead || (views.value === undefined && !poller.triedAll())) return
+    const change = view.update(cluster)
+    if (change !== undefined) views.set(change)
+    standing.viewed()
+  }
+
+  const shared = { cluster, reads, settings, clock, random, log, standing, publish }
+  const poller = createCheckPoller(shared)
+  const follower = createFollower({
+    ...shared,
+    publish() {
+      hasRead = true
+      publish()
+    },
+  })
+  await Promise.all([followAnyhow(client, follower, shared, signal), poller.run(signal)])
+}
+
+/** Follows by events, and by polling for a while where these are refused though everything else can be read. */
+async function followAnyhow(
+  client: NomadClient,
+  follower: Follower,
+  deps: FollowDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings, clock, random, standing, log } = deps
+  const { resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
+  const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
+  let polling = false
+  while (!signal.aborted) {
+    const startedAt = clock.monotonic()
+    let established = false
+    try {
+      await followByEvents(
+        client,
+        follower,
+        deps,
+        () => {
+          established = true
+          if (polling) log.info('nomad gives its events again')
+          polling = false
+          standing.succeeded('events')
+        },
+        signal,
+      )
+    } catch (error) {
+      if (signal.aborted) return
+      if (established || failureOf(error) !== 'denied-or-dead') standing.failed('events', error)
+      else if (await pollFor(error)) continue
+    }
+    // A stream that ends as soon as it is there must not have everything read over and over.
+    if (clock.monotonic() - startedAt > backoffCapMs * 2) backoff.reset()
+    await sleep(clock, backoff.nextMs(), signal)
+  }
+
+  async function pollFor(refusal: unknown): Promise<boolean> {
+    try {
+      const begun = () => {
+        standing.succeeded('events')
+        if (!polling)
+          log.warn('nomad refuses its event stream, changes are found by polling', { reason: String(refusal) })
+        polling = true
+      }
+      await followByPolling(resyncMs, follower, deps, begun, signal)
+      return true
+    } catch (error) {
+      if (signal.aborted) return true
+      standing.failed('events', error)
+      await sleep(clock, retryMs(error, backoff), signal)
+      return false
+    }
+  }
+}
