@@ -1,4 +1,4 @@
-import { type Probe, type ProbeCheck, probeLimits } from '../model/probe.ts'
+import { type Probe, type ProbeCheck, probeLimits, probeTexts } from '../model/probe.ts'
 import { assertNever } from '../std/assert-never.ts'
 import { type Fields, malformed, maxNameLength, maxTextLength } from './fields.ts'
 import { httpSchemeNames, wordsByName } from './resource-enums.ts'
@@ -6,11 +6,6 @@ import { httpSchemeNames, wordsByName } from './resource-enums.ts'
 const maxHeaders = 256
 const maxArguments = 256
 const schemes = wordsByName(httpSchemeNames)
-// RFC 9110 section 5.6.2: what a header may be called.
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const headerValue = /^[\x20-\x7e]*$/
-const requestTarget = /^\/[\x21-\x7e]*$/
-const unitName = /^[A-Za-z0-9:_.@][A-Za-z0-9:_.@\\-]{0,254}$/
 
 /** A probe as protobuf's plain object. */
 export function plainProbe({ check, ...times }: Probe): object {
@@ -58,7 +53,7 @@ function readCheck(probe: Fields): ProbeCheck {
         scheme: fields.choice('scheme', schemes),
         ...fields.optionalName('host'),
         port: fields.port('port'),
-        path: matching(fields, 'path', requestTarget),
+        path: matching(fields, 'path', probeTexts.path),
         headers: fields.messages('headers', maxHeaders, header),
       }
     case 'tcp':
@@ -71,14 +66,14 @@ function readCheck(probe: Fields): ProbeCheck {
       return { kind, command }
     }
     case 'unit':
-      return { kind, unit: matching(fields, 'unit', unitName) }
+      return { kind, unit: matching(fields, 'unit', probeTexts.unit) }
     default:
       return assertNever(kind)
   }
 }
 
 function header(fields: Fields): readonly [string, string] {
-  return [matching(fields, 'name', token), matching(fields, 'value', headerValue)]
+  return [matching(fields, 'name', probeTexts.headerName), matching(fields, 'value', probeTexts.headerValue)]
 }
 
 /** Unlike other text an argument may hold several lines: a small script. */

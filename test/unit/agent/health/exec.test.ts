@@ -1,0 +1,103 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { checkExec } from '../../../../agent/health/exec.ts'
+import { eventually, until } from '../../../support/eventually.ts'
+
+function run(command: readonly string[], signal = AbortSignal.timeout(20_000)) {
+  return checkExec({ kind: 'exec', command }, '127.0.0.1', signal)
+}
+
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'weft-exec-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+/** False for a process that is gone or only waits to be reaped. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+t.test('exit code 0 is healthy, any other is not, with the first line that explains', async t => {
+  t.same(await run(['true']), { healthy: true, reason: '' })
+  t.same(await run(['false']), { healthy: false, reason: 'exit code 1' })
+  t.same(await run(['sh', '-c', 'echo out; echo; exit 2']), { healthy: false, reason: 'exit code 2: out' })
+  const both = 'echo out; echo >&2; echo disk full >&2; exit 3'
+  t.same(await run(['sh', '-c', both]), { healthy: false, reason: 'exit code 3: disk full' })
+  t.same(await run(['sh', '-c', 'kill -TERM $$']), { healthy: false, reason: 'killed by SIGTERM' })
+})
+
+t.test('no shell reads the command, and no environment of the agent reaches it', async t => {
+  const file = join(folder(t), 'environment')
+  process.env.WEFT_TEST_SECRET = 'x'
+  t.teardown(() => delete process.env.WEFT_TEST_SECRET)
+  t.same(await run(['test', '$(id)', '=', '$(id)']), { healthy: true, reason: '' })
+  t.match(await run(['sh', '-c', `env > ${file}; pwd >> ${file}`]), { healthy: true })
+  const seen = readFileSync(file, 'utf8')
+  t.notMatch(seen, /WEFT_TEST_SECRET/)
+  t.match(seen, /^PATH=\S+\/usr\/bin/m)
+  t.match(seen, /^\/$/m)
+})
+
+t.test('a program that is not there or may not be run says so', async t => {
+  t.same(await run(['weft-no-such-program']), { healthy: false, reason: 'the program is not there' })
+  const file = join(folder(t), 'plain')
+  writeFileSync(file, 'x', { mode: 0o600 })
+  t.same(await run([file]), { healthy: false, reason: 'the program may not be executed' })
+})
+
+t.test('a program that takes too long is killed with everything it has started', async t => {
+  const file = join(folder(t), 'pids')
+  const abort = new AbortController()
+  const checking = run(['sh', '-c', `sleep 1000 & echo $$ $! > ${file}; wait`], abort.signal)
+  const pids = await eventually(() => {
+    const [own, child] = readFileSync(file, 'utf8').trim().split(' ').map(Number)
+    if (own === undefined || child === undefined) throw new Error('not started')
+    return [own, child]
+  })
+  t.ok(pids.every(isAlive))
+  abort.abort()
+  t.match(await checking, { healthy: false, reason: /too long/ })
+  await until('killed', () => !pids.some(isAlive))
+})
+
+t.test('a program that leaves another behind is judged by its own exit code', async t => {
+  const file = join(folder(t), 'pid')
+  const abort = new AbortController()
+  const checking = run(['sh', '-c', `setsid sleep 1000 & echo $! > ${file}; exit 0`], abort.signal)
+  const pid = await eventually(() => {
+    const text = readFileSync(file, 'utf8').trim()
+    if (text === '') throw new Error('not started')
+    return Number(text)
+  })
+  t.teardown(() => process.kill(pid, 'SIGKILL'))
+  await until('the shell has ended', () => readFileSync(`/proc/${pid}/status`, 'utf8').includes('PPid:\t'))
+  await eventually(() => {
+    const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    if (Number(parent) !== 1 && isAlive(Number(parent)) && commandOf(Number(parent)) === 'sh')
+      throw new Error('not yet')
+  })
+  await new Promise(resolve => setImmediate(resolve))
+  abort.abort()
+  t.same(await checking, { healthy: true, reason: '' })
+  t.ok(isAlive(pid), 'what it left behind on purpose is its own affair')
+})
+
+t.test('endless output neither fills memory nor stops the program', async t => {
+  const said = await run(['sh', '-c', 'head -c 50000000 /dev/zero; echo done >&2; exit 1'])
+  t.same(said, { healthy: false, reason: 'exit code 1: done' })
+})
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
