@@ -3,6 +3,7 @@ import { createSqliteApiTokens } from './sqlite/api-tokens.ts'
 import { openDatabase } from './sqlite/database.ts'
 import { createSqliteJoinTokens } from './sqlite/join-tokens.ts'
 import { createSqliteNodes } from './sqlite/nodes.ts'
+import { createSqliteRegistrations } from './sqlite/registrations.ts'
 import { createSqliteResources } from './sqlite/resources.ts'
 import { migrate } from './sqlite/schema.ts'
 import { createSqliteVirtualIps } from './sqlite/virtual-ips.ts'
@@ -30,6 +31,7 @@ export function openSqliteStore(path: string, { log }: SqliteStoreDeps): Store {
     nodes: createSqliteNodes(database),
     virtualIps: createSqliteVirtualIps(database),
     apiTokens: createSqliteApiTokens(database),
+    registrations: createSqliteRegistrations(database),
     async close() {
       database.close()
     },

@@ -8,6 +8,7 @@ export interface Store {
   readonly nodes: NodeStore
   readonly virtualIps: VirtualIpStore
   readonly apiTokens: ApiTokenStore
+  readonly registrations: RegistrationStore
   /** Ends the store; later calls fail. */
   close(): Promise<void>
 }
@@ -109,4 +110,27 @@ export interface ApiTokenStore {
   create(record: ApiTokenRecord): Promise<void>
   find(hash: string): Promise<ApiTokenRecord | undefined>
   list(): Promise<readonly ApiTokenRecord[]>
+}
+
+/** A workload that a host registered itself. */
+export interface RegistrationRecord {
+  readonly node: string
+  /** Unique on its node. */
+  readonly name: string
+  /** `<namespace>/<name>` of a WorkloadGroup. */
+  readonly group: string
+  readonly address: string
+  /** Port names to ports, where they are not the group's. */
+  readonly ports: Readonly<Record<string, number>>
+  /** Empty unless it was taken out of service. */
+  readonly maintenance: string
+  /** When it was registered with this group and address. */
+  readonly since: number
+}
+
+export interface RegistrationStore {
+  /** Ordered by node and name. */
+  list(): Promise<readonly RegistrationRecord[]>
+  /** Replaces all registrations of a node by these, which are all of that node. */
+  replace(node: string, registrations: readonly RegistrationRecord[]): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { MeshError } from '../../mesh/std/errors.ts'
-import type { JoinTokenRecord, NodeRecord, Store } from '../../server/store/store.ts'
+import type { JoinTokenRecord, NodeRecord, RegistrationRecord, Store } from '../../server/store/store.ts'
 
 /** How the suite opens the store under test. */
 export interface StoreSubject {
@@ -202,6 +202,32 @@ function others(scenario: Scenario): void {
     t.same(await apiTokens.list(), [record])
   })
 
+  scenario('replaces the registrations of one node and leaves those of others', async (t, { registrations }) => {
+    t.same(await registrations.list(), [])
+    await registrations.replace('vm-2', [registration({ node: 'vm-2' })])
+    await registrations.replace('vm-1', [registration({ name: 'b' }), registration({ name: 'a' })])
+    const [a, b, other] = await registrations.list()
+    t.same(a, registration({ name: 'a' }))
+    t.same(b, registration({ name: 'b' }))
+    t.same(other, registration({ node: 'vm-2' }))
+    await registrations.replace('vm-1', [registration({ maintenance: 'disk swap', ports: {} })])
+    t.same(await registrations.list(), [
+      registration({ maintenance: 'disk swap', ports: {} }),
+      registration({ node: 'vm-2' }),
+    ])
+    await registrations.replace('vm-1', [])
+    await registrations.replace('vm-3', [])
+    t.same(await registrations.list(), [registration({ node: 'vm-2' })])
+  })
+
+  scenario('keeps the old registrations of a node when the new ones cannot be', async (t, { registrations }) => {
+    await registrations.replace('vm-1', [registration()])
+    await t.rejects(registrations.replace('vm-1', [registration({ name: 'x' }), registration({ name: 'x' })]), {
+      code: 'WEFT_STORE',
+    })
+    t.same(await registrations.list(), [registration()])
+  })
+
   scenario('keeps any text as it is', async (t, { nodes, resources }) => {
     const odd = `'"; DROP TABLE nodes; -- \u00e9\u{1f600}%_`
     await nodes.put({ ...node(), name: odd, identities: [odd] })
@@ -232,6 +258,7 @@ function durability(t: Test, { open, reopen }: StoreSubject): void {
     await before.nodes.put(node())
     await before.virtualIps.allocate(['n/a'], 1, 9)
     await before.apiTokens.create({ id: 'a', hash: 'h', createdAt: 7 })
+    await before.registrations.replace('vm-1', [registration()])
     const after = await reopen(before)
     t.teardown(() => after.close())
     t.same(await after.resources.list(), [stored])
@@ -244,6 +271,7 @@ function durability(t: Test, { open, reopen }: StoreSubject): void {
       ['n/b', 2],
     ])
     t.ok(await after.apiTokens.find('h'))
+    t.same(await after.registrations.list(), [registration()])
   })
 }
 
@@ -263,4 +291,18 @@ function token(): JoinTokenRecord {
 
 function node(): NodeRecord {
   return { name: 'vm-1', identities: ['default/web'], joinedAt: 5, keyHash: 'key', banned: false }
+}
+
+function registration(values: Partial<RegistrationRecord> = {}): RegistrationRecord {
+  const ports = { http: 8080 }
+  const base = {
+    node: 'vm-1',
+    name: 'pay-1',
+    group: 'default/pay',
+    address: '10.0.0.1',
+    ports,
+    maintenance: '',
+    since: 3,
+  }
+  return { ...base, ...values }
 }

@@ -38,6 +38,22 @@ export function textList(row: Row, column: string): readonly string[] {
   return value
 }
 
+/** A TEXT column with a JSON object of whole numbers; throws WEFT_STORE when it holds something else. */
+export function numbersByName(row: Row, column: string): Readonly<Record<string, number>> {
+  let value: unknown
+  try {
+    value = JSON.parse(text(row, column))
+  } catch {
+    throw unexpected(column)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(column)
+  const entries = Object.entries(value).map(([name, number]): [string, number] => {
+    if (!Number.isSafeInteger(number)) throw unexpected(column)
+    return [name, Number(number)]
+  })
+  return Object.freeze(Object.fromEntries(entries))
+}
+
 function unexpected(column: string): MeshError {
   return new MeshError('WEFT_STORE', 'store holds an unexpected value', { fields: { column } })
 }

@@ -41,6 +41,18 @@ const steps: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE registrations (
+    node TEXT NOT NULL,
+    name TEXT NOT NULL,
+    workload_group TEXT NOT NULL,
+    address TEXT NOT NULL,
+    ports TEXT NOT NULL,
+    maintenance TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (node, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** Brings the schema to the newest version in one transaction; throws WEFT_STORE when it is newer than this program. */
