@@ -26,6 +26,8 @@ import { openStateDirectory } from './control/state-directory.ts'
 import { connectWs } from './control/ws.ts'
 import { startDataPlane } from './dataplane/start.ts'
 import { startDns } from './dns/dns.ts'
+import { createChecks } from './health/checks.ts'
+import { createProber } from './health/prober.ts'
 import { hostFacts } from './host.ts'
 import { startCertificates } from './identity/certificates.ts'
 import type { HeldCertificate } from './identity/held-certificate.ts'
@@ -132,12 +134,14 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
       ...(automatic !== undefined && { automatic }),
     },
   )
-  const report = derived<HostState>([registrations.reported], () => ({
-    health: [],
+  const prober = createProber({ ...deps, check: createChecks(settings.health) })
+  started.add(() => prober.stop())
+  const report = derived<HostState>([prober.health, registrations.reported], () => ({
+    health: prober.health.value,
     registrations: registrations.reported.value,
   }))
   started.add(() => report.stop())
-  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [capture, dns] })
+  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [prober, capture, dns] })
 
   const sources = (): StatusSources => ({
     node: settings.node,
@@ -156,6 +160,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
       connected: link?.status.value.kind === 'connected',
       workloads: applier.current.value?.workloads ?? [],
     }),
+    health: prober.status(),
     stateProblems: [...state.problems, ...savers.problems()],
   })
   const metrics = createAgentMetrics({

@@ -167,6 +167,14 @@ export const agentSettings = {
       env: 'WEFT_AGENT_DNS_UPSTREAMS',
     },
   },
+  health: {
+    exec: {
+      doc: "Whether health checks that are commands are run here. They run with this agent's rights, as root mostly, and whoever may write a WorkloadGroup, WorkloadEntry or registry file of the mesh decides which: allow it only where all of them may be root on this host.",
+      format: Boolean,
+      default: false,
+      env: 'WEFT_AGENT_HEALTH_EXEC',
+    },
+  },
   register: {
     group: {
       doc: 'WorkloadGroup, as <namespace>/<name>, that this host registers itself as a workload of while its agent runs; empty registers nothing.',

@@ -40,6 +40,7 @@ export interface AgentSettings {
     readonly excludeCidrs: readonly string[]
   }
   readonly dns: { readonly enabled: boolean; readonly upstreams: readonly string[] }
+  readonly health: { readonly exec: boolean }
   /** What this host registers itself as; no group registers nothing. */
   readonly register: {
     readonly group: string

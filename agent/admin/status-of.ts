@@ -1,5 +1,6 @@
 import type { LinkStatus } from '../control/server-link.ts'
 import type { BoundListener } from '../dataplane/messages.ts'
+import type { WorkloadProbes } from '../health/status.ts'
 import type { KeeperStatus } from '../identity/keeper.ts'
 import type { RegistrationStatus } from '../registration/status.ts'
 import type { AgentStatus, CertificateStatus, PartStatus } from './status.ts'
@@ -20,6 +21,7 @@ export interface StatusSources {
   readonly capture: PartStatus
   readonly dns: PartStatus
   readonly registrations: readonly RegistrationStatus[]
+  readonly health: readonly WorkloadProbes[]
   readonly stateProblems: readonly string[]
 }
 
@@ -65,6 +67,7 @@ export function statusOf(sources: StatusSources): AgentStatus {
     dns: sources.dns,
     listeners: sources.listeners,
     registrations: sources.registrations,
+    health: sources.health,
     stateProblems: sources.stateProblems,
   }
 }

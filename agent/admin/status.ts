@@ -1,4 +1,5 @@
 import type { RejectedResource } from '../dataplane/messages.ts'
+import type { WorkloadProbes } from '../health/status.ts'
 import type { RegistrationStatus } from '../registration/status.ts'
 
 /** What an agent says about itself on its admin socket; times are RFC 3339. */
@@ -30,6 +31,8 @@ export interface AgentStatus {
   readonly listeners: readonly ListenerStatus[]
   /** What this host registers itself as, by name. */
   readonly registrations: readonly RegistrationStatus[]
+  /** How this host's workloads answer their health checks; those without a check are not in it. */
+  readonly health: readonly WorkloadProbes[]
   /** Files of the state directory that had to be set aside or could not be written. */
   readonly stateProblems: readonly string[]
 }

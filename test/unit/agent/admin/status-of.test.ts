@@ -20,6 +20,7 @@ const good: StatusSources = {
   capture: { state: 'ok' },
   dns: { state: 'ok' },
   registrations: [],
+  health: [],
   stateProblems: [],
 }
 
