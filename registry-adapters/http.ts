@@ -116,9 +116,22 @@ function startExchange(
   // Nobody may be waiting any more when it fails.
   head.catch(() => {})
   stream.on('error', () => {})
+  // A reset is no end of a body, though the package takes it for one where the body ends with the connection.
+  let broken: Error | undefined
+  stream.once('request', request => {
+    request.once('error', (error: Error) => {
+      broken = error
+    })
+  })
+
+  async function* body(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of stream) yield chunk
+    if (broken !== undefined) throw broken
+  }
+
   return {
     head,
-    body: stream,
+    body: { [Symbol.asyncIterator]: body },
     get keptSocket() {
       return stream.reusedSocket === true
     },

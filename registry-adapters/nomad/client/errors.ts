@@ -72,4 +72,4 @@ export function errorOfStatus(path: string, status: number, text: string, retryA
 /** `Unknown allocation` is what `/v1/allocation/:id` says to a token without the right; a missing one is a 404. */
 const deniedWords =
   /^(rpc error: )?(permission denied|unknown allocation|acl token |failed to parse signed token|server error authenticating request)/i
-const leaderlessWords = /no cluster leader|no known servers|failed to get conn|no servers/i
+const leaderlessWords = /no cluster leader|no known servers|failed to get conn|^dial tcp /i
