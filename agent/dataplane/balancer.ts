@@ -54,8 +54,9 @@ function pick<T extends Candidate>(
   return cost(first) <= cost(second) ? first : second
 }
 
+/** An idle endpoint costs the same whatever its weight: the draw alone makes the shares then. */
 function cost(candidate: Candidate): number {
-  return (candidate.load.active + 1) / candidate.weight
+  return candidate.load.active / candidate.weight
 }
 
 /** One candidate, with a chance in proportion to its weight. */

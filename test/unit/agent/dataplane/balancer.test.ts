@@ -38,8 +38,7 @@ t.test('prefers the endpoint with fewer open connections', async t => {
 t.test('gives traffic in proportion to weight', async t => {
   const counts = shares([candidate('nine', { weight: 9 }), candidate('one', { weight: 1 })], 5000)
   const share = (counts.get('nine') ?? 0) / 5000
-  t.ok(share > 0.85 && share < 1, `nine got ${share}`)
-  t.ok((counts.get('one') ?? 0) > 0)
+  t.ok(share > 0.87 && share < 0.93, `nine got ${share}`)
 })
 
 t.test('does not try an endpoint twice', async t => {
