@@ -1,4 +1,3 @@
-import type { CatalogueSnapshot } from '../mesh/model/catalogue.ts'
 import type { Workload } from '../mesh/model/workload.ts'
 import {
   type ComposedPeerAuthentication,
@@ -6,6 +5,7 @@ import {
   type PolicyOptions,
 } from '../mesh/policy/peer-authentication.ts'
 import type { Resource } from '../mesh/resources/resource.ts'
+import type { Placement } from './compile/placement.ts'
 import type { MayHold, MtlsVerdict } from './compile/settings.ts'
 import { mayHold } from './identity/placement.ts'
 import type { RegistryConfig } from './registry-config.ts'
@@ -21,27 +21,21 @@ export function operatorDeclared(registries: readonly RegistryConfig[]): (regist
   return registry => trusted.has(registry)
 }
 
-/** Which identities the nodes may hold by the catalogue; the same judgement as when certificates are signed. */
+/**
+ * Which identities the nodes may hold by where the catalogue places workloads; the same judgement as when certificates
+ * are signed.
+ */
 export function placementVerdict(
-  catalogue: CatalogueSnapshot,
+  placement: Pick<Placement, 'workloadsOn'>,
   nodes: ReadonlyMap<string, NodeRecord>,
-  trusted: (registry: string) => boolean,
+  operatorDeclared: (registry: string) => boolean,
 ): MayHold {
-  const byNode = new Map<string, Workload[]>()
-  for (const workload of catalogue.workloads.values()) {
-    if (workload.node === undefined || !trusted(workload.registry)) continue
-    const list = byNode.get(workload.node)
-    if (list === undefined) byNode.set(workload.node, [workload])
-    else list.push(workload)
-  }
   return (name, identity) => {
     const node = nodes.get(name)
     const [namespace = '', serviceAccount = ''] = identity.split('/')
     if (node === undefined) return false
-    const workloads = byNode.get(name) ?? []
-    return (
-      mayHold({ node, identity: { namespace, serviceAccount }, workloads, operatorDeclared: trusted }) !== undefined
-    )
+    const workloads = placement.workloadsOn(name)
+    return mayHold({ node, identity: { namespace, serviceAccount }, workloads, operatorDeclared }) !== undefined
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { canonicalAddress } from '../std/ip-address.ts'
-import { isDnsName, refuseUnimplemented } from './primitives.ts'
+import { dnsLabel, isDnsName, refuseUnimplemented } from './primitives.ts'
 
 /** The values of a ServiceEntry's fields, each judged alone. */
 
@@ -57,14 +57,20 @@ export const resolution = z
     if (why !== undefined) refuseUnimplemented(context, why)
   })
 
-/** To whom the service is shown: to all, which is also what leaving it out means. */
+/**
+ * To whom the service is shown: namespaces, `.` for its own, `*` for all (which is also what leaving it out means), `~`
+ * for none.
+ */
 export const exportTo = z.array(z.string()).superRefine((names, context) => {
   const repeated = names.find((name, index) => names.indexOf(name) < index)
   if (repeated !== undefined) context.addIssue({ code: 'custom', message: `names ${repeated} twice` })
-  if (names.includes('*') && names.length > 1) {
-    return context.addIssue({ code: 'custom', message: 'names all (*) and single namespaces' })
+  for (const [sign, meaning] of Object.entries({ '*': 'all', '~': 'none' })) {
+    if (names.includes(sign) && names.length > 1) {
+      context.addIssue({ code: 'custom', message: `names ${meaning} (${sign}) and others beside it` })
+    }
   }
-  if (names.some(name => name !== '*')) {
-    refuseUnimplemented(context, 'showing a service to some namespaces only; every service is shown to all (*)')
+  for (const [index, name] of names.entries()) {
+    if (['*', '~', '.'].includes(name) || dnsLabel.safeParse(name).success) continue
+    context.addIssue({ code: 'custom', message: `${name} is neither a namespace nor one of * . ~`, path: [index] })
   }
 })

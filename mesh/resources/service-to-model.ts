@@ -33,8 +33,16 @@ export function serviceFromEntry(
     location: spec.location === 'MESH_INTERNAL' ? 'mesh' : 'external',
     ports: ports.map(servicePort),
     endpoints: [...inline.map(one => one.endpoint), ...chosen],
+    ...exported(entry),
   }
   return { service, workloads: inline.map(one => one.workload) }
+}
+
+/** Namespaces it is shown to, `.` being its own; nothing is said when it is shown to all. */
+function exported({ spec, metadata }: ServiceEntry): Pick<Service, 'exportTo'> {
+  const names = spec.exportTo ?? []
+  if (names.length === 0 || names.includes('*')) return {}
+  return { exportTo: names.filter(name => name !== '~').map(name => (name === '.' ? metadata.namespace : name)) }
 }
 
 /** With resolution NONE a connection goes on to the address it was made to: the service's one address. */

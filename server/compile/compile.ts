@@ -1,9 +1,10 @@
 import type { AgentResource } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { compileNode } from './node.ts'
-import { placementOf } from './placement.ts'
-import { compileServices } from './services.ts'
+import { createPlacement } from './placement.ts'
+import { createServiceCompiler } from './services.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from './settings.ts'
+import { isVisible, namespacesOf } from './visibility.ts'
 
 export interface CompileInput {
   readonly catalogue: CatalogueSnapshot
@@ -19,6 +20,10 @@ export interface CompileInput {
  * for all agents is compiled once.
  */
 export function compile({ catalogue, node, settings, mayHold, mtls }: CompileInput): readonly AgentResource[] {
-  const own = compileNode({ node, placement: placementOf(catalogue), settings, mayHold, mtls })
-  return [...own, ...[...compileServices(catalogue, settings).values()].map(({ resource }) => resource)]
+  const own = compileNode({ node, placement: createPlacement()(catalogue), settings, mayHold, mtls })
+  const namespaces = namespacesOf(own)
+  const visible = [...createServiceCompiler()(catalogue, settings)].filter(([key]) => {
+    return isVisible(catalogue.services.get(key)?.exportTo, namespaces)
+  })
+  return [...own, ...visible.map(([, service]) => service)]
 }

@@ -1,6 +1,7 @@
 import type { CatalogueService, CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { serviceKey } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
+import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 
 /** A port that some service declares a workload to serve. */
 export interface ServedPort {
@@ -9,7 +10,7 @@ export interface ServedPort {
   readonly protocol: CatalogueService['ports'][number]['protocol']
 }
 
-/** The catalogue seen from the hosts: made once per catalogue, asked for every agent. */
+/** The catalogue seen from the hosts. */
 export interface Placement {
   /** Workloads on the node, ordered by id. */
   workloadsOn(node: string): readonly Workload[]
@@ -17,31 +18,64 @@ export interface Placement {
   portsOf(workload: string): readonly ServedPort[]
 }
 
-export function placementOf(catalogue: CatalogueSnapshot): Placement {
-  const nodes = new Map<string, Workload[]>()
-  for (const workload of catalogue.workloads.values()) {
-    if (workload.node !== undefined) append(nodes, workload.node, workload)
+/**
+ * Follows where things are. The function returned is called with each newer catalogue and works on what differs from
+ * the one before; the placement it gives stays true for that catalogue only.
+ */
+export function createPlacement(): (catalogue: Pick<CatalogueSnapshot, 'services' | 'workloads'>) => Placement {
+  let seen: Pick<CatalogueSnapshot, 'services' | 'workloads'> = { services: tableOf(), workloads: tableOf() }
+  const nodes = new Map<string, Table<Workload>>()
+  /** Workload id to its ports by service key. */
+  const ports = new Map<string, Table<readonly ServedPort[]>>()
+
+  const move = (id: string, from: string | undefined, to: string | undefined, workload: Workload | undefined): void => {
+    if (from !== undefined && from !== to) change(nodes, from, id, undefined)
+    if (to !== undefined) change(nodes, to, id, workload)
   }
-  const ports = new Map<string, ServedPort[]>()
-  for (const service of catalogue.services.values()) {
-    // what is declared to be outside of the mesh is not served by it, wherever it sits
-    if (service.location === 'external') continue
-    const protocols = new Map(service.ports.map(({ name, protocol }) => [name, protocol]))
-    for (const endpoint of service.endpoints) {
-      for (const [name, port] of Object.entries(endpoint.ports)) {
-        const protocol = protocols.get(name) ?? 'tcp'
-        const taken = ports.get(endpoint.workload)?.some(served => served.port === port) ?? false
-        if (!taken) append(ports, endpoint.workload, { port, protocol, service: serviceKey(service) })
+
+  return catalogue => {
+    for (const id of changedKeys(seen.workloads, catalogue.workloads)) {
+      const workload = catalogue.workloads.get(id)
+      move(id, seen.workloads.get(id)?.node, workload?.node, workload)
+    }
+    for (const key of changedKeys(seen.services, catalogue.services)) {
+      const now = servedPorts(catalogue.services.get(key))
+      for (const workload of servedPorts(seen.services.get(key)).keys()) {
+        if (!now.has(workload)) change(ports, workload, key, undefined)
       }
+      for (const [workload, served] of now) change(ports, workload, key, served)
+    }
+    seen = catalogue
+    return {
+      workloadsOn: node => [...(nodes.get(node)?.values() ?? [])],
+      portsOf: workload => eachOnce([...(ports.get(workload)?.values() ?? [])].flat()),
     }
   }
-  for (const served of ports.values()) served.sort((a, b) => a.port - b.port)
-  for (const workloads of nodes.values()) workloads.sort((a, b) => (a.id < b.id ? -1 : 1))
-  return { workloadsOn: node => nodes.get(node) ?? [], portsOf: workload => ports.get(workload) ?? [] }
 }
 
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key)
-  if (list === undefined) lists.set(key, [item])
-  else list.push(item)
+function change<T>(tables: Map<string, Table<T>>, name: string, key: string, value: T | undefined): void {
+  const table = (tables.get(name) ?? tableOf<T>()).with([[key, value]])
+  if (table.size === 0) tables.delete(name)
+  else tables.set(name, table)
+}
+
+/** What the service declares of each workload; what is declared to be outside of the mesh is not served by it. */
+function servedPorts(service: CatalogueService | undefined): ReadonlyMap<string, readonly ServedPort[]> {
+  const served = new Map<string, ServedPort[]>()
+  if (service === undefined || service.location === 'external') return served
+  const protocols = new Map(service.ports.map(({ name, protocol }) => [name, protocol]))
+  const key = serviceKey(service)
+  for (const endpoint of service.endpoints) {
+    const list = Object.entries(endpoint.ports).map(([name, port]) => {
+      return { port, protocol: protocols.get(name) ?? 'tcp', service: key }
+    })
+    served.set(endpoint.workload, [...(served.get(endpoint.workload) ?? []), ...list])
+  }
+  return served
+}
+
+function eachOnce(ports: readonly ServedPort[]): readonly ServedPort[] {
+  const first = new Map<number, ServedPort>()
+  for (const served of ports) if (!first.has(served.port)) first.set(served.port, served)
+  return [...first.values()].sort((a, b) => a.port - b.port)
 }

@@ -3,44 +3,60 @@ import type { MeshEndpoint, MeshServiceResource } from '../../mesh/model/agent-c
 import type { CatalogueService, CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import type { Endpoint } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
+import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 import type { CompileSettings } from './settings.ts'
 
-/** A compiled service with what it was made of, so that the next compilation can tell whether it still holds. */
-export interface CompiledService {
-  readonly from: CatalogueService
-  readonly workloads: readonly (Workload | undefined)[]
-  readonly resource: MeshServiceResource
-}
-
-export type CompiledServices = ReadonlyMap<string, CompiledService>
-
 /**
- * Compiles every service, the same for all agents. Services of `previous` whose parts are the very same objects are
- * taken over, so a change costs what it touches.
+ * Compiles every service, the same for all agents. The function returned is called with each newer catalogue and works
+ * on what differs from the one before; the table is by service key.
  */
-export function compileServices(
+export function createServiceCompiler(): (
   catalogue: CatalogueSnapshot,
   settings: CompileSettings,
-  previous: CompiledServices = new Map(),
-): CompiledServices {
-  const compiled = new Map<string, CompiledService>()
-  for (const [key, service] of catalogue.services) {
-    const workloads = service.endpoints.map(endpoint => catalogue.workloads.get(endpoint.workload))
-    const had = previous.get(key)
-    const same = had?.from === service && workloads.every((workload, index) => workload === had.workloads[index])
-    compiled.set(key, same ? had : { from: service, workloads, resource: compileService(service, workloads, settings) })
+) => Table<MeshServiceResource> {
+  let seen: { readonly catalogue: CatalogueSnapshot; readonly settings: CompileSettings } | undefined
+  let compiled: Table<MeshServiceResource> = tableOf()
+  const users = new Map<string, Set<string>>()
+
+  const use = (service: CatalogueService | undefined, key: string, change: 'add' | 'delete'): void => {
+    for (const { workload } of service?.endpoints ?? []) {
+      const keys = users.get(workload) ?? new Set()
+      keys[change](key)
+      if (keys.size === 0) users.delete(workload)
+      else users.set(workload, keys)
+    }
   }
-  return compiled
+
+  return (catalogue, settings) => {
+    const before = seen?.settings === settings ? seen.catalogue : undefined
+    const changed = changedKeys(seen?.catalogue.services ?? tableOf(), catalogue.services)
+    for (const key of changed) {
+      use(seen?.catalogue.services.get(key), key, 'delete')
+      use(catalogue.services.get(key), key, 'add')
+    }
+    const keys = new Set(before === undefined ? [...compiled.keys(), ...catalogue.services.keys()] : changed)
+    for (const id of before === undefined ? [] : changedKeys(before.workloads, catalogue.workloads)) {
+      for (const key of users.get(id) ?? []) keys.add(key)
+    }
+    compiled = compiled.with(
+      [...keys].map(key => {
+        const service = catalogue.services.get(key)
+        return [key, service === undefined ? undefined : compileService(service, catalogue, settings)]
+      }),
+    )
+    seen = { catalogue, settings }
+    return compiled
+  }
 }
 
 function compileService(
   service: CatalogueService,
-  workloads: readonly (Workload | undefined)[],
+  { workloads }: CatalogueSnapshot,
   settings: CompileSettings,
 ): MeshServiceResource {
   const external = service.location === 'external'
-  const endpoints = service.endpoints.flatMap((endpoint, index) => {
-    const workload = workloads[index]
+  const endpoints = service.endpoints.flatMap(endpoint => {
+    const workload = workloads.get(endpoint.workload)
     return workload === undefined ? [] : [compileEndpoint(endpoint, workload, external, settings)]
   })
   const own = `${service.name}.${service.namespace}.${settings.dnsDomain}`
@@ -73,7 +89,7 @@ function compileEndpoint(
     namespace: workload.namespace,
     labels: sortedRecord(workload.labels),
     locality: workload.locality,
-    weight: workload.weight,
+    weight: endpoint.weight ?? workload.weight,
     health: workload.health,
   }
 }

@@ -1,16 +1,18 @@
-import { type AgentResource, resourceName } from '../../mesh/model/agent-config.ts'
+import { type MeshServiceResource, resourceName } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
+import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
 import type { AgentView } from '../../mesh/wire/delta.ts'
 import type { EncodedResource } from '../../mesh/wire/messages.ts'
 import { compileNode } from '../compile/node.ts'
-import { type Placement, placementOf } from '../compile/placement.ts'
-import { type CompiledServices, compileServices } from '../compile/services.ts'
+import { createPlacement, type Placement } from '../compile/placement.ts'
+import { createServiceCompiler } from '../compile/services.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from '../compile/settings.ts'
+import { isVisible, namespacesOf } from '../compile/visibility.ts'
 import { createDebounce } from './debounce.ts'
 
 /** Everything that what agents get depends on. */
@@ -41,8 +43,9 @@ const debounce = { quietMs: 100, capMs: 1000 }
 interface Shared {
   readonly catalogue: CatalogueSnapshot
   readonly settings: CompileSettings
-  readonly services: CompiledServices
-  readonly encoded: ReadonlyMap<string, EncodedResource>
+  /** By service key. */
+  readonly services: Table<MeshServiceResource>
+  readonly encoded: Table<EncodedResource>
   readonly placement: Placement
 }
 
@@ -52,27 +55,22 @@ interface Shared {
  */
 export function startViews(deps: ViewDeps): Views {
   const followed = new Map<Watch<AgentView | undefined>, string>()
-  const encodedCache = new WeakMap<AgentResource, EncodedResource>()
+  const compileServices = createServiceCompiler()
+  const place = createPlacement()
   let shared: Shared | undefined
   let version = 0
 
-  const encode = (resource: AgentResource): EncodedResource => {
-    const had = encodedCache.get(resource)
-    if (had !== undefined) return had
-    const encoded = encodeResource(resource)
-    encodedCache.set(resource, encoded)
-    return encoded
-  }
-
   /** One service that cannot be encoded must not keep all the others from changing. */
-  const encodeOrKeep = (resource: AgentResource): readonly (readonly [string, EncodedResource])[] => {
-    const name = resourceName(resource)
+  const encodeOrKeep = (
+    key: string,
+    resource: MeshServiceResource | undefined,
+  ): readonly [string, EncodedResource | undefined] => {
     try {
-      return [[name, encode(resource)]]
+      return [key, resource === undefined ? undefined : encodeResource(resource)]
     } catch (error) {
+      const name = `service/${key}`
       deps.log.error('a service cannot be encoded, agents keep its last version', { name, error: describeError(error) })
-      const last = shared?.encoded.get(name)
-      return last === undefined ? [] : [[name, last]]
+      return [key, shared?.encoded.get(key)]
     }
   }
 
@@ -80,19 +78,22 @@ export function startViews(deps: ViewDeps): Views {
     const catalogue = deps.catalogue.value
     const settings = deps.settings.value
     if (shared?.catalogue === catalogue && shared.settings === settings) return shared
-    const previous = shared?.settings === settings ? shared.services : undefined
-    const services = compileServices(catalogue, settings, previous)
-    const encoded = new Map([...services.values()].flatMap(({ resource }) => encodeOrKeep(resource)))
-    return { catalogue, settings, services, encoded, placement: placementOf(catalogue) }
+    const services = compileServices(catalogue, settings)
+    const changed = changedKeys(shared?.services ?? tableOf(), services)
+    const had: Table<EncodedResource> = shared?.encoded ?? tableOf()
+    const encoded = had.with(changed.map(key => encodeOrKeep(key, services.get(key))))
+    return { catalogue, settings, services, encoded, placement: place(catalogue) }
   }
 
   const update = (node: string, view: Watch<AgentView | undefined>, from: Shared): void => {
     const { placement, settings } = from
     const own = compileNode({ node, placement, settings, mayHold: deps.mayHold.value, mtls: deps.mtls.value })
-    const resources = new Map([
-      ...own.map(resource => [resourceName(resource), encodeResource(resource)] as const),
-      ...from.encoded,
-    ])
+    const namespaces = namespacesOf(own)
+    const resources = new Map(own.map(resource => [resourceName(resource), encodeResource(resource)] as const))
+    for (const [key, resource] of from.encoded) {
+      const { exportTo } = from.catalogue.services.get(key) ?? {}
+      if (isVisible(exportTo, namespaces)) resources.set(resource.name, resource)
+    }
     if (view.value !== undefined && sameResources(view.value.resources, resources)) return
     version += 1
     view.set({ version, resources })

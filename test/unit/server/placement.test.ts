@@ -2,6 +2,7 @@ import t from 'tap'
 import type { CatalogueSnapshot } from '../../../mesh/model/catalogue.ts'
 import type { Workload } from '../../../mesh/model/workload.ts'
 import { parseResources } from '../../../mesh/resources/parse.ts'
+import { createPlacement } from '../../../server/compile/placement.ts'
 import { mtlsVerdict, operatorDeclared, placementVerdict } from '../../../server/placement.ts'
 import { toRegistryConfigs } from '../../../server/registry-config.ts'
 import type { NodeRecord } from '../../../server/store/store.ts'
@@ -43,7 +44,7 @@ t.test('a node may hold what a trusted registry places on it', async t => {
     workload({ id: 'files/b', node: 'vm-2', serviceAccount: 'web' }),
     workload({ id: 'consul/c', node: 'vm-1', serviceAccount: 'billing' }),
   )
-  const mayHold = placementVerdict(catalogue, nodesOf({}), trusted)
+  const mayHold = placementVerdict(createPlacement()(catalogue), nodesOf({}), trusted)
   t.equal(mayHold('vm-1', 'default/api'), true)
   t.equal(mayHold('vm-1', 'default/web'), false, 'placed on another node')
   t.equal(mayHold('vm-1', 'default/billing'), false, 'placed by a registry that is no evidence')
@@ -53,14 +54,18 @@ t.test('a node may hold what a trusted registry places on it', async t => {
 
 t.test('a join token that names identities allows those and nothing else', async t => {
   const catalogue = catalogueOf(workload({ id: 'files/a', node: 'vm-1', serviceAccount: 'api' }))
-  const mayHold = placementVerdict(catalogue, nodesOf({ identities: ['default/billing'] }), trusted)
+  const mayHold = placementVerdict(createPlacement()(catalogue), nodesOf({ identities: ['default/billing'] }), trusted)
   t.equal(mayHold('vm-1', 'default/billing'), true)
   t.equal(mayHold('vm-1', 'default/api'), false)
 })
 
 t.test('a banned node may hold nothing', async t => {
   const catalogue = catalogueOf(workload({ id: 'files/a', node: 'vm-1', serviceAccount: 'api' }))
-  const mayHold = placementVerdict(catalogue, nodesOf({ banned: true, identities: ['default/api'] }), trusted)
+  const mayHold = placementVerdict(
+    createPlacement()(catalogue),
+    nodesOf({ banned: true, identities: ['default/api'] }),
+    trusted,
+  )
   t.equal(mayHold('vm-1', 'default/api'), false)
 })
 

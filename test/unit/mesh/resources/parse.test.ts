@@ -66,13 +66,11 @@ spec:
   hosts: [db.example.com]
   ports: [{ number: 80, name: http }]
   resolution: DNS_ROUND_ROBIN
-  exportTo: ["."]
   subjectAltNames: [spiffe://x/y]
 `
   t.match(said(service), [
     /^f.yaml:7:15: spec.resolution: is not implemented/,
-    /^f.yaml:8:13: spec.exportTo: is not implemented/,
-    /^f.yaml:9:20: spec.subjectAltNames: is not implemented/,
+    /^f.yaml:8:20: spec.subjectAltNames: is not implemented/,
   ])
 })
 

@@ -1,13 +1,14 @@
 import t from 'tap'
 import { parseResources } from '../../../../mesh/resources/parse.ts'
 import { snapshotFromResources } from '../../../../mesh/resources/to-model.ts'
+import { plain } from '../../../support/catalogue.ts'
 
 const v1 = 'apiVersion: networking.istio.io/v1'
 
 function snapshot(...documents: string[]) {
   const parsed = parseResources(documents.join('\n---\n'), 'f.yaml')
   t.same(parsed.problems, [])
-  return snapshotFromResources('ops', parsed.resources)
+  return plain(snapshotFromResources('ops', parsed.resources))
 }
 
 function entry(name: string, spec: string, metadata = ''): string {
@@ -49,7 +50,7 @@ t.test('a WorkloadEntry is a workload, its node and callers by annotations', asy
 })
 
 t.test('what is not said gets no node, no identity and an even share', async t => {
-  const [bare, zero] = snapshot(entry('a', 'address: 10.0.0.1'), entry('b', 'address: 10.0.0.2, weight: 0')).workloads.values()
+  const [bare, zero] = snapshot(entry('a', 'address: 10.0.0.1'), entry('b', 'address: 10.0.0.2, weight: 0')).workloads
   t.notOk(bare !== undefined && ('node' in bare || 'serviceAccount' in bare))
   t.match(bare, { weight: 1, labels: {}, callers: [], locality: { region: '', zone: '', subzone: '' } })
   t.equal(zero?.weight, 1, 'Istio reads 0 as nothing said')
@@ -90,7 +91,7 @@ t.test('a selector without labels takes all of its namespace', async t => {
     entry('a', 'address: 10.0.0.1'),
     entry('b', 'address: 10.0.0.2', 'namespace: other'),
   )
-  t.same(services.get('default/all')?.endpoints, [{ workload: 'ops/default/a', ports: {} }])
+  t.same(services[0]?.endpoints, [{ workload: 'ops/default/a', ports: {} }])
 })
 
 t.test('inline endpoints become workloads of their own, outside the mesh by default', async t => {
@@ -145,7 +146,7 @@ t.test('an entry takes from its group what it does not say itself', async t => {
       callers: [{ kind: 'user', user: 'api' }],
     },
   ])
-  t.same(made.services.get('default/api')?.endpoints, [{ workload: 'ops/default/api-1', ports: { http: 8080 } }])
+  t.same(made.services[0]?.endpoints, [{ workload: 'ops/default/api-1', ports: { http: 8080 } }])
 })
 
 t.test('an entry of a group that does not exist is left out by name, others stay', async t => {
@@ -164,4 +165,14 @@ t.test('a resource declared twice is used once, and said', async t => {
 t.test('policies are no part of a registry', async t => {
   const policy = '{ apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: { name: p } }'
   t.same(snapshot(policy), { services: [], workloads: [], problems: [] })
+})
+
+t.test('a service is shown to the namespaces it is exported to, its own by a dot, none by a tilde', async t => {
+  const exported = (names: string) => {
+    return snapshot(service('a', `hosts: [a.b], resolution: STATIC, exportTo: ${names}`)).services[0]?.exportTo
+  }
+  t.same(exported('[".", billing]'), ['default', 'billing'])
+  t.same(exported('["~"]'), [])
+  t.equal(exported('["*"]'), undefined)
+  t.equal(exported('[]'), undefined)
 })

@@ -31,7 +31,7 @@ t.test('of many saves in a row the last is written, after a while', async t => {
   t.same(readdirSync(folder), [])
   await clock.advance(5000)
   await cache.stop()
-  t.match(await cache.load(), { services: [{ name: 's99' }] })
+  t.same([...((await cache.load())?.services.keys() ?? [])], ['default/s99'])
 })
 
 t.test('a file that was cut short or altered is as good as none', async t => {
