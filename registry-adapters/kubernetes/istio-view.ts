@@ -4,7 +4,7 @@ import { parseResource } from '../../mesh/resources/parse.ts'
 import { describeProblem } from '../../mesh/resources/problem.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
 import { snapshotFromResources } from '../../mesh/resources/to-model.ts'
-import { objectOf, textEntriesOf, textOf } from './json.ts'
+import { objectOf, stringMap, text } from '../json.ts'
 import type { KubeResource, ObjectKey } from './objects.ts'
 
 /** Istio's resources of the cluster, as services and workloads. */
@@ -71,12 +71,12 @@ const bookkeeping = new Set([
 
 function withoutServerSide({ apiVersion, metadata, spec }: KubeResource): object {
   const { name, namespace, labels, annotations, creationTimestamp } = objectOf(metadata)
-  const kept = textEntriesOf(annotations).filter(([key]) => !bookkeeping.has(key))
+  const kept = Object.entries(stringMap(annotations)).filter(([key]) => !bookkeeping.has(key))
   return {
     apiVersion,
     metadata: {
       name,
-      namespace: textOf(namespace) || 'default',
+      namespace: text(namespace) || 'default',
       ...(labels !== undefined && { labels }),
       ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }),
       ...(creationTimestamp !== undefined && { creationTimestamp }),

@@ -1,6 +1,6 @@
+import { isObject, type JsonObject, objectOf, text } from '../json.ts'
 import { about, isFailure, kubernetesError } from './client/errors.ts'
 import { type RequestDeps, readJson } from './client/request.ts'
-import { isObject, type JsonObject, objectOf, textOf } from './json.ts'
 import type { Versioned } from './object-table.ts'
 import type { ObjectKey } from './objects.ts'
 import type { Read } from './reads.ts'
@@ -79,7 +79,7 @@ export function versionedOf<T>(
   const object = objectOf(item)
   const metadata = objectOf(object.metadata)
   const key = keyOf(metadata)
-  const version = textOf(metadata.resourceVersion) || missing
+  const version = text(metadata.resourceVersion) || missing
   if (key === undefined || version === '') {
     throw kubernetesError(
       'bad-answer',
@@ -92,8 +92,8 @@ export function versionedOf<T>(
 
 /** `namespace/name`; undefined for an object without a name. */
 function keyOf(metadata: JsonObject): ObjectKey | undefined {
-  const name = textOf(metadata.name)
-  const namespace = textOf(metadata.namespace)
+  const name = text(metadata.name)
+  const namespace = text(metadata.namespace)
   if (name === '') return undefined
   return namespace === '' ? name : `${namespace}/${name}`
 }
@@ -106,13 +106,13 @@ interface Page {
 
 function pageOf(body: unknown, read: Read): Page {
   const { kind, metadata, items } = objectOf(body)
-  const version = textOf(objectOf(metadata).resourceVersion)
+  const version = text(objectOf(metadata).resourceVersion)
   // an empty list may come as null
   const good = isObject(metadata) && version !== '' && (Array.isArray(items) || items === null)
-  if (!good || !textOf(kind).endsWith('List')) {
+  if (!good || !text(kind).endsWith('List')) {
     throw kubernetesError('bad-answer', 'kubernetes answers with something that is no list', asked(read))
   }
-  return { version, next: textOf(metadata.continue), items: items ?? [] }
+  return { version, next: text(metadata.continue), items: items ?? [] }
 }
 
 function asked(read: Read): Readonly<Record<string, unknown>> {

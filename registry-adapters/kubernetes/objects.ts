@@ -1,5 +1,5 @@
 import { canonicalAddress } from '../../mesh/std/ip-address.ts'
-import { type JsonObject, objectOf, objectsOf, textEntriesOf, textOf, textsOf } from './json.ts'
+import { isObject, items, type JsonObject, objectOf, stringMap, strings, text } from '../json.ts'
 
 /** What is kept of the objects of the API: nothing but what is used, as there are many of them. */
 
@@ -84,20 +84,24 @@ const annotationPrefix = 'weft.dev/'
 /** What is kept of a Service. */
 export function readService(object: JsonObject): KubeService {
   const { metadata, spec } = { metadata: objectOf(object.metadata), spec: objectOf(object.spec) }
-  const ips = textsOf(spec.clusterIPs)
+  const ips = strings(spec.clusterIPs)
   return {
     ...namesOf(metadata),
     annotations: annotationsOf(metadata),
-    exportTo: textEntriesOf(metadata.annotations).find(([key]) => key === 'networking.istio.io/exportTo')?.[1],
-    type: textOf(spec.type) || 'ClusterIP',
-    externalName: textOf(spec.externalName),
-    clusterIps: (ips.length > 0 ? ips : [textOf(spec.clusterIP)]).filter(ip => ip !== '' && ip !== 'None'),
-    ports: objectsOf(spec.ports).map(port => ({
-      name: textOf(port.name),
-      port: numberOf(port.port) ?? 0,
-      transport: textOf(port.protocol) || 'TCP',
-      appProtocol: textOf(port.appProtocol),
-    })),
+    exportTo: Object.entries(stringMap(metadata.annotations)).find(
+      ([key]) => key === 'networking.istio.io/exportTo',
+    )?.[1],
+    type: text(spec.type) || 'ClusterIP',
+    externalName: text(spec.externalName),
+    clusterIps: (ips.length > 0 ? ips : [text(spec.clusterIP)]).filter(ip => ip !== '' && ip !== 'None'),
+    ports: items(spec.ports)
+      .filter(isObject)
+      .map(port => ({
+        name: text(port.name),
+        port: numberOf(port.port) ?? 0,
+        transport: text(port.protocol) || 'TCP',
+        appProtocol: text(port.appProtocol),
+      })),
   }
 }
 
@@ -105,19 +109,23 @@ export function readService(object: JsonObject): KubeService {
 export function readSlice(object: JsonObject): KubeSlice {
   const metadata = objectOf(object.metadata)
   const { namespace, name } = namesOf(metadata)
-  const label = textEntriesOf(metadata.labels).find(([key]) => key === 'kubernetes.io/service-name')
+  const label = Object.entries(stringMap(metadata.labels)).find(([key]) => key === 'kubernetes.io/service-name')
   return {
     namespace,
     name,
-    version: textOf(metadata.resourceVersion),
+    version: text(metadata.resourceVersion),
     service: label?.[1] ?? '',
-    addressType: textOf(object.addressType),
-    ports: objectsOf(object.ports).map(port => ({
-      name: textOf(port.name),
-      port: numberOf(port.port),
-      transport: textOf(port.protocol) || 'TCP',
-    })),
-    endpoints: objectsOf(object.endpoints).map(endpoint => readEndpoint(endpoint, namespace)),
+    addressType: text(object.addressType),
+    ports: items(object.ports)
+      .filter(isObject)
+      .map(port => ({
+        name: text(port.name),
+        port: numberOf(port.port),
+        transport: text(port.protocol) || 'TCP',
+      })),
+    endpoints: items(object.endpoints)
+      .filter(isObject)
+      .map(endpoint => readEndpoint(endpoint, namespace)),
   }
 }
 
@@ -126,40 +134,47 @@ function readEndpoint(endpoint: JsonObject, namespace: string): KubeEndpoint {
   const ready = conditions.ready !== false
   const target = objectOf(endpoint.targetRef)
   // a slice speaks for pods of its own namespace only: whoever writes it has no say over others
-  const own = target.kind === 'Pod' && (textOf(target.namespace) || namespace) === namespace
-  const [address = ''] = textsOf(endpoint.addresses)
+  const own = target.kind === 'Pod' && (text(target.namespace) || namespace) === namespace
+  const [address = ''] = strings(endpoint.addresses)
   return {
     address: canonicalAddress(address) ?? address,
     ready,
     serving: typeof conditions.serving === 'boolean' ? conditions.serving : ready,
     terminating: conditions.terminating === true,
-    pod: own ? textOf(target.name) || undefined : undefined,
-    node: textOf(endpoint.nodeName),
-    zone: textOf(endpoint.zone),
+    pod: own ? text(target.name) || undefined : undefined,
+    node: text(endpoint.nodeName),
+    zone: text(endpoint.zone),
   }
 }
 
 /** What is kept of a Pod, whole or its metadata alone. */
 export function readPod(object: JsonObject): KubePod {
   const metadata = objectOf(object.metadata)
-  const labels = Object.fromEntries(textEntriesOf(metadata.labels))
+  const labels = Object.fromEntries(Object.entries(stringMap(metadata.labels)))
   const whole = object.spec !== undefined
   const { spec, status } = { spec: objectOf(object.spec), status: objectOf(object.status) }
-  const addresses = [textOf(status.podIP), ...objectsOf(status.podIPs).map(one => textOf(one.ip))]
+  const addresses = [
+    text(status.podIP),
+    ...items(status.podIPs)
+      .filter(isObject)
+      .map(one => text(one.ip)),
+  ]
   return {
     ...namesOf(metadata),
     labels,
     annotations: annotationsOf(metadata),
     owner: ownerOf(metadata, labels),
-    serviceAccount: whole ? textOf(spec.serviceAccountName) || undefined : undefined,
+    serviceAccount: whole ? text(spec.serviceAccountName) || undefined : undefined,
     addresses: whole ? [...new Set(addresses.flatMap(text => canonicalAddress(text) ?? []))] : undefined,
   }
 }
 
 /** A ReplicaSet of a Deployment is called `<deployment>-<pod-template-hash>`. */
 function ownerOf(metadata: JsonObject, labels: Readonly<Record<string, string>>): string | undefined {
-  const owner = objectsOf(metadata.ownerReferences).find(one => one.controller === true)
-  const name = textOf(owner?.name)
+  const owner = items(metadata.ownerReferences)
+    .filter(isObject)
+    .find(one => one.controller === true)
+  const name = text(owner?.name)
   const suffix = `-${labels['pod-template-hash']}`
   if (owner?.kind === 'ReplicaSet' && name.endsWith(suffix)) return name.slice(0, -suffix.length) || undefined
   return name || undefined
@@ -168,9 +183,9 @@ function ownerOf(metadata: JsonObject, labels: Readonly<Record<string, string>>)
 /** What is kept of a Node's metadata. */
 export function readNode(object: JsonObject): KubeNode {
   const metadata = objectOf(object.metadata)
-  const labels = new Map(textEntriesOf(metadata.labels))
+  const labels = new Map(Object.entries(stringMap(metadata.labels)))
   return {
-    name: textOf(metadata.name),
+    name: text(metadata.name),
     region: labels.get('topology.kubernetes.io/region') ?? '',
     zone: labels.get('topology.kubernetes.io/zone') ?? '',
     subzone: labels.get('topology.istio.io/subzone') ?? '',
@@ -178,11 +193,11 @@ export function readNode(object: JsonObject): KubeNode {
 }
 
 function namesOf(metadata: JsonObject): { readonly namespace: string; readonly name: string } {
-  return { namespace: textOf(metadata.namespace), name: textOf(metadata.name) }
+  return { namespace: text(metadata.namespace), name: text(metadata.name) }
 }
 
 function annotationsOf(metadata: JsonObject): Annotations {
-  return textEntriesOf(metadata.annotations).flatMap(([key, value]) =>
+  return Object.entries(stringMap(metadata.annotations)).flatMap(([key, value]) =>
     key.startsWith(annotationPrefix) ? [[key.slice(annotationPrefix.length), value] as const] : [],
   )
 }

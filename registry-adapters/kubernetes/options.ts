@@ -18,8 +18,8 @@ export interface KubernetesOptions {
   readonly clusterName?: string
   /** Zone of the cluster's DNS: `cluster.local` when left out. */
   readonly clusterDomain?: string
-  /** Identity of pods that name none: none, which means outside the mesh, or their service account. */
-  readonly serviceAccounts?: 'none' | 'pods'
+  /** Identity of pods that name none: `none`, which means outside the mesh, or `pods`, their service account. */
+  readonly serviceAccounts?: string
   /** Whether agents run on the cluster's nodes, called as the nodes are. */
   readonly nodeAgents?: boolean
   /** Whether Nodes are read for region and zone: a right in the whole cluster. */
@@ -104,6 +104,10 @@ export function checkOptions(options: KubernetesOptions): KubernetesSettings {
   if (!isDnsName(clusterDomain) || clusterDomain.endsWith('.')) {
     throw invalid('clusterDomain', 'the domain of a cluster must be a DNS name without a dot at its end', clusterDomain)
   }
+  const { serviceAccounts = 'none' } = options
+  if (serviceAccounts !== 'none' && serviceAccounts !== 'pods') {
+    throw invalid('serviceAccounts', 'service accounts must be none or pods', serviceAccounts)
+  }
   return {
     kubeconfig,
     context,
@@ -112,7 +116,7 @@ export function checkOptions(options: KubernetesOptions): KubernetesSettings {
     labelSelector,
     clusterName,
     clusterDomain: clusterDomain.toLowerCase(),
-    serviceAccounts: options.serviceAccounts ?? 'none',
+    serviceAccounts,
     nodeAgents: options.nodeAgents ?? false,
     nodes: options.nodes ?? false,
     istio: options.istio ?? false,

@@ -1,6 +1,6 @@
+import { type JsonObject, objectOf, text } from '../json.ts'
 import { about, errorOfReport, kubernetesError } from './client/errors.ts'
 import { type RequestDeps, readLines } from './client/request.ts'
-import { type JsonObject, objectOf, textOf } from './json.ts'
 import { versionedOf } from './list.ts'
 import type { Versioned } from './object-table.ts'
 import type { Read } from './reads.ts'
@@ -51,16 +51,16 @@ function eventOf<T>(line: unknown, read: Read, toValue: (object: JsonObject) => 
     case 'DELETED':
       return { kind: 'removed', object: versionedOf(object, { read, verb: 'watch' }, toValue) }
     case 'BOOKMARK': {
-      const version = textOf(objectOf(objectOf(object).metadata).resourceVersion)
+      const version = text(objectOf(objectOf(object).metadata).resourceVersion)
       if (version !== '') return { kind: 'bookmark', version }
       break
     }
     case 'ERROR': {
       // the same Status that would otherwise have come instead of the watch
       const { code, message } = objectOf(object)
-      throw errorOfReport({ read, verb: 'watch' }, typeof code === 'number' ? code : 500, textOf(message))
+      throw errorOfReport({ read, verb: 'watch' }, typeof code === 'number' ? code : 500, text(message))
     }
   }
-  const fields = { ...about({ read, verb: 'watch' }), type: textOf(type) }
+  const fields = { ...about({ read, verb: 'watch' }), type: text(type) }
   throw kubernetesError('bad-answer', 'kubernetes sends an event of another shape', fields)
 }

@@ -1,5 +1,5 @@
 import { MeshError } from '../../../mesh/std/errors.ts'
-import { objectOf, textOf } from '../json.ts'
+import { objectOf, text } from '../../json.ts'
 import { type Read, ruleOf, type Verb } from '../reads.ts'
 
 /** Why the API server could not be read, for callers to switch on. */
@@ -79,11 +79,11 @@ export function errorOfReport(asked: Asked, status: number, words: string, retry
   }
 }
 
-function messageOf(text: string): string {
+function messageOf(body: string): string {
   try {
-    return textOf(objectOf(JSON.parse(text)).message) || text
+    return text(objectOf(JSON.parse(body)).message) || body
   } catch {
     // no JSON: what a proxy says, or a plain text
-    return text
+    return body
   }
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { dirname, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Clock } from '../../../mesh/std/clock.ts'
-import { isObject, objectOf, objectsOf, textOf, textsOf } from '../json.ts'
+import { isObject, items, objectOf, strings, text } from '../../json.ts'
 import { kubernetesError } from './errors.ts'
 
 /** What a command gave: a token, a certificate with its key, or both. */
@@ -31,12 +31,14 @@ export async function execCredential(
   signal: AbortSignal,
 ): Promise<ExecCredential> {
   const spec = objectOf(exec)
-  const command = textOf(spec.command)
+  const command = text(spec.command)
   if (command === '') throw failed('the kubeconfig names no command for its credentials', {})
   const file = command.includes('/') && !isAbsolute(command) ? join(dirname(kubeconfig), command) : command
-  const apiVersion = textOf(spec.apiVersion) || defaultVersion
+  const apiVersion = text(spec.apiVersion) || defaultVersion
   const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
-  const more = objectsOf(spec.env).map(one => [textOf(one.name), textOf(one.value)])
+  const more = items(spec.env)
+    .filter(isObject)
+    .map(one => [text(one.name), text(one.value)])
   const env = { ...process.env, ...Object.fromEntries(more), KUBERNETES_EXEC_INFO: JSON.stringify(info) }
   const ending = new AbortController()
   const end = () => ending.abort()
@@ -44,7 +46,7 @@ export async function execCredential(
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
   try {
-    const running = run(file, [...textsOf(spec.args)], {
+    const running = run(file, [...strings(spec.args)], {
       env,
       signal: ending.signal,
       maxBuffer: maxOutputBytes,
@@ -65,10 +67,10 @@ export async function execCredential(
 function credentialIn(output: string, command: string): ExecCredential {
   const parsed: unknown = JSON.parse(output)
   const status = objectOf(isObject(parsed) && parsed.kind === 'ExecCredential' ? parsed.status : undefined)
-  const token = textOf(status.token)
-  const cert = textOf(status.clientCertificateData)
-  const key = textOf(status.clientKeyData)
-  const expiresAt = Date.parse(textOf(status.expirationTimestamp))
+  const token = text(status.token)
+  const cert = text(status.clientCertificateData)
+  const key = text(status.clientKeyData)
+  const expiresAt = Date.parse(text(status.expirationTimestamp))
   if (token === '' && (cert === '' || key === '')) {
     throw failed('the command for the credentials gave neither a token nor a certificate with its key', { command })
   }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Cluster, User } from '@kubernetes/client-node'
 import { MeshError } from '../../../mesh/std/errors.ts'
-import { objectOf, objectsOf, textOf } from '../json.ts'
+import { isObject, items, objectOf, text } from '../../json.ts'
 import { kubernetesError } from './errors.ts'
 
 /** A cluster and a user as a kubeconfig names them, with absolute file names. */
@@ -18,18 +18,18 @@ export interface ConfiguredCluster {
  * a second and eighty megabytes, which servers without a cluster do not pay. Throws WEFT_REGISTRY_UNAVAILABLE.
  */
 export async function loadKubeconfig(file: string, context: string | undefined): Promise<ConfiguredCluster> {
-  const text = await readText(file, 'the kubeconfig')
+  const content = await readText(file, 'the kubeconfig')
   try {
     const { KubeConfig, loadYaml } = await import('@kubernetes/client-node')
     const config = new KubeConfig()
-    config.loadFromString(text)
+    config.loadFromString(content)
     config.makePathsAbsolute(dirname(resolve(file)))
     if (context !== undefined) config.setCurrentContext(context)
     const cluster = config.getCurrentCluster()
     const user = config.getCurrentUser() ?? undefined
     const chosen = config.getCurrentContext()
     if (cluster === null) throw unusable('the kubeconfig has no such context with a cluster', { file, context: chosen })
-    const named = user === undefined ? undefined : tokenFileOf(loadYaml<unknown>(text), user.name)
+    const named = user === undefined ? undefined : tokenFileOf(loadYaml<unknown>(content), user.name)
     const tokenFile = named === undefined ? undefined : resolve(dirname(resolve(file)), named)
     return { cluster, user, tokenFile }
   } catch (cause) {
@@ -59,7 +59,7 @@ export async function loadInCluster(root = ''): Promise<ConfiguredCluster> {
   const [cluster] = config.getClusters()
   const [user] = config.getUsers()
   if (cluster === undefined) throw unusable('the cluster of this pod cannot be found', {})
-  const tokenFile = textOf(objectOf(user?.authProvider?.config).tokenFile)
+  const tokenFile = text(objectOf(user?.authProvider?.config).tokenFile)
   return { cluster, user: undefined, tokenFile }
 }
 
@@ -74,8 +74,10 @@ export async function readText(file: string, what: string): Promise<string> {
 
 /** The package knows another spelling only. */
 function tokenFileOf(config: unknown, user: string): string | undefined {
-  const entry = objectsOf(objectOf(config).users).find(one => one.name === user)
-  return textOf(objectOf(entry?.user).tokenFile) || undefined
+  const entry = items(objectOf(config).users)
+    .filter(isObject)
+    .find(one => one.name === user)
+  return text(objectOf(entry?.user).tokenFile) || undefined
 }
 
 function unusable(message: string, fields: Readonly<Record<string, unknown>>, cause?: unknown) {
