@@ -1,8 +1,9 @@
 import { workloadSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { HostResource, LocalWorkloadResource, TrustResource } from '../../mesh/model/agent-config.ts'
+import type { CatalogueWorkload } from '../../mesh/model/catalogue.ts'
 import { unknownLocality } from '../../mesh/model/locality.ts'
-import type { Workload } from '../../mesh/model/workload.ts'
 import type { Placement } from './placement.ts'
+import { probesOf } from './probes.ts'
 import { sortedRecord } from './services.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from './settings.ts'
 
@@ -36,10 +37,11 @@ export function compileNode(
   return [host, trust, ...workloads.map(workload => compileWorkload(workload, input))]
 }
 
-function compileWorkload(workload: Workload, input: NodeInput): LocalWorkloadResource {
+function compileWorkload(workload: CatalogueWorkload, input: NodeInput): LocalWorkloadResource {
   const { serviceAccount, namespace } = workload
   const name = serviceAccount === undefined ? undefined : `${namespace}/${serviceAccount}`
   const identity = heldIdentity(input, name)
+  const ports = input.placement.portsOf(workload.id)
   return {
     kind: 'workload',
     id: workload.id,
@@ -48,12 +50,12 @@ function compileWorkload(workload: Workload, input: NodeInput): LocalWorkloadRes
     address: workload.address,
     ...(identity === undefined ? {} : { identity }),
     labels: sortedRecord(workload.labels),
-    ports: input.placement.portsOf(workload.id).map(({ port, protocol, service }) => {
+    ports: ports.map(({ port, protocol, service }) => {
       const { mode, from } = input.mtls(workload, port)
       return { port, protocol, mtls: mode, mtlsFrom: from, service }
     }),
     callers: workload.callers,
-    probes: workload.probe === undefined ? [] : [workload.probe],
+    probes: probesOf(workload, ports),
   }
 }
 
