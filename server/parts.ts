@@ -4,11 +4,15 @@ import type { Clock } from '../mesh/std/clock.ts'
 import type { Log } from '../mesh/std/log.ts'
 import type { Watch } from '../mesh/std/watch.ts'
 import type { ApiCredentials } from './api/http-api.ts'
+import type { MergeScope } from './catalogue/merge-check.ts'
+import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
 import type { Authority } from './identity/authority.ts'
 import type { Joined, JoinRequest } from './identity/join.ts'
 import type { JoinTokens } from './identity/join-tokens.ts'
+import type { Migration, MigrationRequest } from './migrate.ts'
 import type { Nodes } from './nodes.ts'
+import type { ViewOfRegistry } from './registry-parts.ts'
 import type { Resources } from './resources.ts'
 import type { AgentStatus, RegistryStatus } from './status.ts'
 import type { ApiTokenStore } from './store/store.ts'
@@ -23,6 +27,12 @@ export interface ServerParts {
   /** What the API presents; renewed while the server runs. */
   readonly credentials: Watch<ApiCredentials>
   readonly catalogue: Watch<CatalogueSnapshot>
+  /** What holds for a service that several registries know. */
+  readonly rules: Watch<MergeRules>
+  /** What a merge rule may name. */
+  readonly mergeScope: MergeScope
+  /** What each registry says, in the order of the configuration. */
+  readonly views: readonly ViewOfRegistry[]
   readonly resources: Resources
   readonly authority: Authority
   readonly joinTokens: JoinTokens
@@ -34,6 +44,8 @@ export interface ServerParts {
   agents(): readonly AgentStatus[]
   /** Lets a held removal of a registry through; false when it holds none back. Throws WEFT_NOT_FOUND. */
   confirmRemoval(registry: string): boolean
+  /** Moves some of a service's traffic to another registry; throws MeshErrors that say why not. */
+  migrate(request: MigrationRequest): Promise<Migration>
   /** What plaintext may do at a port of a workload, by the policies in force. */
   readonly mtlsOf: MtlsVerdict
   /** The SPIFFE id that callers expect of a workload; undefined when it is called in plaintext. */

@@ -5,8 +5,8 @@ import { isDnsName, ofKubernetes, refuseKey } from './primitives.ts'
 /** API version of the kinds that are Weft's own. */
 export const weftVersions = ['weft.dev/v1'] as const
 
-/** A share beyond this has no meaning: weights are relative. */
-const maxWeight = 1_000_000
+/** The largest weight of a registry: weights are relative, so that larger ones say nothing more. */
+export const maxMergeWeight = 1_000_000
 
 const registryName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be the name of a registry')
 
@@ -42,7 +42,7 @@ export const serviceMerge = z.strictObject({
       /** The registry whose word counts; with `rule: prefer`. */
       prefer: registryName.optional(),
       /** Registry to its share of the traffic, relative to the others; one that is not named gets none. */
-      weights: z.record(registryName, z.int().min(0).max(maxWeight)).optional(),
+      weights: z.record(registryName, z.int().min(0).max(maxMergeWeight)).optional(),
     })
     .superRefine((spec, context) => {
       const { rule, prefer, weights } = spec

@@ -15,24 +15,13 @@ export interface StatusView {
   readonly problems: readonly RegistryProblem[]
 }
 
-/** One row of `weft services`. */
-export interface ServiceView {
-  readonly namespace: string
-  readonly name: string
-  readonly hosts: readonly string[]
-  readonly virtualIps: readonly string[]
-  readonly location: string
-  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
-  readonly registries: readonly string[]
-  readonly endpoints: number
-  readonly healthy: number
-}
-
 export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agents'> {
   readonly name: string
   readonly version: string
   readonly trustDomain: string
   catalogue(): CatalogueSnapshot
+  /** Of all registries together: collisions, and merge rules that cannot be meant. */
+  problems(): readonly RegistryProblem[]
   agents(): Promise<readonly AgentStatus[]> | readonly AgentStatus[]
   registries(): readonly RegistryStatus[]
   now(): number
@@ -44,7 +33,6 @@ export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agen
 export function statusRoutes(deps: StatusRoutesDeps): readonly Route[] {
   return [
     { method: 'GET', path: '/v1/status', handle: () => status(deps) },
-    { method: 'GET', path: '/v1/services', handle: () => ({ services: services(deps.catalogue()) }) },
     { method: 'GET', path: '/v1/explain', handle: request => explained(deps, request) },
     {
       method: 'POST',
@@ -62,22 +50,8 @@ async function status(deps: StatusRoutesDeps): Promise<StatusView> {
     now: deps.now(),
     agents: await deps.agents(),
     registries: deps.registries(),
-    problems: deps.catalogue().problems,
+    problems: deps.problems(),
   }
-}
-
-function services(catalogue: CatalogueSnapshot): readonly ServiceView[] {
-  return [...catalogue.services.values()].map(service => ({
-    namespace: service.namespace,
-    name: service.name,
-    hosts: service.hosts,
-    virtualIps: service.virtualIps,
-    location: service.location,
-    ports: service.ports,
-    registries: service.registries,
-    endpoints: service.endpoints.length,
-    healthy: service.endpoints.filter(one => catalogue.workloads.get(one.workload)?.health === 'healthy').length,
-  }))
 }
 
 async function explained(deps: StatusRoutesDeps, { query }: ApiRequest) {

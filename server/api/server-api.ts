@@ -1,10 +1,12 @@
 import type { Running } from '../../mesh/std/lifecycle.ts'
+import { mergeProblems } from '../catalogue/merge-check.ts'
 import type { ServerParts } from '../parts.ts'
 import { authenticate } from './api-tokens.ts'
 import { type ApiOptions, startApi } from './http-api.ts'
 import type { Route } from './route.ts'
 import { identityRoutes } from './routes-identity.ts'
 import { resourceRoutes } from './routes-resources.ts'
+import { serviceRoutes } from './routes-services.ts'
 import { statusRoutes } from './routes-status.ts'
 
 /** Every route there is. */
@@ -13,12 +15,23 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
   return [
     ...identityRoutes({ join: request => parts.join(request), tokens: parts.joinTokens, now }),
     ...resourceRoutes(parts.resources),
+    ...serviceRoutes({
+      now,
+      catalogue: () => parts.catalogue.value,
+      rules: () => parts.rules.value,
+      views: parts.views,
+      migrate: request => parts.migrate(request),
+    }),
     ...statusRoutes({
       name: parts.name,
       version: parts.version,
       trustDomain: parts.trustDomain,
       now,
       catalogue: () => parts.catalogue.value,
+      problems: () => [
+        ...parts.catalogue.value.problems,
+        ...mergeProblems(parts.resources.current.value, parts.mergeScope),
+      ],
       agents: () => parts.agents(),
       registries: () => parts.registries(),
       mtlsOf: parts.mtlsOf,

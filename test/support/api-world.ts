@@ -2,18 +2,21 @@ import { request } from 'node:https'
 import type { Test } from 'tap'
 import { formatApiToken, newApiToken } from '../../mesh/identity/api-token.ts'
 import { hashSecret } from '../../mesh/identity/join-token.ts'
+import { derived } from '../../mesh/std/derived.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { ApiCredentials } from '../../server/api/http-api.ts'
 import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
+import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
 import { joinNode } from '../../server/identity/join.ts'
+import { migrate } from '../../server/migrate.ts'
 import { openNodes } from '../../server/nodes.ts'
 import type { ServerParts } from '../../server/parts.ts'
 import { mtlsVerdict } from '../../server/placement.ts'
 import { openResources } from '../../server/resources.ts'
 import type { AgentStatus, RegistryStatus } from '../../server/status.ts'
 import { testAuthority } from './authority.ts'
-import { catalogueOf, service, workload } from './catalogue.ts'
+import { catalogueOf, service, snapshotOf, workload } from './catalogue.ts'
 import { createJoinWorld } from './join-world.ts'
 
 export interface ApiAnswer {
@@ -33,18 +36,32 @@ export async function createApiWorld(t: Test) {
   const world = await createJoinWorld(t)
   const { clock, log, store } = world
   const nodes = await openNodes(store.nodes)
-  const snapshot = catalogueOf(
-    [service('api', ['files/api-1'], { name: 'api' })],
-    [workload({ id: 'files/api-1', node: 'h2', serviceAccount: 'api', labels: { app: 'api', tier: 'back' } })],
-  )
+  const api1 = workload({
+    id: 'files/api-1',
+    node: 'h2',
+    serviceAccount: 'api',
+    labels: { app: 'api', tier: 'back' },
+  })
+  const inConsul = workload({ id: 'consul/api-2', address: '10.0.0.2' })
+  const apiOf = (id: string) => service('api', [id])
+  const snapshot = catalogueOf([apiOf(api1.id)], [api1, inConsul])
+  const views = [
+    { name: 'resources', snapshot: { value: undefined } },
+    { name: 'files', snapshot: { value: snapshotOf([apiOf(api1.id)], [api1]) } },
+    { name: 'consul', snapshot: { value: snapshotOf([apiOf(inConsul.id)], [inConsul]) } },
+  ]
+  const merge = { rule: 'error', services: [], rootNamespace: 'weft-system' }
+  const registryNames = views.map(view => view.name)
   const resources = await openResources(store.resources, {
     clock,
     log,
     rootNamespace: 'weft-system',
-    registries: ['resources', 'files', 'consul'],
+    registries: registryNames,
     workloads: () => snapshot.workloads.values(),
   })
   t.teardown(() => resources.stop())
+  const rules = derived([resources.current], () => composeMergeRules(merge, resources.current.value, registryNames))
+  t.teardown(() => rules.stop())
   const served = testAuthority(clock.now(), 'td')
   const issued = () => served.issue('spiffe://td/mesh/server/s1', { notBefore: 0, notAfter: clock.now() + 3_600_000 })
   const credentials = new Watch<ApiCredentials>(issued())
@@ -57,6 +74,10 @@ export async function createApiWorld(t: Test) {
     log,
     credentials,
     catalogue: new Watch(snapshot),
+    rules: rules.watch,
+    // as if the server had been started again without consul
+    mergeScope: { registries: ['resources', 'files'], rootNamespace: 'weft-system' },
+    views,
     resources,
     authority: world.authority,
     joinTokens: world.tokens,
@@ -66,6 +87,7 @@ export async function createApiWorld(t: Test) {
     registries: (): readonly RegistryStatus[] => [],
     agents: (): readonly AgentStatus[] => [],
     confirmRemoval: registry => confirmed.push(registry) > 0,
+    migrate: asked => migrate({ resources, merge, views, catalogue: () => snapshot, registries: () => [] }, asked),
     mtlsOf: (of, port) => mtlsVerdict(resources.current.value, { rootNamespace: 'weft-system' })(of, port),
     identityOf: of => identityOf(of, 'td'),
   }

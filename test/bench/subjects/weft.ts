@@ -1,4 +1,4 @@
-import type { ServiceView } from '../../../server/api/routes-status.ts'
+import type { ServiceView } from '../../../server/api/routes-services.ts'
 import { clientUid } from '../load.ts'
 import type { Subject } from '../types.ts'
 import type { BenchMesh } from '../world.ts'
