@@ -30,7 +30,7 @@ export function createContext(
       command
         .option('-s, --server <host[:port]>', 'the server’s API (WEFT_SERVER; default 127.0.0.1:15443)')
         .option('--token-file <path>', 'file with the API token (WEFT_TOKEN holds one itself)')
-        .option('-o, --output <format>', 'table, json or yaml', 'table'),
+        .option('-o, --output <format>', 'table, wide (more columns, where there are more), json or yaml', 'table'),
     client: command => connect(command.opts<ServerOptions>()),
     withAgent: command =>
       command

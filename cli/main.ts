@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander'
-import { systemClock } from '../mesh/std/clock.ts'
+import { foregroundClock } from '../mesh/std/clock.ts'
 import { describeError, MeshError } from '../mesh/std/errors.ts'
 import { connectApi } from './api-client.ts'
 import { createContext } from './context.ts'
@@ -8,7 +8,7 @@ import { printable } from './output.ts'
 import { buildProgram } from './program.ts'
 
 const context = createContext(
-  systemClock,
+  foregroundClock,
   text => process.stdout.write(`${text}\n`),
   options => connectApi(options, process.env),
   // Loaded when it is needed: most verbs talk to a server only.

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { MeshError } from '../mesh/std/errors.ts'
 
-export const outputFormats = ['table', 'json', 'yaml'] as const
+export const outputFormats = ['table', 'wide', 'json', 'yaml'] as const
 export type OutputFormat = (typeof outputFormats)[number]
 
 /** Reads the `-o` option; throws WEFT_USAGE. */
@@ -13,7 +13,7 @@ export function parseOutputFormat(text: string): OutputFormat {
 
 /**
  * The result of a command as text, without a final line break: JSON and YAML carry the value whole, the table is made
- * for people by the caller.
+ * for people by the caller, who may know a wider one.
  */
 export function formatOutput(format: OutputFormat, value: unknown, table: () => string): string {
   switch (format) {
@@ -22,6 +22,7 @@ export function formatOutput(format: OutputFormat, value: unknown, table: () => 
     case 'yaml':
       return stringify(value).trimEnd()
     case 'table':
+    case 'wide':
       return table()
   }
 }
@@ -47,6 +48,11 @@ export function formatDuration(ms: number): string {
   if (minutes < 120) return `${minutes} min`
   const hours = Math.round(minutes / 60)
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`
+}
+
+/** A share as people say it: `90 %`, `33.3 %`. */
+export function formatPercent(percent: number): string {
+  return `${Number(percent.toFixed(1))} %`
 }
 
 /** Names come from registries and hosts: nothing of them may steer the terminal. */

@@ -5,6 +5,7 @@ import type { CliContext } from './context.ts'
 import { addDeregisterCommand } from './deregister-command.ts'
 import { addExplainCommand } from './explain-command.ts'
 import { addMaintainCommand } from './maintain-command.ts'
+import { addMigrateCommand } from './migrate-command.ts'
 import { addRegisterCommand } from './register-command.ts'
 import { addRegistriesCommand } from './registries-command.ts'
 import { addResourceCommands } from './resource-commands.ts'
@@ -33,6 +34,7 @@ export function buildProgram(context: CliContext): Command {
   addResourceCommands(program, context)
   addStatusCommand(program, context)
   addServicesCommand(program, context)
+  addMigrateCommand(program, context)
   addRegistriesCommand(program, context)
   addExplainCommand(program, context)
   return program

@@ -1,6 +1,7 @@
 import type { StatusView } from '../server/api/routes-status.ts'
-import type { AgentStatus, RegistryStatus } from '../server/status.ts'
+import type { AgentStatus } from '../server/status.ts'
 import { formatDuration, printable, table } from './output.ts'
+import { registryNotes, timeOf } from './registries-text.ts'
 
 /** The status of a server for people: two tables, and below them a line for everything that wants attention. */
 export function statusText(status: StatusView): string {
@@ -67,38 +68,4 @@ function agentNotes(agent: AgentStatus, now: number): readonly string[] {
       : []),
     ...agent.rejected.map(one => `${name} does not take ${one.name} and keeps its last good version: ${one.reason}`),
   ]
-}
-
-function registryNotes(registry: RegistryStatus, now: number): readonly string[] {
-  const name = `registry ${registry.name}`
-  const { state, held } = registry
-  const why = registry.reason === undefined ? '' : `: ${registry.reason}`
-  return [
-    ...(state === 'starting'
-      ? [`${name} has not answered yet${why}; agents get no new configuration before every registry has`]
-      : []),
-    ...(state === 'stale'
-      ? [`${name} is stale since ${timeOf(registry.since)}${why}; its last view stays in use`]
-      : []),
-    ...(held === undefined
-      ? []
-      : [
-          `${name}: ${counted(held)} disappeared at once and stay in use for ${formatDuration(held.until - now)} more; ` +
-            `if they are really gone: weft registries confirm ${registry.name}`,
-        ]),
-    ...registry.problems.map(one => `${name}: ${one.item}: ${one.reason}`),
-  ]
-}
-
-function counted({ services, workloads }: { readonly services: number; readonly workloads: number }): string {
-  const parts = [
-    ...(services > 0 ? [`${services} ${services === 1 ? 'service' : 'services'}`] : []),
-    ...(workloads > 0 ? [`${workloads} ${workloads === 1 ? 'workload' : 'workloads'}`] : []),
-  ]
-  return parts.join(' and ')
-}
-
-/** To the second, UTC. */
-function timeOf(time: number): string {
-  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -40,6 +40,15 @@ export const systemClock: Clock = {
   },
 }
 
+/** The same for a command that has nothing else to wait for: here a pending timer does keep the process alive. */
+export const foregroundClock: Clock = {
+  ...systemClock,
+  timer(delayMs, run) {
+    const handle = setTimeout(run, clampTimerMs(delayMs))
+    return { cancel: () => clearTimeout(handle) }
+  },
+}
+
 /** The machine's own randomness, for jitter; never for secrets. */
 export const systemRandom: Random = () => Math.random()
 

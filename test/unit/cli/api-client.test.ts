@@ -1,6 +1,6 @@
 import t from 'tap'
 import { connectApi, parseAddress } from '../../../cli/api-client.ts'
-import { parseDuration } from '../../../cli/token-command.ts'
+import { parseDuration } from '../../../cli/duration.ts'
 
 t.test('reads host, host:port and IPv6', async t => {
   t.strictSame(parseAddress('vm1'), { host: 'vm1', port: 15443 })

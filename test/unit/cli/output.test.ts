@@ -33,7 +33,7 @@ t.test('json and yaml carry the value whole', async t => {
 })
 
 t.test('an unknown format is refused with the known ones', async t => {
-  t.throws(() => parseOutputFormat('xml'), { code: 'WEFT_USAGE', next: 'use one of table, json, yaml' })
+  t.throws(() => parseOutputFormat('xml'), { code: 'WEFT_USAGE', next: 'use one of table, wide, json, yaml' })
 })
 
 t.test('durations read as people say them', async t => {

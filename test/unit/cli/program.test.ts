@@ -1,35 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { ApiClient } from '../../../cli/api-client.ts'
-import { createContext } from '../../../cli/context.ts'
-import { buildProgram } from '../../../cli/program.ts'
-import { FakeClock } from '../../fakes/clock.ts'
-
-/** Runs one command line against a server that answers from a table; returns what it printed and what was asked. */
-async function run(line: string, answers: Readonly<Record<string, unknown>> = {}) {
-  const printed: string[] = []
-  const asked: string[] = []
-  const answer = async <T>(method: string, path: string, body = ''): Promise<T> => {
-    asked.push(`${method} ${path}${body === '' ? '' : ` ${body}`}`)
-    return answers[path.split('?')[0] ?? ''] as T
-  }
-  const api: ApiClient = {
-    get: path => answer('GET', path),
-    post: (path, body) => answer('POST', path, body),
-    delete: path => answer('DELETE', path),
-  }
-  const context = createContext(
-    new FakeClock(0),
-    text => printed.push(text),
-    () => api,
-    async () => api,
-  )
-  const program = buildProgram(context).configureOutput({ writeErr() {}, writeOut() {} })
-  for (const command of program.commands) command.configureOutput({ writeErr() {}, writeOut() {} })
-  await program.parseAsync(line.split(' '), { from: 'user' })
-  return { printed: printed.join('\n'), asked }
-}
+import { runCommand as run } from '../../support/command-line.ts'
 
 function fileWith(t: Test, text: string): string {
   const file = join(t.testdir(), 'resources.yaml')
@@ -113,7 +85,7 @@ t.test('what a registry says is believed on demand, and it is said whether anyth
 
 t.test('status shows who is connected, stale or never seen, and who refused what', async t => {
   const agent = { since: 0, banned: false, facts: {}, configVersion: 3, answeredVersion: 3, rejected: [] }
-  const registry = { kind: 'static', services: 2, workloads: 4, problems: [], since: 0 }
+  const registry = { kind: 'static', services: 2, workloads: 4, problems: [], flapping: 0, since: 0 }
   const status = {
     server: 's1',
     version: '0.1.0',
@@ -131,7 +103,7 @@ t.test('status shows who is connected, stale or never seen, and who refused what
         name: 'consul',
         state: 'stale',
         reason: 'no answer',
-        held: { workloads: 9, services: 1, until: 120_000 },
+        held: { workloads: 9, services: 1, answering: 0, since: 0, until: 120_000 },
       },
     ],
     problems: [{ item: 'service shop/web', reason: 'is said twice' }],

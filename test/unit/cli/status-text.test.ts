@@ -28,6 +28,7 @@ const registry = (name: string, more: Partial<RegistryStatus> = {}): RegistrySta
   services: 3,
   workloads: 4,
   problems: [],
+  flapping: 0,
   ...more,
 })
 
@@ -104,7 +105,7 @@ t.test('a registry that is starting, stale, or holds something back, with the co
   t.same(text.slice(-3), [
     '! registry first has not answered yet: connection refused; agents get no new configuration before every registry has',
     '! registry second is stale since 2030-01-01T11:00:00Z: connection refused; its last view stays in use',
-    '! registry third: 1 service and 3 workloads disappeared at once and stay in use for 10 min more; if they are really gone: weft registries confirm third',
+    '! registry third: 1 service and 3 workloads disappeared at once 0 s ago and stay in use for 10 min more; if they are really gone: weft registries confirm third',
   ])
 })
 
