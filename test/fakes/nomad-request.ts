@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 
 /** One request as it came in. */
 export interface FakeNomadRequest {
@@ -13,6 +14,8 @@ export interface FakeNomadRequest {
   readonly waitMs: number
   readonly stale: boolean
   readonly token: string | undefined
+  /** SHA-256 fingerprint of the client's certificate. */
+  readonly certificate: string | undefined
   /** Whether the client takes gzip. */
   readonly gzip: boolean
 }
@@ -42,6 +45,7 @@ export function readRequest(incoming: IncomingMessage): FakeNomadRequest | strin
     waitMs: Math.min(waitMs === 0 ? maxWaitMs : waitMs, maxWaitMs),
     stale: stale !== null && stale !== 'false',
     token: typeof token === 'string' ? token : authorization?.replace(/^Bearer /, ''),
+    certificate: incoming.socket instanceof TLSSocket ? incoming.socket.getPeerCertificate().fingerprint256 : undefined,
     gzip: String(incoming.headers['accept-encoding'] ?? '').includes('gzip'),
   }
 }

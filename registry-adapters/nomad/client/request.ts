@@ -35,8 +35,9 @@ export async function requestText(
       try {
         return await readAnswer(exchange, headMs)
       } catch (error) {
-        // That the other side had closed a kept socket is no failure of its own, and reading twice does no harm.
-        if (signal.aborted || attempt > 1 || !exchange.stale(error)) throw error
+        // That the other side had closed a kept socket is no failure of its own, and reading twice does no harm; but
+        // what was held and broke may be held by a server that has begun anew.
+        if (signal.aborted || attempt > 1 || waitMs > 0 || !exchange.stale(error)) throw error
       } finally {
         exchange.close()
       }
