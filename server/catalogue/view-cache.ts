@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { type RegistrySnapshot, registrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { Clock, Timer } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
@@ -18,6 +19,10 @@ export interface ViewCache {
 
 /** Views change with every health check; the disk need not. */
 const writeEveryMs = 5000
+/** Writing takes this share of the time at most: large views are written less often. */
+const shareOfTime = 1 / 50
+/** So many items are turned into text in one go; others have their turn between two of them. */
+const itemsAtOnce = 200
 
 /**
  * Keeps the view in one file: a line with the SHA-256 of the rest, then JSON. Written beside and renamed, so that the
@@ -28,6 +33,13 @@ export function createFileViewCache(path: string, deps: { readonly clock: Clock;
   let pending: RegistrySnapshot | undefined
   let timer: Timer | undefined
   let writing: Promise<void> = Promise.resolve()
+  let everyMs = writeEveryMs
+
+  const timedWrite = async (snapshot: RegistrySnapshot): Promise<void> => {
+    const startedAt = deps.clock.monotonic()
+    await write(path, snapshot)
+    everyMs = Math.max(writeEveryMs, (deps.clock.monotonic() - startedAt) / shareOfTime)
+  }
 
   const flush = (): void => {
     timer?.cancel()
@@ -36,7 +48,7 @@ export function createFileViewCache(path: string, deps: { readonly clock: Clock;
     pending = undefined
     if (snapshot === undefined) return
     writing = writing
-      .then(() => write(path, snapshot))
+      .then(() => timedWrite(snapshot))
       .catch((error: unknown) => {
         deps.log.warn('the view of a registry could not be saved', { path, error: describeError(error) })
       })
@@ -53,7 +65,7 @@ export function createFileViewCache(path: string, deps: { readonly clock: Clock;
     },
     save(snapshot) {
       pending = snapshot
-      timer ??= deps.clock.timer(writeEveryMs, flush)
+      timer ??= deps.clock.timer(everyMs, flush)
     },
     async stop() {
       flush()
@@ -72,8 +84,7 @@ async function read(path: string): Promise<RegistrySnapshot> {
 }
 
 async function write(path: string, snapshot: RegistrySnapshot): Promise<void> {
-  const { services, workloads, problems } = snapshot
-  const body = JSON.stringify({ services: [...services.values()], workloads: [...workloads.values()], problems })
+  const body = await textOf(snapshot)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const beside = `${path}.new`
   const file = await open(beside, 'w', 0o600)
@@ -84,6 +95,21 @@ async function write(path: string, snapshot: RegistrySnapshot): Promise<void> {
     await file.close()
   }
   await rename(beside, path)
+}
+
+/** The view as JSON, made piece by piece: a large one must not hold everything else up. */
+async function textOf({ services, workloads, problems }: RegistrySnapshot): Promise<string> {
+  const list = async (items: Iterable<object>) => {
+    let text = ''
+    let count = 0
+    for (const item of items) {
+      text += count === 0 ? JSON.stringify(item) : `,${JSON.stringify(item)}`
+      count += 1
+      if (count % itemsAtOnce === 0) await setImmediate()
+    }
+    return `[${text}]`
+  }
+  return `{"services":${await list(services.values())},"workloads":${await list(workloads.values())},"problems":${JSON.stringify(problems)}}`
 }
 
 function sumOf(body: string): string {
