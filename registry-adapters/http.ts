@@ -58,32 +58,34 @@ export function createHttpConnection(settings: HttpSettings): HttpConnection {
     throwHttpErrors: false,
     headers: { 'user-agent': 'weft' },
   })
-  const open = new Set<HttpExchange>()
+  const open = { pooled: new Set<HttpExchange>(), single: new Set<HttpExchange>() }
   let retired = false
 
-  function destroyAgents(): void {
-    agents.pooled.destroy()
-    agents.single.destroy()
+  /** Closes kept sockets once no request needs them any more. */
+  function tidy(socket: 'pooled' | 'single'): void {
+    if (retired && open[socket].size === 0) agents[socket].destroy()
   }
 
   return {
     get(pathAndQuery, headers, socket) {
       const agent = agents[socket]
       const exchange = startExchange(client, `${settings.origin}${pathAndQuery}`, agent, headers, () => {
-        open.delete(exchange)
-        if (retired && open.size === 0) destroyAgents()
+        open[socket].delete(exchange)
+        tidy(socket)
       })
-      open.add(exchange)
+      open[socket].add(exchange)
       return exchange
     },
     retire() {
       retired = true
-      if (open.size === 0) destroyAgents()
+      tidy('pooled')
+      tidy('single')
     },
     close() {
       retired = true
-      for (const exchange of [...open]) exchange.close()
-      destroyAgents()
+      for (const exchange of [...open.pooled, ...open.single]) exchange.close()
+      tidy('pooled')
+      tidy('single')
     },
   }
 }

@@ -1,4 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
+import { checksOf } from './nomad-checks.ts'
 import { type JobSpec, jobOf } from './nomad-job.ts'
 import {
   type NodeSpec,
@@ -285,27 +286,4 @@ function networkOf({ ID: id }: NomadAllocation, group: NomadGroup) {
   const bridge = group.Networks?.some(network => network.Mode === 'bridge') === true
   const Address = bridge ? `172.26.64.${2 + (Number.parseInt(id.slice(0, 2), 16) % 250)}` : ''
   return { Address, AddressIPv6: '', DNS: null, InterfaceName: bridge ? 'eth0' : '' }
-}
-
-function checksOf(allocation: NomadAllocation) {
-  const group = allocation.Job.TaskGroups.find(one => one.Name === allocation.TaskGroup)
-  const services = [...(group?.Services ?? []), ...(group?.Tasks ?? []).flatMap(task => task.Services ?? [])]
-  const results = services.flatMap(service =>
-    (service.Checks ?? []).map(check => {
-      const id = createHash('sha256').update(`${allocation.ID}/${service.Name}/${service.PortLabel}/${check.Name}`)
-      const http = check.Type === 'http'
-      return {
-        Check: check.Name,
-        Group: allocation.Name,
-        ID: id.digest('hex'),
-        Mode: check.OnUpdate === 'ignore' ? 'readiness' : 'healthiness',
-        Output: http ? 'nomad: http ok' : 'nomad: tcp ok',
-        Service: service.Name,
-        Status: 'success',
-        ...(http && { StatusCode: 200 }),
-        Timestamp: 1795312986,
-      }
-    }),
-  )
-  return new Map(results.map(result => [result.ID, result]))
 }

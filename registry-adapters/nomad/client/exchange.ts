@@ -80,8 +80,8 @@ export async function openExchange(
 const brokenSocketCodes: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE'])
 
 function brokenConnection(path: string, cause: unknown): MeshError {
-  // Those of the parser of node:http: what came was no HTTP, or headers beyond all measure.
-  if (codeOf(cause)?.startsWith('HPE_')) return nomadError('bad-answer', 'nomad answers no http', { path }, cause)
+  // HPE_ of the parser of node:http, Z_ of zlib: what came was no HTTP, or not compressed as it said.
+  if (/^(HPE|Z)_/.test(codeOf(cause) ?? '')) return nomadError('bad-answer', 'nomad answers no http', { path }, cause)
   return nomadError('unreachable', 'nomad cannot be read', { path }, cause)
 }
 

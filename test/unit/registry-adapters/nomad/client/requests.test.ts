@@ -64,6 +64,8 @@ t.test('what is no http is a bad answer', async t => {
   t.equal(failureOf(await failing(client)), 'bad-answer')
   bytes = `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(1_000_000)}\r\n\r\n`
   t.equal(failureOf(await failing(client)), 'bad-answer', 'nor are headers without end')
+  bytes = 'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\nthis is not gzip at a'
+  t.equal(failureOf(await failing(client)), 'bad-answer', 'nor is what is not compressed as it says')
 })
 
 t.test('a body over the limit is given up, whatever its form, and its socket closed', async t => {
