@@ -21,7 +21,7 @@ export function serviceText(service: ServiceDetail, now: number): string {
   ])
   const rows = endpoints.map(one => [
     one.registry,
-    withoutRegistry(one),
+    shortId(one),
     one.addresses.join(' ') || '-',
     one.node ?? '-',
     one.used ? formatPercent(one.share) : 'unused',
@@ -45,9 +45,13 @@ export function serviceText(service: ServiceDetail, now: number): string {
 
 const endpointHead = ['registry', 'workload', 'address', 'node', 'share', 'health', 'told by', 'for', 'age']
 
-/** Ids begin with their registry, which has a column of its own. */
-function withoutRegistry({ workload, registry }: EndpointDetail): string {
-  return workload.startsWith(`${registry}/`) ? workload.slice(registry.length + 1) : workload
+/**
+ * Ids begin with their registry, which has a column of its own. Of UUIDs the first group is enough to tell them apart,
+ * as in Nomad's own command line; the notes and other formats have them whole.
+ */
+function shortId({ workload, registry }: EndpointDetail): string {
+  const name = workload.startsWith(`${registry}/`) ? workload.slice(registry.length + 1) : workload
+  return name.replace(/\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '$1')
 }
 
 function endpointNotes(endpoint: EndpointDetail, now: number): readonly string[] {

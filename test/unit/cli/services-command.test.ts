@@ -44,7 +44,11 @@ const payments: ServiceDetail = {
       healthReason: 'check "http" is critical: connection refused',
       healthSince: now - 180_000,
     }),
-    endpoint('nomad/6f7e8d9c/payments', { share: 10, healthFrom: 'probe', since: now - 600_000 }),
+    endpoint('nomad/6f7e8d9c-1b2c-3d4e-5f60-718293a4b5c6/payments', {
+      share: 10,
+      healthFrom: 'probe',
+      since: now - 600_000,
+    }),
   ],
 }
 
