@@ -1,7 +1,6 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
-import { createConsulClient } from './client.ts'
 import { type ConsulOptions, checkOptions } from './options.ts'
 import { runAdapter } from './run.ts'
 
@@ -18,18 +17,16 @@ export function createConsulAdapter(deps: AdapterDeps, options: ConsulOptions): 
       const stop = new AbortController()
       const abort = () => stop.abort()
       signal.addEventListener('abort', abort, { once: true })
-      const client = createConsulClient(settings, deps.clock)
       const views = new Watch<RegistrySnapshot | undefined>(undefined)
       // A loop ends by itself only through a defect; the others end with it, and the defect is thrown below.
       const show = (view: RegistrySnapshot) => views.set(view)
-      const running = runAdapter(deps, settings, client, show, stop.signal).finally(abort)
+      const running = runAdapter(deps, settings, show, stop.signal).finally(abort)
       running.catch(() => {})
       try {
         for await (const view of views.changes(stop.signal)) if (view !== undefined) yield view
       } finally {
         abort()
         signal.removeEventListener('abort', abort)
-        client.close()
         await running
       }
     },

@@ -25,14 +25,15 @@ export interface HeartbeatDeps {
  */
 export async function beat(deps: HeartbeatDeps, signal: AbortSignal): Promise<void> {
   const { client, settings, clock, random, standing, rights, recovered } = deps
-  const { heartbeatMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
+  const { heartbeatMs, aliveMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
   const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
   const soon = (withinMs: number) => withinMs * (0.75 + random() / 4)
   let resyncAt = clock.monotonic() + soon(resyncMs)
   while (!signal.aborted) {
     let waitMs = soon(heartbeatMs)
     try {
-      const mode = { kind: 'now', consistency: settings.stale ? 'stale' : 'default' } as const
+      await client.goHome(signal)
+      const mode = { kind: 'now', consistency: settings.stale ? 'stale' : 'default', withinMs: aliveMs } as const
       const answer = await client.read({ kind: 'service', name: ownService }, mode, signal)
       rights.checkOwnInstances(parseInstances(answer.body))
       backoff.reset()

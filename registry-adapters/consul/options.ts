@@ -1,17 +1,24 @@
-import { isIP } from 'node:net'
 import { MeshError } from '../../mesh/std/errors.ts'
 import { dnsLabel } from '../instance-names.ts'
+import type { ConsulLogin } from './login.ts'
 
 /** How to reach a Consul agent or server and how its services become services of the mesh. */
 export interface ConsulOptions {
   /** `http(s)://host:port` of an agent or server, without a path. */
-  readonly address: string
+  readonly address?: string
+  /** Several of one datacentre, instead: the first that answers is asked. All http, or all https. */
+  readonly addresses?: readonly string[]
   /** An ACL token that may read services and nodes; see docs/registries.md for the policy. */
   readonly token?: string
   /** File that holds such a token instead; read again after every failure, so that it may be replaced. */
   readonly tokenFile?: string
+  /** A token by an auth method of Consul, instead of both. */
+  readonly login?: ConsulLogin
   /** The datacentre to read; the agent's own when left out. */
   readonly datacenter?: string
+  /** The namespace to read, and the admin partition: Consul Enterprise only. */
+  readonly consulNamespace?: string
+  readonly partition?: string
   /** Names of PEM files, read again after every failure. Only with an https address. */
   readonly tls?: {
     /** Authorities of Consul's certificate; the system's own when left out. */
@@ -46,29 +53,43 @@ export interface ConsulPace {
   readonly sweepMs: number
   /** An answer that is not held back on purpose must arrive within this. */
   readonly answerMs: number
+  /** The answer to a heartbeat must arrive within this; else another server is asked. */
+  readonly aliveMs: number
   readonly backoffBaseMs: number
   readonly backoffCapMs: number
 }
 
 export const defaultPace: ConsulPace = {
   repeatMs: 200,
-  heartbeatMs: 30_000,
+  heartbeatMs: 5_000,
   resyncMs: 600_000,
   sweepMs: 1_000,
   answerMs: 10_000,
+  aliveMs: 4_000,
   backoffBaseMs: 1_000,
   backoffCapMs: 15_000,
 }
 
-/** {@link ConsulOptions}, checked, with every default filled in. */
-export interface ConsulSettings {
+/** An agent or server. */
+export interface ConsulServer {
+  /** As configured; carries no secret. */
+  readonly url: string
   readonly secure: boolean
-  /** A name or an address; IPv6 in brackets. */
+  /** A name or an address. */
   readonly host: string
   readonly port: number
+}
+
+/** {@link ConsulOptions}, checked, with every default filled in. */
+export interface ConsulSettings {
+  /** At least one. */
+  readonly servers: readonly ConsulServer[]
   readonly token: string | undefined
   readonly tokenFile: string | undefined
+  readonly login: ConsulLogin | undefined
   readonly datacenter: string | undefined
+  readonly consulNamespace: string | undefined
+  readonly partition: string | undefined
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
   readonly stale: boolean
   readonly meshNamespace: string
@@ -88,11 +109,21 @@ export function readersOf({ maxOpenQueries }: { readonly maxOpenQueries: number 
 
 /** Checks the options; throws WEFT_CONFIG_INVALID that names the option. */
 export function checkOptions(options: ConsulOptions): ConsulSettings {
-  const { secure, host, port } = checkAddress(options.address)
-  const { token, tokenFile, tls = {}, maxOpenQueries = 128, waitMs = 300_000, meshNamespace = 'default' } = options
-  if (token !== undefined && tokenFile !== undefined)
-    throw invalid('tokenFile', 'a token and a token file exclude each other')
-  if (!secure && Object.keys(tls).length > 0) throw invalid('tls', 'tls files need an https address')
+  const servers = checkAddresses(options)
+  const {
+    token,
+    tokenFile,
+    login,
+    tls = {},
+    maxOpenQueries = 128,
+    waitMs = 300_000,
+    meshNamespace = 'default',
+  } = options
+  const tokens = Object.entries({ token, tokenFile, login }).filter(([, value]) => value !== undefined)
+  if (tokens.length > 1) throw invalid(tokens.at(-1)?.[0] ?? '', 'a token, a token file and a login exclude each other')
+  if (!servers.every(({ secure }) => secure) && Object.keys(tls).length > 0) {
+    throw invalid('tls', 'tls files need https addresses')
+  }
   if ((tls.cert === undefined) !== (tls.key === undefined)) throw invalid('tls', 'a client certificate needs its key')
   if (!Number.isInteger(maxOpenQueries) || maxOpenQueries <= standingQueries) {
     throw invalid('maxOpenQueries', 'the number of open queries must be at least 6', maxOpenQueries)
@@ -102,12 +133,13 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
   }
   if (!dnsLabel.test(meshNamespace)) throw invalid('meshNamespace', 'a namespace must be a DNS label', meshNamespace)
   return {
-    secure,
-    host,
-    port,
+    servers,
     token,
     tokenFile,
+    login,
     datacenter: options.datacenter,
+    consulNamespace: options.consulNamespace,
+    partition: options.partition,
     tls,
     stale: options.stale ?? false,
     meshNamespace,
@@ -118,20 +150,29 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
   }
 }
 
-function checkAddress(address: string): { secure: boolean; host: string; port: number } {
+function checkAddresses({ address, addresses = [] }: ConsulOptions): readonly ConsulServer[] {
+  if (address !== undefined && addresses.length > 0)
+    throw invalid('addresses', 'address and addresses exclude each other')
+  const servers = (address === undefined ? addresses : [address]).map(checkAddress)
+  if (servers.length === 0) throw invalid('address', 'consul needs an address')
+  const urls = servers.map(({ url }) => url)
+  const twice = urls.find((url, at) => urls.indexOf(url) !== at)
+  if (twice !== undefined) throw invalid('addresses', 'an address of consul is named twice', twice)
+  return servers
+}
+
+function checkAddress(address: string): ConsulServer {
   const url = URL.canParse(address) ? new URL(address) : undefined
   const secure = url?.protocol === 'https:'
   if (url === undefined || (!secure && url.protocol !== 'http:')) {
     throw invalid('address', 'the address of consul must be http://host:port or https://host:port', address)
   }
-  const { hostname, pathname, search, hash, username, password } = url
+  const { hostname, pathname, search, hash, username, password, origin } = url
   if (username !== '' || password !== '') throw invalid('address', 'the address of consul must carry no credentials')
   if (pathname !== '/' || search !== '' || hash !== '') {
     throw invalid('address', 'the address of consul must have no path', address)
   }
-  const bare = hostname.replace(/^\[|\]$/g, '')
-  const host = isIP(bare) === 6 ? `[${bare}]` : bare
-  return { secure, host, port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) }
+  return { url: origin, secure, host: hostname, port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) }
 }
 
 function invalid(option: string, message: string, got?: unknown): MeshError {

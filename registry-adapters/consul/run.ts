@@ -2,7 +2,7 @@ import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { AdapterDeps } from '../adapter.ts'
 import { createStanding } from '../standing.ts'
 import { follow } from './blocking-query.ts'
-import type { ConsulClient } from './client.ts'
+import { createConsulClient } from './client.ts'
 import { beat } from './heartbeat.ts'
 import { createKnowledge, type ServiceAnswer } from './knowledge.ts'
 import type { ConsulSettings } from './options.ts'
@@ -16,7 +16,6 @@ import { createServiceWatchers } from './service-watchers.ts'
 export async function runAdapter(
   deps: AdapterDeps,
   settings: ConsulSettings,
-  client: ConsulClient,
   show: (view: RegistrySnapshot) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -28,6 +27,13 @@ export async function runAdapter(
   const restarts = createRestarts()
   const queue = createReadQueue()
   const reading = new Set<string>()
+
+  /** What waits may wait for nothing: at a server that is not asked any more, or for what came while it was away. */
+  function startAnew(): void {
+    watchers.reopen()
+    restarts.restart()
+  }
+  const client = createConsulClient(settings, { clock, random, log, moved: startAnew })
 
   /** A watch and a read may cross each other: what is older than what is known came too late. */
   function changed(name: string, answer: ServiceAnswer): void {
@@ -67,17 +73,18 @@ export async function runAdapter(
   })
   const { applyNames, applyNodes, applyChecks, isListed, indexOf, publish } = knowledge
   const shared = { client, settings, clock, random, standing, rights, restarts, queue }
-  const recovered = () => {
-    watchers.reopen()
-    restarts.restart()
-  }
-  await Promise.all([
+  const parts = [
     follow({ kind: 'services' }, applyNames, shared, signal),
     follow({ kind: 'nodes' }, applyNodes, shared, signal),
     follow({ kind: 'critical' }, body => applyChecks('critical', body), shared, signal),
     follow({ kind: 'warning' }, body => applyChecks('warning', body), shared, signal),
-    beat({ ...shared, recovered }, signal),
+    beat({ ...shared, recovered: startAnew }, signal),
     readQueued({ ...shared, reading, store, isListed, indexOf, batchDone: publish }, signal),
-  ])
-  await watchers.ended()
+  ]
+  try {
+    await Promise.all(parts)
+  } finally {
+    await watchers.ended()
+    await client.close()
+  }
 }

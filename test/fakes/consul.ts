@@ -13,6 +13,10 @@ export interface FakeRequest {
   /** Absent for a read that does not block. */
   readonly index: bigint | undefined
   readonly stale: boolean
+  readonly consistent: boolean
+  readonly filter: string | undefined
+  readonly namespace: string | undefined
+  readonly partition: string | undefined
   readonly datacenter: string | undefined
   readonly token: string | undefined
 }
@@ -25,8 +29,8 @@ export type Fault =
   | { readonly kind: 'empty' }
   /** A good status with a body that is no JSON. */
   | { readonly kind: 'garbage' }
-  /** Any JSON. */
-  | { readonly kind: 'body'; readonly body: unknown }
+  /** Any JSON, under the right index or this one. */
+  | { readonly kind: 'body'; readonly body: unknown; readonly index?: number }
   /** The right body under another `X-Consul-Index`; undefined sends none. */
   | { readonly kind: 'index'; readonly index: number | bigint | undefined }
   /** A follower without a leader, in `stale` mode. */
@@ -38,7 +42,7 @@ export type Fault =
 
 /** Consul's HTTP API over {@link FakeConsulState}, with faults. */
 export class FakeConsul {
-  readonly state = new FakeConsulState()
+  readonly state: FakeConsulState
   readonly requests: FakeRequest[] = []
   /** Decides what is wrong with a request; asked when it comes in, and again when it is released. */
   fault: (request: FakeRequest) => Fault | undefined = () => undefined
@@ -50,15 +54,21 @@ export class FakeConsul {
   readonly #waiting = new Set<(regardless: boolean) => void>()
   readonly #server = createServer((request, response) => void this.#serve(request, response))
 
-  static async start(): Promise<FakeConsul> {
-    const fake = new FakeConsul()
-    fake.#server.listen(0, '127.0.0.1')
+  private constructor(state: FakeConsulState) {
+    this.state = state
+  }
+
+  /** On a free port; servers of one cluster share a state. */
+  static async start(host = '127.0.0.1', state = new FakeConsulState()): Promise<FakeConsul> {
+    const fake = new FakeConsul(state)
+    fake.#server.listen(0, host)
     await once(fake.#server, 'listening')
     return fake
   }
 
   get address(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    const { address, family, port } = this.#server.address() as AddressInfo
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
   }
 
   /** Changes the state and answers the queries that were waiting for that. */
@@ -144,7 +154,7 @@ export class FakeConsul {
       case 'empty':
         return json(response, Array.isArray(good) ? [] : {}, headers)
       case 'body':
-        return json(response, fault.body, headers)
+        return json(response, fault.body, { ...headers, ...(fault.index && { 'x-consul-index': String(fault.index) }) })
       case 'garbage':
         response.writeHead(200, { 'content-type': 'application/json', ...headers })
         return void response.end('{"api": [')
@@ -187,6 +197,10 @@ function requestOf(resource: string, query: URLSearchParams, incoming: IncomingM
     resource,
     index: index === 0n ? undefined : index,
     stale: query.has('stale'),
+    consistent: query.has('consistent'),
+    filter: query.get('filter') ?? undefined,
+    namespace: query.get('ns') ?? undefined,
+    partition: query.get('partition') ?? undefined,
     datacenter: query.get('dc') ?? undefined,
     token: incoming.headers['x-consul-token'] as string | undefined,
   }

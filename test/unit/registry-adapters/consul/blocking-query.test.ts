@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { MeshError } from '../../../../mesh/std/errors.ts'
 import { follow } from '../../../../registry-adapters/consul/blocking-query.ts'
-import type { Answer, ConsulClient, ReadMode } from '../../../../registry-adapters/consul/client.ts'
+import type { ConsulClient, ReadMode } from '../../../../registry-adapters/consul/client.ts'
 import { checkOptions } from '../../../../registry-adapters/consul/options.ts'
+import type { Answer } from '../../../../registry-adapters/consul/request.ts'
 import { createRestarts } from '../../../../registry-adapters/consul/restarts.ts'
 import { createStanding } from '../../../../registry-adapters/standing.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
@@ -135,7 +136,8 @@ function start(t: Test, steps: readonly Step[], stale = false) {
       if (step !== 'wait') return step
       return await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
     },
-    close() {},
+    async goHome() {},
+    async close() {},
   }
   const apply = (body: unknown) => {
     if (body === 'unusable') throw new Error('unusable')

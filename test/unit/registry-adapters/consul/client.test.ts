@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../../../mesh/std/clock.ts'
-import { type ConsulClient, createConsulClient } from '../../../../registry-adapters/consul/client.ts'
+import { type Clock, systemClock } from '../../../../mesh/std/clock.ts'
+import { silentLog } from '../../../../mesh/std/log.ts'
+import { createConsulClient } from '../../../../registry-adapters/consul/client.ts'
 import { type ConsulOptions, checkOptions } from '../../../../registry-adapters/consul/options.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { FakeConsul } from '../../../fakes/consul.ts'
@@ -72,11 +73,8 @@ t.test('a kept connection that Consul has closed meanwhile is no failure', async
   }
 })
 
-t.test('the token file is read again after a failure', async t => {
-  const directory = mkdtempSync(join(tmpdir(), 'weft-consul-client-'))
-  t.teardown(() => rmSync(directory, { recursive: true }))
-  const tokenFile = join(directory, 'token')
-  const { fake, client } = await start(t, { tokenFile })
+t.test('a token file that is replaced is noticed when the old token is refused', async t => {
+  const { tokenFile, fake, client } = await startWithTokenFile(t)
   await t.rejects(client.read(services, now, signal), {
     code: 'WEFT_REGISTRY_UNAVAILABLE',
     fields: { file: tokenFile },
@@ -87,17 +85,41 @@ t.test('the token file is read again after a failure', async t => {
   await client.read(services, now, signal)
   writeFileSync(tokenFile, 'two\n')
   await client.read(services, now, signal)
+  fake.fault = ({ token }) => (token === 'one' ? { kind: 'status', status: 403, body: 'ACL not found' } : undefined)
+  await client.read(services, now, signal)
   fake.fault = () => ({ kind: 'status', status: 403, body: 'ACL not found' })
   await t.rejects(client.read(services, now, signal), {
     code: 'WEFT_REGISTRY_UNAVAILABLE',
     fields: { status: 403, said: 'ACL not found' },
   })
-  fake.fault = () => undefined
+  t.same(
+    fake.requests.map(({ token }) => token),
+    ['one', 'one', 'one', 'two', 'two'],
+  )
+})
+
+t.test('a token file that is replaced is noticed without a failure too, after a while', async t => {
+  const clock = new FakeClock()
+  const { tokenFile, fake, client } = await startWithTokenFile(t, clock)
+  writeFileSync(tokenFile, 'one\n')
+  await client.read(services, now, signal)
+  writeFileSync(tokenFile, 'two\n')
+  await client.read(services, now, signal)
+  await clock.advance(6_000)
+  await client.read(services, now, signal)
+  rmSync(tokenFile)
+  await clock.advance(6_000)
   await client.read(services, now, signal)
   t.same(
     fake.requests.map(({ token }) => token),
-    ['one', 'one', 'one', 'two'],
+    ['one', 'one', 'two', 'two'],
+    'and kept while the file is away',
   )
+})
+
+t.test('an IPv6 address is connected to', async t => {
+  const { client } = await start(t, {}, systemClock, '::1')
+  t.same((await client.read(services, now, signal)).body, { consul: [] })
 })
 
 t.test('Consul’s word on when to come back is kept', async t => {
@@ -114,14 +136,18 @@ t.test('Consul’s word on when to come back is kept', async t => {
   })
 })
 
-async function start(
-  t: Test,
-  options: Partial<ConsulOptions> = {},
-  clock: typeof systemClock = systemClock,
-): Promise<{ fake: FakeConsul; client: ConsulClient }> {
-  const fake = await FakeConsul.start()
+async function startWithTokenFile(t: Test, clock: Clock = systemClock) {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-consul-client-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const tokenFile = join(directory, 'token')
+  return { tokenFile, ...(await start(t, { tokenFile }, clock)) }
+}
+
+async function start(t: Test, options: Partial<ConsulOptions> = {}, clock: Clock = systemClock, host = '127.0.0.1') {
+  const fake = await FakeConsul.start(host)
   t.teardown(() => fake.stop())
-  const client = createConsulClient(checkOptions({ address: fake.address, ...options }), clock)
+  const deps = { clock, random: () => 0.5, log: silentLog, moved() {} }
+  const client = createConsulClient(checkOptions({ address: fake.address, ...options }), deps)
   t.teardown(() => client.close())
   return { fake, client }
 }

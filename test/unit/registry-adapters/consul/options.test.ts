@@ -5,7 +5,7 @@ const address = 'http://127.0.0.1:8500'
 
 t.test('an address is read in all its forms', async t => {
   const read = (text: string) => {
-    const { secure, host, port } = checkOptions({ address: text })
+    const [{ secure, host, port } = { secure: false, host: '', port: 0 }] = checkOptions({ address: text }).servers
     return [secure, host, port]
   }
   t.same(read(address), [false, '127.0.0.1', 8500])
@@ -20,7 +20,12 @@ t.test('what cannot work is refused by name', async t => {
     ['address', { address: 'ftp://consul' }],
     ['address', { address: 'http://consul:8500/v1' }],
     ['address', { address: 'http://user:secret@consul:8500' }],
+    ['address', {}],
+    ['addresses', { address, addresses: ['http://consul-2:8500'] }],
+    ['addresses', { addresses: [address, `${address}/`] }],
+    ['tls', { addresses: ['https://consul-1:8501', address], tls: { ca: '/ca.pem' } }],
     ['tokenFile', { address, token: 'a', tokenFile: '/b' }],
+    ['login', { address, tokenFile: '/b', login: { method: 'm', bearerTokenFile: '/c' } }],
     ['tls', { address, tls: { ca: '/ca.pem' } }],
     ['tls', { address: 'https://consul', tls: { cert: '/cert.pem' } }],
     ['maxOpenQueries', { address, maxOpenQueries: 5 }],

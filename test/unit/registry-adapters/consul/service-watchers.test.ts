@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { silentLog } from '../../../../mesh/std/log.ts'
-import type { Answer, ConsulClient } from '../../../../registry-adapters/consul/client.ts'
+import type { ConsulClient } from '../../../../registry-adapters/consul/client.ts'
 import type { Resource } from '../../../../registry-adapters/consul/connection.ts'
 import { checkOptions } from '../../../../registry-adapters/consul/options.ts'
+import type { Answer } from '../../../../registry-adapters/consul/request.ts'
 import { createServiceWatchers } from '../../../../registry-adapters/consul/service-watchers.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 
@@ -127,7 +128,8 @@ function start(t: Test) {
         })
       })
     },
-    close() {},
+    async goHome() {},
+    async close() {},
   }
   const watchers = createServiceWatchers(
     {
