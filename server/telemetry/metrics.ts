@@ -18,6 +18,10 @@ export interface ServerMetrics {
   pushed(): void
   /** An agent would not take this many resources. */
   rejected(resources: number): void
+  /** So many services and workloads of a registry came, went or changed. */
+  registryChanged(registry: string, items: number): void
+  /** The same of the merged catalogue. */
+  catalogueChanged(items: number): void
   /** The Prometheus text format, version 0.0.4. */
   text(): Promise<{ readonly contentType: string; readonly body: string }>
 }
@@ -47,6 +51,30 @@ export const serverMetrics = {
     help: '1 while a mass disappearance from the registry is held back.',
     labels: ['registry'],
   },
+  weft_server_registry_held_services: {
+    help: 'Services that disappeared and are kept until that is confirmed.',
+    labels: ['registry'],
+  },
+  weft_server_registry_held_workloads: {
+    help: 'Workloads that disappeared and are kept until that is confirmed.',
+    labels: ['registry'],
+  },
+  weft_server_registry_held_answering: {
+    help: 'Workloads among them that still answer: those stay until an operator confirms that they are gone.',
+    labels: ['registry'],
+  },
+  weft_server_registry_flapping: {
+    help: 'Workloads whose health keeps changing, and is held steady meanwhile.',
+    labels: ['registry'],
+  },
+  weft_server_registry_changes_total: {
+    help: 'Services and workloads of the registry that came, went or changed.',
+    labels: ['registry'],
+  },
+  weft_server_catalogue_changes_total: {
+    help: 'Services and workloads of the merged catalogue that came, went or changed.',
+    labels: [],
+  },
   weft_server_registry_services: { help: 'Services the registry knows.', labels: ['registry'] },
   weft_server_registry_workloads: { help: 'Workloads the registry knows.', labels: ['registry'] },
   weft_server_registry_problems: { help: 'Items of the registry that are left out.', labels: ['registry'] },
@@ -66,7 +94,8 @@ type GaugeValue = readonly [labels: Readonly<Record<string, string>>, value: num
 export function createServerMetrics(sources: MetricSources): ServerMetrics {
   const registry = new Registry()
   const counter = (name: MetricName) => {
-    return new Counter({ name, help: serverMetrics[name].help, registers: [registry] })
+    const { help, labels } = serverMetrics[name]
+    return new Counter<string>({ name, help, labelNames: [...labels], registers: [registry] })
   }
   const gauge = (name: MetricName, values: () => Iterable<GaugeValue>): void => {
     new Gauge({
@@ -87,6 +116,8 @@ export function createServerMetrics(sources: MetricSources): ServerMetrics {
 
   const pushes = counter('weft_server_pushes_total')
   const rejections = counter('weft_server_rejections_total')
+  const registryChanges = counter('weft_server_registry_changes_total')
+  const catalogueChanges = counter('weft_server_catalogue_changes_total')
   gauge('weft_server_agents', () => {
     const agents = sources.agents()
     return (['connected', 'stale', 'never'] as const).map(state => {
@@ -105,6 +136,10 @@ export function createServerMetrics(sources: MetricSources): ServerMetrics {
     return status.state === 'fresh' ? 0 : (sources.now() - status.since) / 1000
   })
   perRegistry('weft_server_registry_held', status => (status.held === undefined ? 0 : 1))
+  perRegistry('weft_server_registry_held_services', status => status.held?.services ?? 0)
+  perRegistry('weft_server_registry_held_workloads', status => status.held?.workloads ?? 0)
+  perRegistry('weft_server_registry_held_answering', status => status.held?.answering ?? 0)
+  perRegistry('weft_server_registry_flapping', status => status.flapping)
   perRegistry('weft_server_registry_services', status => status.services)
   perRegistry('weft_server_registry_workloads', status => status.workloads)
   perRegistry('weft_server_registry_problems', status => status.problems.length)
@@ -119,6 +154,8 @@ export function createServerMetrics(sources: MetricSources): ServerMetrics {
   return {
     pushed: () => pushes.inc(),
     rejected: resources => rejections.inc(resources),
+    registryChanged: (name, items) => registryChanges.inc({ registry: name }, items),
+    catalogueChanged: items => catalogueChanges.inc(items),
     text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   }
 }

@@ -21,8 +21,8 @@ const registry: RegistryStatus = {
   services: 4,
   workloads: 5,
   problems: [{ item: 'x', reason: 'y' }],
-  held: { since: 0, until: 1, workloads: 1, services: 0, answering: 0 },
-  flapping: 0,
+  held: { since: 0, until: 1, workloads: 6, services: 2, answering: 4 },
+  flapping: 3,
 }
 
 function metricsOf() {
@@ -40,6 +40,9 @@ t.test('the metrics say what the server knows at the moment of asking', async t 
   metrics.pushed()
   metrics.pushed()
   metrics.rejected(3)
+  metrics.registryChanged('consul', 0)
+  metrics.registryChanged('consul', 7)
+  metrics.catalogueChanged(9)
   const { body } = await metrics.text()
   for (const line of [
     'weft_server_agents{state="connected"} 1',
@@ -54,6 +57,12 @@ t.test('the metrics say what the server knows at the moment of asking', async t 
     'weft_server_registry_stale_seconds{registry="consul"} 60',
     'weft_server_registry_stale_seconds{registry="files"} 0',
     'weft_server_registry_held{registry="consul"} 1',
+    'weft_server_registry_held_services{registry="consul"} 2',
+    'weft_server_registry_held_workloads{registry="consul"} 6',
+    'weft_server_registry_held_answering{registry="consul"} 4',
+    'weft_server_registry_flapping{registry="consul"} 3',
+    'weft_server_registry_changes_total{registry="consul"} 7',
+    'weft_server_catalogue_changes_total 9',
     'weft_server_registry_services{registry="consul"} 4',
     'weft_server_registry_workloads{registry="consul"} 5',
     'weft_server_registry_problems{registry="consul"} 1',
