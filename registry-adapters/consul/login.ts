@@ -33,8 +33,6 @@ interface Obtained {
   readonly endsAt: number
 }
 
-/** A token that is refused so soon after its login would be refused again after the next one. */
-const tooSoonMs = 10_000
 /** The last request of a process that stops must not hold it up. */
 const logoutMs = 3_000
 
@@ -43,7 +41,7 @@ const logoutMs = 3_000
  * and when most of its life is over; given back by `/v1/acl/logout`.
  */
 export function loginToken(login: ConsulLogin, deps: LoginDeps): TokenSource {
-  const { clock, random, log } = deps
+  const { clock, random, log, pace } = deps
   let obtained: Obtained | undefined
   let lookAt = 0
   let pending: Promise<Obtained> | undefined
@@ -93,7 +91,8 @@ export function loginToken(login: ConsulLogin, deps: LoginDeps): TokenSource {
     },
     async refused(token) {
       if (obtained === undefined || obtained.token !== token) return true
-      if (clock.monotonic() - obtained.at < tooSoonMs) return false
+      // A new token takes a moment to be known by all servers; and logging in over and over would help nobody.
+      if (clock.monotonic() - obtained.at < pace.backoffCapMs) return false
       obtained = undefined
       return true
     },

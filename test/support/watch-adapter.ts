@@ -12,6 +12,8 @@ export interface WatchedAdapter {
   view(fits: (view: RegistrySnapshot) => boolean): Promise<RegistrySnapshot>
   /** Waits until the last report is of this kind, and its reason matches. */
   stands(kind: AdapterHealth['kind'], reason?: RegExp): Promise<AdapterHealth>
+  /** Ends the adapter before the test ends. */
+  stop(): Promise<void>
 }
 
 /** Follows an adapter until the test ends; `meanwhile` runs before each look, to move a fake clock for example. */
@@ -27,13 +29,15 @@ export function watchAdapter(
   const ended = (async () => {
     for await (const view of adapter.watch(controller.signal)) views.push(view)
   })()
-  t.teardown(async () => {
+  const stop = async () => {
     controller.abort()
     await ended
-  })
+  }
+  t.teardown(stop)
   return {
     views,
     health,
+    stop,
     view: fits =>
       eventually(async () => {
         await meanwhile()
