@@ -30,6 +30,8 @@ export interface Reflection<T> {
 
 /** A watch that ends sooner, and said nothing, is no success: the next one waits. */
 const shortWatchMs = 1_000
+/** So many of them in a row are a failure: something answers that does not watch. */
+const maxShortWatches = 5
 
 /**
  * Follows one collection until the signal aborts: lists it, watches it from the version of the list, takes the watch
@@ -51,6 +53,8 @@ export async function reflect<T>(
   let resyncAt = 0
   /** The last list was made because a version had expired, and nothing has come since. */
   let relisted = false
+  /** Watches in a row that ended at once. */
+  let short = 0
   let apiVersion = read.versions[0] ?? 'v1'
 
   async function list(): Promise<string> {
@@ -63,32 +67,40 @@ export async function reflect<T>(
     return listed.version
   }
 
-  /** Watches until the watch ends; resolves to whether anything came. */
-  async function watch(resourceVersion: string, until: AbortSignal): Promise<boolean> {
+  function succeeded(): void {
+    standing.succeeded(read.name)
+    backoff.reset()
+    short = 0
+  }
+
+  /** Watches until the watch ends; throws when it was too short once too often. */
+  async function watch(resourceVersion: string, until: AbortSignal): Promise<void> {
+    const startedAt = clock.monotonic()
     let heard = false
-    const opened = () => void standing.succeeded(read.name)
+    const opened = () => void (short < maxShortWatches && standing.succeeded(read.name))
     const from = { version: apiVersion, resourceVersion, timeoutMs: pace.watchMs * (1 + random()) }
     for await (const event of watchFrom(read, from, into.toValue, { ...deps, opened }, until)) {
+      if (!heard) succeeded()
       heard = true
       relisted = false
-      backoff.reset()
       if (event.kind === 'put') table.put(event.object)
       else if (event.kind === 'removed') table.remove(event.object.key, event.object.version)
       at = event.kind === 'bookmark' ? event.version : event.object.version
       history.saw(at)
     }
-    return heard
+    if (heard || until.aborted) return
+    if (clock.monotonic() - startedAt >= shortWatchMs) return succeeded()
+    short += 1
+    if (short < maxShortWatches) return await sleep(clock, backoff.nextMs(), signal)
+    throw kubernetesError('bad-answer', 'kubernetes ends each watch at once', about({ read, verb: 'watch' }))
   }
 
   while (!signal.aborted) {
     try {
       at ??= await list()
       const turn = startTurn(deps, resyncAt - clock.monotonic(), signal)
-      const startedAt = clock.monotonic()
-      const heard = await watch(at, turn.signal).finally(turn.end)
+      await watch(at, turn.signal).finally(turn.end)
       if (turn.over()) at = undefined
-      else if (heard || clock.monotonic() - startedAt >= shortWatchMs) backoff.reset()
-      else await sleep(clock, backoff.nextMs(), signal)
     } catch (error) {
       if (signal.aborted) return
       const expired = at !== undefined && isFailure(error, 'expired')

@@ -177,12 +177,12 @@ export class FakeKubernetes {
     }
     const send = (change: Change) => {
       const event = eventOf(change, request)
-      if (event !== undefined) response.write(`${JSON.stringify(event)}\n`)
+      if (event !== undefined && !response.writableEnded) response.write(`${JSON.stringify(event)}\n`)
     }
     for (const change of this.state.since(request.resource, from)) send(change)
     const watch: OpenWatch = {
       request,
-      write: text => void response.write(text),
+      write: text => void (response.writableEnded || response.write(text)),
       end: () => void response.end(),
       cut: () => void response.socket?.destroy(),
     }

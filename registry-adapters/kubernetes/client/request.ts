@@ -66,11 +66,13 @@ export async function* readLines(
     const reader = createLineReader(maxEventBytes)
     const chunks = open.http.body[Symbol.asyncIterator]()
     for (;;) {
-      const chunk = await nextOf(chunks, open, silenceMs)
-      if (chunk === undefined) return
-      const lines = reader.push(chunk)
+      const { kind, chunk } = await nextOf(chunks, open, silenceMs)
+      if (kind === 'broken') return
+      // the last line of an answer that is over may lack its end
+      const lines = reader.push(chunk ?? newline)
       if (lines === undefined) throw badAnswer(query, 'an event of kubernetes is too large', { maxEventBytes })
       for (const line of lines) if (line.trim() !== '') yield parse(line, query)
+      if (kind === 'end') return
     }
   } catch (error) {
     if (!signal.aborted) throw error
@@ -79,17 +81,20 @@ export async function* readLines(
   }
 }
 
-/** The next piece; undefined at the end, however it came: the reader asks again where it stopped. */
-async function nextOf(
-  chunks: AsyncIterator<Uint8Array>,
-  open: OpenExchange,
-  silenceMs: number,
-): Promise<Uint8Array | undefined> {
+type Piece =
+  | { readonly kind: 'piece'; readonly chunk: Uint8Array }
+  | { readonly kind: 'end'; readonly chunk?: undefined }
+  /** The connection failed, or was silent: what began to come is not whole. */
+  | { readonly kind: 'broken'; readonly chunk?: undefined }
+
+const newline = new Uint8Array([0x0a])
+
+async function nextOf(chunks: AsyncIterator<Uint8Array>, open: OpenExchange, silenceMs: number): Promise<Piece> {
   try {
     const { done, value } = await open.within(silenceMs, () => chunks.next())
-    return done ? undefined : value
+    return done ? { kind: 'end' } : { kind: 'piece', chunk: value }
   } catch (error) {
-    if (isFailure(error, 'unreachable')) return undefined
+    if (isFailure(error, 'unreachable')) return { kind: 'broken' }
     throw error
   }
 }
