@@ -126,7 +126,7 @@ export const serverSettings = {
       env: 'WEFT_SERVER_MERGE_RULE',
     },
     services: {
-      doc: 'Exceptions to it, as <namespace>/<service>=<rule>.',
+      doc: 'Exceptions to it, as <namespace>/<service>=<rule>, where * stands for any text. A ServiceMerge resource goes before both.',
       format: Array,
       default: [] as string[],
       env: 'WEFT_SERVER_MERGE_SERVICES',
