@@ -1,5 +1,6 @@
 import type { CallerSelector } from '../model/workload.ts'
 import { dnsSubdomain, nodeName } from './primitives.ts'
+import { isProbeUnit } from './probe-values.ts'
 
 /** What a WorkloadEntry says in annotations because Istio has no field for it. */
 
@@ -15,6 +16,7 @@ const checks: Readonly<Record<string, (value: string) => string | undefined>> = 
   'weft.dev/uid': value => (isUidText(value) ? undefined : `must be a whole number from 0 to ${maxUid}`),
   'weft.dev/cgroup': value => (isCgroupPath(value) ? undefined : 'must be a path relative to the cgroup root'),
   'weft.dev/unit': value => (isUnitName(value) ? undefined : 'is not the name of a systemd service'),
+  'weft.dev/health-unit': value => (isProbeUnit(value) ? undefined : 'is not the name of a systemd unit'),
 }
 
 /** Names of the annotations a workload may carry. */

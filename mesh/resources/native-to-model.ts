@@ -4,6 +4,7 @@ import type { Workload } from '../model/workload.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
 import { callerSelectors } from './annotations.ts'
 import type { NativeService, NativeWorkload } from './native.ts'
+import { probeFromNative } from './native-health.ts'
 import { protocolFromName } from './port-protocol.ts'
 import { workloadId } from './workload-to-model.ts'
 
@@ -21,7 +22,8 @@ export function serviceFromNative(service: NativeService): Service {
 
 /** A workload of the short form. */
 export function workloadFromNative(registryName: string, workload: NativeWorkload): Workload {
-  const { namespace, name, address, node, serviceAccount, locality } = workload
+  const { namespace, name, address, node, serviceAccount, locality, health } = workload
+  const probe = health === undefined ? undefined : probeFromNative(health)
   return {
     id: workloadId(registryName, namespace, name),
     registry: registryName,
@@ -34,6 +36,7 @@ export function workloadFromNative(registryName: string, workload: NativeWorkloa
     locality: locality === undefined ? unknownLocality : parseLocality(locality),
     weight: workload.weight ?? 1,
     health: 'healthy',
+    ...(probe === undefined ? {} : { probe }),
     callers: callerSelectors(workload),
   }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isCgroupPath, isUid, isUnitName, isUserName } from './annotations.ts'
 import { type Checked, checkDocument } from './check.ts'
 import type { SourceDocument } from './document.ts'
+import { nativeHealth } from './native-health.ts'
 import {
   dnsLabel,
   dnsSubdomain,
@@ -55,6 +56,8 @@ const nativeWorkload = z.strictObject({
   /** Relative share of traffic; 0 receives none. */
   weight: z.int().min(0).max(4_294_967_295).optional(),
   locality: locality.optional(),
+  /** How its agent tells whether it can serve. */
+  health: nativeHealth.optional(),
   user: z.string().refine(isUserName, 'is not a user name').optional(),
   uid: z.int().refine(isUid, 'is not a user id').optional(),
   cgroup: z.string().refine(isCgroupPath, 'must be a path relative to the cgroup root').optional(),

@@ -5,7 +5,7 @@ import { describeResource, type Resource } from './resource.ts'
 import { serviceFromEntry } from './service-to-model.ts'
 import type { WorkloadEntry } from './workload-entry.ts'
 import type { WorkloadGroup } from './workload-group.ts'
-import { joinGroup, workloadFromEntry } from './workload-to-model.ts'
+import { type JoinedEntry, joinGroup, workloadFromEntry } from './workload-to-model.ts'
 
 /**
  * What resources say about services and workloads, as a registry of the given name would. A resource that cannot be
@@ -45,7 +45,7 @@ function withGroup(
   entry: WorkloadEntry,
   groups: ReadonlyMap<string, WorkloadGroup>,
   problems: RegistryProblem[],
-): WorkloadEntry[] {
+): JoinedEntry[] {
   const name = entry.metadata.annotations?.['weft.dev/group']
   if (name === undefined) return [entry]
   const group = groups.get(`WorkloadGroup ${entry.metadata.namespace}/${name}`)

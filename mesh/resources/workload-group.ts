@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { annotations, metadata } from './metadata.ts'
 import { labels, ofKubernetes, unimplemented } from './primitives.ts'
+import { checkMethod, readinessProbe } from './readiness-probe.ts'
 import { networkingVersions, workloadEntrySpec } from './workload-entry.ts'
 
 /**
@@ -11,11 +12,18 @@ export const workloadGroup = z.strictObject({
   apiVersion: z.enum(networkingVersions),
   kind: z.literal('WorkloadGroup'),
   metadata: metadata('other'),
-  spec: z.strictObject({
-    metadata: z.strictObject({ labels: labels.optional(), annotations: annotations('workload').optional() }).optional(),
-    template: workloadEntrySpec.extend({ address: unimplemented('one address for all workloads of a group') }),
-    probe: unimplemented('health checks by the agent; a registry tells health'),
-  }),
+  spec: z
+    .strictObject({
+      metadata: z
+        .strictObject({ labels: labels.optional(), annotations: annotations('workload').optional() })
+        .optional(),
+      template: workloadEntrySpec.extend({ address: unimplemented('one address for all workloads of a group') }),
+      /** Run by the agents of the workloads' hosts. */
+      probe: readinessProbe.optional(),
+    })
+    .superRefine(({ metadata, probe }, context) => {
+      if (probe !== undefined) checkMethod(probe, metadata?.annotations?.['weft.dev/health-unit'], context)
+    }),
   status: ofKubernetes(),
 })
 

@@ -1,17 +1,25 @@
 import { parseLocality, unknownLocality } from '../model/locality.ts'
+import { type Probe, probeDefaults } from '../model/probe.ts'
 import type { Workload } from '../model/workload.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
 import { callersFromAnnotations } from './annotations.ts'
+import { probeFromReadiness } from './readiness-probe.ts'
 import type { WorkloadEntry } from './workload-entry.ts'
 import type { WorkloadGroup } from './workload-group.ts'
 
 type WorkloadSpec = WorkloadEntry['spec']
 
+/** A WorkloadEntry with what its group says, and what only a group can say. */
+export interface JoinedEntry extends WorkloadEntry {
+  readonly probe?: Probe
+}
+
 /** A workload as a WorkloadEntry tells it; `entry` has been joined with its group, if it has one. */
-export function workloadFromEntry(registryName: string, entry: WorkloadEntry): Workload {
+export function workloadFromEntry(registryName: string, entry: JoinedEntry): Workload {
   const { namespace, name } = entry.metadata
   const annotations = entry.metadata.annotations ?? {}
   const node = annotations['weft.dev/node']
+  const probe = probeOfEntry(entry)
   return {
     id: workloadId(registryName, namespace, name),
     registry: registryName,
@@ -20,6 +28,7 @@ export function workloadFromEntry(registryName: string, entry: WorkloadEntry): W
     ...workloadBasics(entry.spec),
     ...(node === undefined ? {} : { node }),
     labels: entryLabels(entry),
+    ...(probe === undefined ? {} : { probe }),
     callers: callersFromAnnotations(annotations),
   }
 }
@@ -50,15 +59,24 @@ export function entryLabels(entry: WorkloadEntry): Readonly<Record<string, strin
 }
 
 /** The entry with everything it leaves open taken from its group. */
-export function joinGroup(entry: WorkloadEntry, group: WorkloadGroup): WorkloadEntry {
+export function joinGroup(entry: WorkloadEntry, group: WorkloadGroup): JoinedEntry {
   const { metadata = {}, template } = group.spec
+  const unit = metadata.annotations?.['weft.dev/health-unit']
+  const probe = group.spec.probe === undefined ? undefined : probeFromReadiness(group.spec.probe, unit)
   const { ports, locality, weight, serviceAccount } = template
   const spec: WorkloadSpec = { ports, locality, weight, serviceAccount, ...withoutUndefined(entry.spec) }
   return {
     ...entry,
+    ...(probe === undefined ? {} : { probe }),
     metadata: { ...entry.metadata, annotations: { ...metadata.annotations, ...entry.metadata.annotations } },
     spec: { ...spec, labels: { ...template.labels, ...metadata.labels, ...entry.spec.labels } },
   }
+}
+
+/** A unit that is named goes before what the group checks, at the group's pace. */
+function probeOfEntry({ metadata, probe }: JoinedEntry): Probe | undefined {
+  const unit = metadata.annotations?.['weft.dev/health-unit']
+  return unit === undefined ? probe : { ...probeDefaults, ...probe, check: { kind: 'unit', unit } }
 }
 
 function withoutUndefined(spec: WorkloadSpec): WorkloadSpec {
