@@ -222,7 +222,6 @@ export class NomadCluster {
         DeploymentStatus: { Canary: true, Healthy: null, ModifyIndex: 0, Timestamp: '0001-01-01T00:00:00Z' },
       }),
       CreateIndex: 0,
-      AllocModifyIndex: entry.index,
     }
     return entry.putAllocation(allocation, 'PlanResult')
   }

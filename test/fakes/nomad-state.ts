@@ -112,7 +112,9 @@ export class NomadState {
     change({
       index,
       putAllocation: (given, type) => {
-        const allocation = { ...given, CreateIndex: given.CreateIndex || index, ModifyIndex: index }
+        // What a client reports is no change by the scheduler, which alone can give an allocation another job.
+        const AllocModifyIndex = type === 'AllocationUpdated' ? (given.AllocModifyIndex ?? index) : index
+        const allocation = { ...given, CreateIndex: given.CreateIndex || index, ModifyIndex: index, AllocModifyIndex }
         this.allocations.set(allocation.ID, allocation)
         touch('allocations', `allocation:${allocation.ID}`)
         const { Job: _, ...payload } = allocation
