@@ -13,10 +13,11 @@ export interface Wanted {
 
 /**
  * Puts what events say of allocations and nodes into the cluster, where it is newer than what is known: they are told
- * whole. What they cannot say is added to `wanted`.
+ * whole. What they cannot say is added to `wanted`, unless all services have been read since: `readAt` is the index
+ * then. A new stream begins with events of before.
  */
-export function applyChanges(changes: Changes, cluster: Cluster, wanted: Wanted): void {
-  for (const [key, service] of changes.services) wanted.services.set(key, service)
+export function applyChanges(changes: Changes, cluster: Cluster, wanted: Wanted, readAt: number): void {
+  for (const [key, service] of changes.services) if (service.index > readAt) wanted.services.set(key, service)
   const allocations = new Map<string, KnownAllocation>()
   for (const [id, { allocation, scheduledIndex }] of changes.allocations) {
     const known = cluster.allocations.get(id)

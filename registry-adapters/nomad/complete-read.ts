@@ -56,9 +56,7 @@ export async function readEverything(
   )
   const nodeList = await reads.nodes(signal)
   const indexes = { services: names.index, allocations: lowest(stubs), nodes: nodeList.index }
-  const fallen =
-    floor !== undefined && (['services', 'allocations', 'nodes'] as const).some(table => indexes[table] < floor[table])
-  const known = fallen ? undefined : cluster
+  const known = floor !== undefined && hasFallen(floor, indexes) ? undefined : cluster
   const allocations = await joinAllocations(
     registrations,
     stubs.flatMap(({ value }) => value),
@@ -74,6 +72,13 @@ export async function readEverything(
   }
   return { content, indexes }
 }
+
+/** Whether the state behind the later indexes is not a later one. */
+export function hasFallen(earlier: TableIndexes, later: TableIndexes): boolean {
+  return tables.some(table => later[table] < earlier[table])
+}
+
+const tables = ['services', 'allocations', 'nodes'] as const
 
 async function readNames(
   cluster: Cluster,

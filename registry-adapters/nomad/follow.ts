@@ -5,8 +5,8 @@ import type { Log } from '../../mesh/std/log.ts'
 import type { Standing } from '../standing.ts'
 import { applyChanges, readWanted, type Wanted } from './changed-read.ts'
 import type { Cluster } from './cluster.ts'
-import { type ReadDeps, readEverything, type TableIndexes } from './complete-read.ts'
-import type { Inbox } from './inbox.ts'
+import { hasFallen, type ReadDeps, readEverything, type TableIndexes } from './complete-read.ts'
+import type { Changes, Inbox } from './inbox.ts'
 import type { Wake } from './wake.ts'
 
 export interface FollowDeps extends ReadDeps {
@@ -43,14 +43,17 @@ export interface Follower {
 export function createFollower(deps: FollowDeps): Follower {
   const { cluster, settings, clock, random, standing, log, publish } = deps
   const { repeatMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
+  /** The highest indexes that have been seen, and that of the services at the last complete read. */
   let floor: TableIndexes | undefined
+  let readAt = 0
 
   async function readAll(signal: AbortSignal): Promise<void> {
     const { content, indexes } = await readEverything(cluster, floor, deps, signal)
-    if (floor !== undefined && indexes.services < floor.services) {
+    if (floor !== undefined && hasFallen(floor, indexes)) {
       log.warn('the index of nomad has fallen, as after the restore of a snapshot', { from: floor, to: indexes })
     }
     floor = indexes
+    readAt = indexes.services
     cluster.replace(content)
   }
 
@@ -80,7 +83,8 @@ export function createFollower(deps: FollowDeps): Follower {
             readAllAt = clock.monotonic() + resyncMs * (0.75 + random() / 4)
             restMs = source.restMs(clock.monotonic() - startedAt)
           } else {
-            applyChanges(changes, cluster, wanted)
+            floor = floor && raised(floor, changes)
+            applyChanges(changes, cluster, wanted, readAt)
             publish()
             await readChanges(wanted, signal)
           }
@@ -97,6 +101,25 @@ export function createFollower(deps: FollowDeps): Follower {
         await source.wake.wait(readAllAt - clock.monotonic(), signal)
       }
     },
+  }
+}
+
+/** Tables are at least as new as what events have said of them. */
+function raised(floor: TableIndexes, { services, allocations, nodes }: Changes): TableIndexes {
+  const newest = (from: number, indexes: IteratorObject<number>) => indexes.reduce((a, b) => Math.max(a, b), from)
+  return {
+    services: newest(
+      floor.services,
+      services.values().map(({ index }) => index),
+    ),
+    allocations: newest(
+      floor.allocations,
+      allocations.values().map(({ allocation }) => allocation.modifyIndex),
+    ),
+    nodes: newest(
+      floor.nodes,
+      nodes.values().map(({ modifyIndex }) => modifyIndex),
+    ),
   }
 }
 

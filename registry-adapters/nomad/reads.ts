@@ -117,6 +117,7 @@ export function createReads(client: NomadClient, settings: NomadAdapterSettings)
       // Only the index is of interest, so one item is enough of what comes in pages.
       const page = table === 'services' ? {} : { perPage: 1 }
       const answer = await client.get(path, { ...all, ...page, index, waitMs: pace.waitMs }, signal)
+      listOf(answer.body, table)
       return believed(answer, path).index
     },
   }
