@@ -1,6 +1,5 @@
-import type { CatalogueService, CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { CatalogueService, CatalogueSnapshot, CatalogueWorkload } from '../../mesh/model/catalogue.ts'
 import { serviceKey } from '../../mesh/model/service.ts'
-import type { Workload } from '../../mesh/model/workload.ts'
 import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 
 /** A port that some service declares a workload to serve. */
@@ -13,7 +12,7 @@ export interface ServedPort {
 /** The catalogue seen from the hosts. */
 export interface Placement {
   /** Workloads on the node, ordered by id. */
-  workloadsOn(node: string): readonly Workload[]
+  workloadsOn(node: string): readonly CatalogueWorkload[]
   /** Ports of a workload, ordered, each once: of two services on one port the first by key. */
   portsOf(workload: string): readonly ServedPort[]
 }
@@ -24,11 +23,16 @@ export interface Placement {
  */
 export function createPlacement(): (catalogue: Pick<CatalogueSnapshot, 'services' | 'workloads'>) => Placement {
   let seen: Pick<CatalogueSnapshot, 'services' | 'workloads'> = { services: tableOf(), workloads: tableOf() }
-  const nodes = new Map<string, Table<Workload>>()
+  const nodes = new Map<string, Table<CatalogueWorkload>>()
   /** Workload id to its ports by service key. */
   const ports = new Map<string, Table<readonly ServedPort[]>>()
 
-  const move = (id: string, from: string | undefined, to: string | undefined, workload: Workload | undefined): void => {
+  const move = (
+    id: string,
+    from: string | undefined,
+    to: string | undefined,
+    workload: CatalogueWorkload | undefined,
+  ): void => {
     if (from !== undefined && from !== to) change(nodes, from, id, undefined)
     if (to !== undefined) change(nodes, to, id, workload)
   }
