@@ -1,16 +1,33 @@
+import { resolve } from 'node:path'
 import type { RegistrySnapshot } from '../mesh/model/catalogue.ts'
 import type { Resource } from '../mesh/resources/resource.ts'
 import { snapshotFromResources } from '../mesh/resources/to-model.ts'
 import { assertNever } from '../mesh/std/assert-never.ts'
+import type { Clock } from '../mesh/std/clock.ts'
 import type { Watch } from '../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../registry-adapters/adapter.ts'
 import { createConsulAdapter } from '../registry-adapters/consul/adapter.ts'
 import type { ConsulOptions } from '../registry-adapters/consul/options.ts'
+import { loadPlugin } from '../registry-adapters/plugin.ts'
 import { createStaticAdapter } from '../registry-adapters/static/static-adapter.ts'
 import type { RegistryConfig } from './registry-config.ts'
 
-/** Makes the adapter of a configured registry; throws WEFT_CONFIG_INVALID for options that cannot work. */
-export function createAdapter(config: RegistryConfig, deps: AdapterDeps): RegistryAdapter {
+/**
+ * What makes the adapter of a configured registry; the package of a plugin is loaded for that. Either throws
+ * WEFT_CONFIG_INVALID for options that cannot work.
+ */
+export async function adapterOf(config: RegistryConfig, clock: Clock): Promise<(deps: AdapterDeps) => RegistryAdapter> {
+  if (config.kind !== 'plugin') return deps => createAdapter(config, deps)
+  const { name: registry, package: name, configDir } = config
+  const installation = import.meta.dirname
+  const directories =
+    config.pluginDir === ''
+      ? [installation, ...(configDir === undefined ? [] : [configDir])]
+      : [resolve(configDir ?? '.', config.pluginDir)]
+  return loadPlugin({ registry, package: name, options: config.options ?? {}, directories }, clock)
+}
+
+function createAdapter(config: Exclude<RegistryConfig, { kind: 'plugin' }>, deps: AdapterDeps): RegistryAdapter {
   switch (config.kind) {
     case 'static':
       return createStaticAdapter(deps, {

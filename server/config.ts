@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import convict from 'convict'
 import type { LogLevel } from '../mesh/std/log.ts'
 import { type Setting, type SettingProblem, settingFromText, settingProblems } from '../mesh/std/settings.ts'
@@ -66,7 +67,7 @@ export function loadServerConfig(sources: ServerConfigSources): ServerConfig {
   } catch (cause) {
     throw invalidSettings(cause instanceof Error ? cause.message.replaceAll('\n', '; ') : String(cause), {})
   }
-  return resolved(loader.getProperties())
+  return resolved(loader.getProperties(), sources.file === undefined ? undefined : dirname(resolve(sources.file)))
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends object ? Mutable<T[K]> : T[K] }
@@ -75,8 +76,8 @@ type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'merge'>> & {
   merge: { rule: string; services: string[] }
 }
 
-function resolved(loaded: Loaded): ServerConfig {
-  const registries = toRegistryConfigs(loaded.registries)
+function resolved(loaded: Loaded, configDir: string | undefined): ServerConfig {
+  const registries = toRegistryConfigs(loaded.registries, configDir)
   const merge = { ...loaded.merge, rootNamespace: loaded.rootNamespace }
   composeMergeRules(merge, [], ['resources', ...registries.map(registry => registry.name)])
   const ports = [loaded.listen.websocketPort, loaded.listen.grpcPort, loaded.listen.apiPort, loaded.listen.metricsPort]

@@ -3,7 +3,8 @@ import type { Clock, Random } from '../mesh/std/clock.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { Log } from '../mesh/std/log.ts'
-import { createAdapter, createResourcesAdapter } from './adapters.ts'
+import { adapterOf, createResourcesAdapter } from './adapters.ts'
+import { createMapping } from './catalogue/mapping.ts'
 import type { MassRemovalRule } from './catalogue/mass-removal.ts'
 import { type RegistryView, type RegistryViewDeps, startRegistryView } from './catalogue/registry-view.ts'
 import { createValidator } from './catalogue/validate.ts'
@@ -69,8 +70,10 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
       })
       const options = { name, kind, massRemoval: massRemovalOf(config) }
       // Files are the operator's own word.
-      const viewDeps = depsOf(name, cache, kind === 'static' || registry.trustCallers)
-      views.push(startRegistryView(viewDeps, options, adapterDeps => createAdapter(registry, adapterDeps)))
+      const asSaid = depsOf(name, cache, kind === 'static' || registry.trustCallers)
+      const map = createMapping(registry.mapping, name)
+      const viewDeps: RegistryViewDeps = { ...asSaid, validate: view => asSaid.validate(map(view)) }
+      views.push(startRegistryView(viewDeps, options, await adapterOf(registry, clock)))
     }
   } catch (error) {
     await stop()

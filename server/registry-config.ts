@@ -1,11 +1,26 @@
 import { didYouMean } from '../mesh/std/did-you-mean.ts'
-import { type SettingProblem, settingProblems, settingsOf } from '../mesh/std/settings.ts'
-import { type RegistryKind, registryKinds } from './registry-schema.ts'
+import { type SettingProblem, type SettingsTree, settingProblems, settingsOf } from '../mesh/std/settings.ts'
+import { type MappingOptions, templateProblem } from './catalogue/mapping.ts'
+import { commonOptions, type RegistryKind, registryKinds } from './registry-schema.ts'
 
-/** One registry of the configuration, checked, with the defaults of its kind filled in. */
-export type RegistryConfig =
+type KindConfig =
   | { readonly kind: 'static'; readonly name: string; readonly directory: string; readonly files: readonly string[] }
   | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
+  | ({ readonly kind: 'plugin'; readonly name: string } & PluginSettings)
+
+/** One registry of the configuration, checked, with the defaults of its kind filled in. */
+export type RegistryConfig = KindConfig & { readonly mapping: MappingOptions }
+
+/** Which package has the adapter. */
+export interface PluginSettings {
+  readonly package: string
+  readonly options: Readonly<Record<string, unknown>>
+  /** Empty for the default. */
+  readonly pluginDir: string
+  readonly trustCallers: boolean
+  /** The directory of the configuration file, where there is one. */
+  readonly configDir?: string
+}
 
 /** How to reach a Consul agent; empty texts mean that nothing is set. */
 export interface ConsulSettings {
@@ -36,19 +51,27 @@ export function registryProblems(value: unknown): SettingProblem[] {
   return value.flatMap((entry: unknown, index) => {
     const path = ['registries', String(index)]
     if (!isMapping(entry)) return [{ path, message: 'a registry must be a mapping' }]
-    return [...nameProblems(entry.name, names, path), ...kindProblems(entry, path)]
+    const mapping = mappingProblems(entry.mapping, [...path, 'mapping'])
+    return [...nameProblems(entry.name, names, path), ...kindProblems(entry, path), ...mapping]
   })
 }
 
-/** Reads a list without problems. */
-export function toRegistryConfigs(value: readonly object[]): readonly RegistryConfig[] {
+/** Reads a list without problems; `configDir` is the directory of the file that it stands in. */
+export function toRegistryConfigs(value: readonly object[], configDir?: string): readonly RegistryConfig[] {
   return value.map(entry => {
-    const { kind } = entry as { kind: RegistryConfig['kind'] }
-    const defaults = Object.fromEntries(
-      settingsOf(registryKinds[kind].options).map(([path, setting]) => [path[0], setting.default]),
-    )
-    return { ...defaults, ...entry } as RegistryConfig
+    const { kind, mapping = null } = entry as { kind: RegistryConfig['kind']; mapping?: object | null }
+    const filled: object = {
+      ...defaultsOf(registryKinds[kind].options),
+      ...entry,
+      mapping: { ...defaultsOf(commonOptions.mapping), ...mapping },
+      ...(kind === 'plugin' && configDir !== undefined ? { configDir } : {}),
+    }
+    return filled as RegistryConfig
   })
+}
+
+function defaultsOf(options: SettingsTree): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(settingsOf(options).map(([path, setting]) => [path[0], setting.default]))
 }
 
 function nameProblems(name: unknown, names: Set<string>, path: readonly string[]): SettingProblem[] {
@@ -74,9 +97,22 @@ function kindProblems(entry: Readonly<Record<string, unknown>>, path: readonly s
   const missing = required.filter(key => !isGiven(key))
   const needs = oneOf.length === 0 || oneOf.some(isGiven) ? missing : [...missing, oneOf.join(' or ')]
   return [
-    ...settingProblems(options, tree, path),
+    ...settingProblems(options, { ...tree, ...commonOptions }, path),
     ...needs.map(key => ({ path, message: `a registry of kind ${kind} needs ${key}` })),
   ]
+}
+
+/** What is wrong with the templates; their types are looked at with all other options. */
+function mappingProblems(mapping: unknown, path: readonly string[]): SettingProblem[] {
+  if (!isMapping(mapping)) return []
+  return (['name', 'namespace', 'hosts'] as const).flatMap(option => {
+    const templates: unknown[] = [mapping[option]].flat()
+    return templates.flatMap((template): SettingProblem[] => {
+      const problem = typeof template === 'string' ? templateProblem(option, template) : undefined
+      if (problem === undefined) return []
+      return [{ path: [...path, option], message: `mapping.${option}: ${JSON.stringify(template)} ${problem}` }]
+    })
+  })
 }
 
 function isUnset(value: unknown): boolean {

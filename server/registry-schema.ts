@@ -9,6 +9,18 @@ export interface RegistryKind {
   readonly oneOf?: readonly string[]
 }
 
+/** Options of registries of every kind. */
+export const commonOptions = {
+  mapping: {
+    name: option('What its services are called: text with {name}, {namespace} and {registry}.', '{name}'),
+    namespace: option(
+      'Namespace of its services and workloads: text with {namespace} and {registry}. Identities change with it.',
+      '{namespace}',
+    ),
+    hosts: listOption('Further names of every service: texts with {name}, {namespace} and {registry}.'),
+  },
+} as const satisfies SettingsTree
+
 /** Every kind of registry with all its options: read by the loader, the reference page and its test. */
 export const registryKinds = {
   static: {
@@ -43,6 +55,21 @@ export const registryKinds = {
     },
     required: ['address'],
   },
+  plugin: {
+    options: {
+      package: option('Name of the npm package that has the adapter.', ''),
+      options: mappingOption('Options of the adapter, as its package documents them.'),
+      pluginDir: option(
+        "Directory in which the package is installed; empty means the server's own installation, then the directory of this file.",
+        '',
+      ),
+      trustCallers: option(
+        'Whether the adapter may say which local processes its workloads are (uid, user, cgroup): those get their identity.',
+        false,
+      ),
+    },
+    required: ['package'],
+  },
 } as const satisfies Record<string, RegistryKind>
 
 /** An option has no environment variable of its own: `WEFT_SERVER_REGISTRIES` sets the whole list. */
@@ -52,4 +79,8 @@ function option<T extends string | boolean | number>(doc: string, value: T): Set
 
 function listOption(doc: string): Setting & { readonly default: string[] } {
   return { doc, default: [], format: Array, items: 'string', env: '' }
+}
+
+function mappingOption(doc: string): Setting & { readonly default: Readonly<Record<string, unknown>> } {
+  return { doc, default: {}, format: Object, env: '' }
 }

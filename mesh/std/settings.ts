@@ -80,7 +80,7 @@ export function settingFromText(setting: Setting, text: string): unknown {
 export function typeName(setting: Setting): string {
   if (Array.isArray(setting.default)) return `a list of ${setting.items ?? 'string'}s`
   if (typeof setting.default === 'boolean') return 'true or false'
-  return `a ${typeof setting.default}`
+  return typeof setting.default === 'object' ? 'a mapping' : `a ${typeof setting.default}`
 }
 
 function typeOf(value: unknown, setting: Setting): string {
@@ -89,6 +89,7 @@ function typeOf(value: unknown, setting: Setting): string {
     return value.every(item => typeof item === items) ? `a list of ${items}s` : 'a mixed list'
   }
   if (typeof value === 'boolean') return 'true or false'
+  if (typeof value === 'object') return value === null ? 'nothing' : 'a mapping'
   return `a ${typeof value}`
 }
 

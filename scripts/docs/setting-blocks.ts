@@ -1,5 +1,5 @@
 import { type Setting, type SettingsTree, settingsOf } from '../../mesh/std/settings.ts'
-import { registryKinds } from '../../server/registry-schema.ts'
+import { commonOptions, registryKinds } from '../../server/registry-schema.ts'
 import { code, prose, table } from './markdown.ts'
 
 /** A table of every setting of a process, in the schema's order. */
@@ -14,18 +14,20 @@ export function settingTable(settings: SettingsTree): string {
   return table(['key', 'default', 'environment', 'flag', 'meaning'], rows)
 }
 
-/** A table of the options of every kind of registry. */
+/** A table of the options of all registries, and one of those of every kind. */
 export function registryTables(): string {
-  return Object.entries(registryKinds)
-    .map(([kind, { options, required }]) => {
-      const needed: readonly string[] = required
-      const rows = settingsOf(options).map(([path, setting]) => {
-        const key = path.join('.')
-        return [code(key), needed.includes(key) ? 'required' : code(defaultText(setting)), prose(setting.doc)]
-      })
-      return [`### Registries of kind \`${kind}\``, '', table(['key', 'default', 'meaning'], rows)].join('\n')
-    })
-    .join('\n\n')
+  const kinds = Object.entries(registryKinds).map(([kind, { options, required }]) => {
+    return registryTable(`Registries of kind \`${kind}\``, options, required)
+  })
+  return [registryTable('Registries of every kind', commonOptions, []), ...kinds].join('\n\n')
+}
+
+function registryTable(title: string, options: SettingsTree, required: readonly string[]): string {
+  const rows = settingsOf(options).map(([path, setting]) => {
+    const key = path.join('.')
+    return [code(key), required.includes(key) ? 'required' : code(defaultText(setting)), prose(setting.doc)]
+  })
+  return [`### ${title}`, '', table(['key', 'default', 'meaning'], rows)].join('\n')
 }
 
 function defaultText({ default: value }: Setting): string {
