@@ -88,6 +88,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   const starting: LinkStatus = { kind: 'disconnected', since: startedAt, reason: 'starting', version: 0, rejected: [] }
   let link: ServerLink | undefined
   let draining = false
+  let frozen = false
 
   // First of all: sockets made before this would not be exempt from the rules.
   const capture = await startCaptureFollower(
@@ -209,8 +210,10 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
           clock,
           connectedFrom: address => registrations.locate(ownAddress(address)),
         }),
-      apply: wanted => applier.apply(wanted),
-      keep: held => state.saveResources(held.values()),
+      apply: async wanted => (frozen ? [] : applier.apply(wanted)),
+      async keep(held) {
+        if (!frozen) await state.saveResources(held.values())
+      },
       report: report.watch,
     },
     { agentVersion: version, facts: await facts, held: membership.held },
@@ -233,7 +236,10 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     log.info('the agent stops', { drainMs })
     try {
       if (error === undefined) {
-        const leavingMs = await leaveMesh({ clock, registrations, link: linked }, drainMs)
+        const freeze = () => {
+          frozen = true
+        }
+        const leavingMs = await leaveMesh({ clock, registrations, link: linked, freeze }, drainMs)
         await dataPlane.drain(Math.max(0, drainMs - leavingMs))
       }
     } finally {

@@ -22,32 +22,34 @@ function world(kind: LinkStatus['kind'], registered = true) {
   registrations.reported.subscribe(list => happened.push(`reported ${list.length}`))
   const status: LinkStatus =
     kind === 'connected' ? { kind, server: 's1', ...common } : { kind, reason: 'gone', ...common }
-  const link: ServerLink = {
+  const link: Pick<ServerLink, 'status' | 'stop'> = {
     status: new Watch<LinkStatus>(status),
-    held: () => new Map(),
-    reconnect() {},
     async stop() {
       happened.push(`link stopped after ${clock.monotonic()} ms`)
     },
   }
-  return { clock, happened, leave: (limitMs: number) => leaveMesh({ clock, registrations, link }, limitMs) }
+  const freeze = () => void happened.push('frozen')
+  return { clock, happened, leave: (limitMs: number) => leaveMesh({ clock, registrations, link, freeze }, limitMs) }
 }
 
-t.test('deregisters, then stops listening to the server, then waits for the others to hear of it', async t => {
-  const { clock, happened, leave } = world('connected')
-  let tookMs: number | undefined
-  const leaving = leave(15_000).then(ms => {
-    tookMs = ms
-  })
-  t.same(happened, ['reported 0'])
-  await clock.advance(200)
-  t.same(happened, ['reported 0', 'link stopped after 200 ms'])
-  await clock.advance(1799)
-  t.equal(tookMs, undefined)
-  await clock.advance(1)
-  await leaving
-  t.equal(tookMs, 2000)
-})
+t.test(
+  'holds on to what it has, deregisters, then stops listening to the server, then waits for the others to hear of it',
+  async t => {
+    const { clock, happened, leave } = world('connected')
+    let tookMs: number | undefined
+    const leaving = leave(15_000).then(ms => {
+      tookMs = ms
+    })
+    t.same(happened, ['frozen', 'reported 0'])
+    await clock.advance(200)
+    t.same(happened, ['frozen', 'reported 0', 'link stopped after 200 ms'])
+    await clock.advance(1799)
+    t.equal(tookMs, undefined)
+    await clock.advance(1)
+    await leaving
+    t.equal(tookMs, 2000)
+  },
+)
 
 t.test('waits no longer than it may', async t => {
   const { clock, happened, leave } = world('connected')
@@ -58,8 +60,8 @@ t.test('waits no longer than it may', async t => {
   const gone = hurried.leave(0)
   await hurried.clock.advance(0)
   t.equal(await gone, 0)
-  t.same(hurried.happened, ['reported 0', 'link stopped after 0 ms'])
-  t.equal(happened.length, 2)
+  t.same(hurried.happened, ['frozen', 'reported 0', 'link stopped after 0 ms'])
+  t.equal(happened.length, 3)
 })
 
 t.test('does not wait when there is nothing to take back, or nobody to tell', async t => {
