@@ -13,13 +13,13 @@ export interface NamespaceRule {
 const nomadNamespace = /^[a-zA-Z0-9-]{1,128}$/
 
 /**
- * Reads a rule such as `*`, `default,payments` or `payments=shop,*=default`: each entry is a namespace of Nomad, or `*`
- * for all others, with the mesh's namespace behind an equals sign where it has another name. Throws
+ * Reads entries such as `default`, `payments=shop` and `*=other`: each is a namespace of Nomad, or `*` for all others,
+ * with the mesh's namespace behind an equals sign where it has another name. None means `*`. Throws
  * WEFT_CONFIG_INVALID.
  */
-export function parseNamespaceRule(text: string): NamespaceRule {
-  const meshNames = new Map<string, string | undefined>()
-  for (const entry of text.split(',').map(part => part.trim())) {
+export function parseNamespaceRule(entries: readonly string[]): NamespaceRule {
+  const meshNames = new Map<string, string | undefined>(entries.length === 0 ? [['*', undefined]] : [])
+  for (const entry of entries) {
     const [nomad = '', mesh, ...more] = entry.split('=').map(part => part.trim())
     if (more.length > 0 || (nomad !== '*' && !nomadNamespace.test(nomad))) {
       throw invalid('an entry must be a namespace of nomad, or *, and may name another one: payments=shop', entry)

@@ -7,8 +7,8 @@ import type { ServiceAccounts } from './translate-instance.ts'
 export interface NomadAdapterOptions {
   /** Address and credentials, see client/options.ts. */
   readonly client: Omit<NomadOptions, 'maxSockets'>
-  /** Namespaces of Nomad that are read and what they are called in the mesh; `*` (all, by their names) when left out. */
-  readonly namespaces?: string
+  /** Namespaces of Nomad that are read and what they are called in the mesh, see namespaces.ts; all when left out. */
+  readonly namespaces?: readonly string[]
   /** Identity of instances that name none; none when left out, which means outside the mesh. */
   readonly serviceAccounts?: ServiceAccounts
   /** Whether any Nomad server may answer, not only the leader. */
@@ -71,7 +71,7 @@ export function checkAdapterOptions(options: NomadAdapterOptions): NomadAdapterS
   }
   const checkQueries = Math.floor((maxOpenQueries - standingQueries) / 3) || 1
   return {
-    namespaces: parseNamespaceRule(options.namespaces ?? '*'),
+    namespaces: parseNamespaceRule(options.namespaces ?? []),
     serviceAccounts: options.serviceAccounts ?? 'none',
     stale: options.stale ?? false,
     checkQueries,

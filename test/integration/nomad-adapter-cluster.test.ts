@@ -74,7 +74,7 @@ t.test('only the namespaces that are named are read, each by its name', async t 
   })
   fake.allows = ({ namespace, parts }) =>
     namespace === 'payments' || ['nodes', 'node', 'allocation'].includes(parts[1] ?? '')
-  const watched = watch({ namespaces: 'payments=shop' })
+  const watched = watch({ namespaces: ['payments=shop'] })
   const view = await watched.view(() => true)
   t.same([...view.services.keys()], ['shop/web'])
   runJob(fake, 'other')

@@ -8,14 +8,14 @@ import { FakeClock } from '../../../fakes/clock.ts'
 const client = { address: 'http://127.0.0.1:4646' }
 
 t.test('a rule of namespaces says which are read and what they are in the mesh', t => {
-  const all = parseNamespaceRule('*')
+  const all = parseNamespaceRule([])
   t.equal(all.read, '*')
   t.equal(all.meshNamespaceOf('payments'), 'payments')
-  const some = parseNamespaceRule('default, payments=shop')
+  const some = parseNamespaceRule(['default', 'payments = shop'])
   t.same(some.read, ['default', 'payments'])
   t.equal(some.meshNamespaceOf('payments'), 'shop')
   t.equal(some.meshNamespaceOf('default'), 'default')
-  const others = parseNamespaceRule('payments=shop,default,*=rest')
+  const others = parseNamespaceRule(['payments=shop', 'default', '*=rest'])
   t.equal(others.read, '*')
   t.same(['payments', 'default', 'x'].map(others.meshNamespaceOf), ['shop', 'default', 'rest'])
   t.end()
@@ -23,10 +23,10 @@ t.test('a rule of namespaces says which are read and what they are in the mesh',
 
 t.test('options that cannot work are refused by name before anything is opened', t => {
   const wrong: [Partial<NomadAdapterOptions>, string][] = [
-    [{ namespaces: '' }, 'namespaces'],
-    [{ namespaces: 'a=b=c' }, 'namespaces'],
-    [{ namespaces: 'a,a' }, 'namespaces'],
-    [{ namespaces: '*=Not A Label' }, 'namespaces'],
+    [{ namespaces: [''] }, 'namespaces'],
+    [{ namespaces: ['a=b=c'] }, 'namespaces'],
+    [{ namespaces: ['a', 'a'] }, 'namespaces'],
+    [{ namespaces: ['*=Not A Label'] }, 'namespaces'],
     [{ maxOpenQueries: 4 }, 'maxOpenQueries'],
     [{ maxOpenQueries: 91 }, 'maxOpenQueries'],
     [{ checkPeriodMs: 999 }, 'checkPeriodMs'],

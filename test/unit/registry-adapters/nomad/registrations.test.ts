@@ -191,7 +191,7 @@ t.test('the order in which Nomad lists names says nothing', async t => {
 })
 
 t.test('namespaces that come together make one service of those of one name', async t => {
-  const { snapshot } = await recordedWorld({}, { namespaces: 'payments=shop,*=shop' })
+  const { snapshot } = await recordedWorld({}, { namespaces: ['payments=shop', '*=shop'] })
   t.equal(snapshot.services.get('shop/web')?.endpoints.length, 3)
   t.notOk(snapshot.services.has('default/web'))
 })
