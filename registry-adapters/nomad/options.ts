@@ -9,14 +9,14 @@ export interface NomadAdapterOptions {
   readonly client: Omit<NomadOptions, 'maxSockets'>
   /** Namespaces of Nomad that are read and what they are called in the mesh, see namespaces.ts; all when left out. */
   readonly namespaces?: readonly string[]
-  /** Identity of instances that name none; none when left out, which means outside the mesh. */
-  readonly serviceAccounts?: ServiceAccounts
+  /** Identity of instances that name none: `none` (outside the mesh, also when left out), `service-name` or `job`. */
+  readonly serviceAccounts?: string
   /** Whether any Nomad server may answer, not only the leader. */
   readonly stale?: boolean
   /** Most requests open at once besides the event stream, 5 to 90; 16 when left out. */
   readonly maxOpenQueries?: number
   /** How often the checks of an allocation are read, 1 s to ten minutes; 5 s when left out. */
-  readonly checkPeriodMs?: number
+  readonly checkPeriodSeconds?: number
   /** Paces that tests shorten; {@link defaultPace} when left out. */
   readonly pace?: Partial<NomadPace>
 }
@@ -62,23 +62,30 @@ const standingQueries = 3
 
 /** Checks the options; throws WEFT_CONFIG_INVALID that names the option. */
 export function checkAdapterOptions(options: NomadAdapterOptions): NomadAdapterSettings {
-  const { maxOpenQueries = 16, checkPeriodMs = 5_000 } = options
+  const { maxOpenQueries = 16, checkPeriodSeconds = 5, serviceAccounts = 'none' } = options
+  if (!isServiceAccounts(serviceAccounts)) {
+    throw invalid('serviceAccounts', 'service accounts must be none, service-name or job', serviceAccounts)
+  }
   if (!Number.isInteger(maxOpenQueries) || maxOpenQueries < standingQueries + 2 || maxOpenQueries > 90) {
     throw invalid('maxOpenQueries', 'the number of open queries must be between 5 and 90', maxOpenQueries)
   }
-  if (!Number.isInteger(checkPeriodMs) || checkPeriodMs < 1_000 || checkPeriodMs > 600_000) {
-    throw invalid('checkPeriodMs', 'the period of checks must be between 1 s and ten minutes', checkPeriodMs)
+  if (!(checkPeriodSeconds >= 1 && checkPeriodSeconds <= 600)) {
+    throw invalid('checkPeriodSeconds', 'the period of checks must be between 1 s and ten minutes', checkPeriodSeconds)
   }
   const checkQueries = Math.floor((maxOpenQueries - standingQueries) / 3) || 1
   return {
     namespaces: parseNamespaceRule(options.namespaces ?? []),
-    serviceAccounts: options.serviceAccounts ?? 'none',
+    serviceAccounts,
     stale: options.stale ?? false,
     checkQueries,
     readQueries: maxOpenQueries - standingQueries - checkQueries,
-    checkPeriodMs,
+    checkPeriodMs: checkPeriodSeconds * 1000,
     pace: { ...defaultPace, ...options.pace },
   }
+}
+
+function isServiceAccounts(text: string): text is ServiceAccounts {
+  return text === 'none' || text === 'service-name' || text === 'job'
 }
 
 function invalid(option: string, message: string, got: unknown): MeshError {

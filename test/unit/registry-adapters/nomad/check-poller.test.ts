@@ -112,7 +112,7 @@ async function start(
   const poller = createCheckPoller({
     cluster,
     reads,
-    settings: checkAdapterOptions({ client: { address: 'http://127.0.0.1' }, checkPeriodMs: 5_000, ...options }),
+    settings: checkAdapterOptions({ client: { address: 'http://127.0.0.1' }, checkPeriodSeconds: 5, ...options }),
     clock,
     random: () => 0.5,
     log: recordedLog(),
