@@ -164,6 +164,14 @@ export const serverSettings = {
       env: 'WEFT_SERVER_MASS_REMOVAL_SERVICE_MINIMUM',
     },
   },
+  register: {
+    graceSeconds: {
+      doc: 'How long what a host registers itself outlives the connection of its agent; a minute at least after a start of this server.',
+      format: 'nat',
+      default: 10,
+      env: 'WEFT_SERVER_REGISTER_GRACE_SECONDS',
+    },
+  },
   logLevel: {
     doc: "The server's own log: debug, info, warn, error or silent.",
     format: ['debug', 'info', 'warn', 'error', 'silent'],

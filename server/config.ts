@@ -38,6 +38,7 @@ export interface ServerConfig {
     readonly confirmSeconds: number
     readonly serviceMinimum: number
   }
+  readonly register: { readonly graceSeconds: number }
   readonly logLevel: LogLevel
 }
 

@@ -4,6 +4,7 @@ import { MeshError } from '../mesh/std/errors.ts'
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { adapterOf, createResourcesAdapter } from './adapters.ts'
+import type { ItemRules } from './catalogue/check-workload.ts'
 import { createMapping } from './catalogue/mapping.ts'
 import type { MassRemovalRule } from './catalogue/mass-removal.ts'
 import { type RegistryView, type RegistryViewDeps, startRegistryView } from './catalogue/registry-view.ts'
@@ -46,9 +47,8 @@ const noCache: ViewCache = { load: async () => undefined, save() {}, stop: async
 /** Starts following every registry; throws WEFT_CONFIG_INVALID, with nothing started, when one cannot work. */
 export async function startRegistries(deps: RegistriesDeps, config: ServerConfig): Promise<Registries> {
   const { clock, random, log, resources } = deps
-  const virtualIps = createRanges([config.virtualIps.ipv4, config.virtualIps.ipv6])
   const depsOf = (name: string, cache: ViewCache, trustCallers: boolean): RegistryViewDeps => {
-    const rules = { trustDomain: config.trustDomain, virtualIps, trustCallers }
+    const rules = { ...itemRulesOf(config), trustCallers }
     return { clock, random, log, cache, validate: createValidator(name, rules) }
   }
   const views = [
@@ -79,6 +79,15 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
     await stop()
     throw error
   }
+  return registriesOf(views, stop)
+}
+
+/** The same with one more, the last; who started that one stops it. */
+export function withRegistry(registries: Registries, view: RegistryView): Registries {
+  return registriesOf([...registries.views, view], () => registries.stop())
+}
+
+function registriesOf(views: readonly RegistryView[], stop: () => Promise<void>): Registries {
   return {
     views,
     status: () => views.map(view => view.status.value),
@@ -91,7 +100,13 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
   }
 }
 
-function massRemovalOf({ massRemoval }: ServerConfig): MassRemovalRule {
+/** What a registry's items are judged by, save what it is trusted with. */
+export function itemRulesOf({ trustDomain, virtualIps }: ServerConfig): Omit<ItemRules, 'trustCallers'> {
+  return { trustDomain, virtualIps: createRanges([virtualIps.ipv4, virtualIps.ipv6]) }
+}
+
+/** The rule of the configuration, for registries whose word may be doubted. */
+export function massRemovalOf({ massRemoval }: ServerConfig): MassRemovalRule {
   return {
     share: massRemoval.percent / 100,
     minimum: massRemoval.minimum,

@@ -1,6 +1,7 @@
 import type { CatalogueSnapshot, RegistrySnapshot } from '../mesh/model/catalogue.ts'
 import type { Service } from '../mesh/model/service.ts'
 import type { Watch } from '../mesh/std/watch.ts'
+import { withHostClaims } from './catalogue/host-claims.ts'
 
 /** A registry's view as far as it is read here. */
 export interface ViewOfRegistry {
@@ -24,15 +25,17 @@ export function registryParts(
   views: readonly ViewOfRegistry[],
   workloads: CatalogueSnapshot['workloads'],
 ): readonly RegistryPart[] {
-  return views.flatMap(({ name, snapshot }) => {
+  const claims = views.flatMap(({ name, snapshot }) => {
     const service = snapshot.value?.services.get(key)
-    if (service === undefined) return []
+    return service === undefined ? [] : [{ registry: name, service }]
+  })
+  return withHostClaims(claims).map(({ registry, service }) => {
     const endpoints = service.endpoints.map(endpoint => {
       const workload = workloads.get(endpoint.workload)
       const weight = endpoint.weight ?? workload?.weight ?? 0
       return { weight, usable: workload?.health === 'healthy' && !workload.held && weight > 0 }
     })
     const healthy = endpoints.filter(one => one.usable).length
-    return [{ registry: name, service, healthy, weight: endpoints.reduce((sum, one) => sum + one.weight, 0) }]
+    return { registry, service, healthy, weight: endpoints.reduce((sum, one) => sum + one.weight, 0) }
   })
 }

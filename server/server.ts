@@ -11,26 +11,34 @@ import { ensureAdminToken } from './admin-token.ts'
 import type { ApiCredentials } from './api/http-api.ts'
 import { startServerApi } from './api/server-api.ts'
 import { startCatalogue } from './catalogue/catalogue.ts'
+import { startConfirmHeld } from './catalogue/confirm-held.ts'
+import { composeMergeRules } from './catalogue/merge-rules.ts'
+import { answersTcp } from './catalogue/tcp-answers.ts'
 import { createVirtualIps } from './catalogue/virtual-ips.ts'
+import { createPlacement } from './compile/placement.ts'
 import { identityOf } from './compile/services.ts'
 import type { CompileSettings } from './compile/settings.ts'
 import type { ServerConfig } from './config.ts'
+import { createHostReports } from './health/host-reports.ts'
 import { type Authority, openAuthority } from './identity/authority.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
 import { createSigner } from './identity/sign.ts'
+import { migrate } from './migrate.ts'
 import { openNodes } from './nodes.ts'
 import type { ServerParts } from './parts.ts'
-import { mtlsVerdict, operatorDeclared, placementVerdict } from './placement.ts'
+import { mtlsVerdict, operatorDeclared, placementVerdict, resourcesRegistry } from './placement.ts'
 import { serveGrpc } from './push/grpc.ts'
 import type { ListenCredentials } from './push/listen.ts'
 import { startPusher } from './push/pusher.ts'
 import { startViews } from './push/views.ts'
 import { serveWs } from './push/ws.ts'
-import { startRegistries } from './registries.ts'
+import { startHostsRegistry } from './registrations/hosts-registry.ts'
+import { itemRulesOf, massRemovalOf, startRegistries, withRegistry } from './registries.ts'
 import { openResources } from './resources.ts'
 import { startServerCertificate } from './server-certificate.ts'
 import { openSqliteStore } from './store/sqlite.ts'
+import { countChanges } from './telemetry/changes.ts'
 import { serveTelemetry } from './telemetry/http.ts'
 import { createServerMetrics } from './telemetry/metrics.ts'
 
@@ -88,18 +96,63 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     clock,
     log,
     rootNamespace: config.rootNamespace,
+    registries: [resourcesRegistry, ...config.registries.map(({ name }) => name)],
     workloads: () => catalogue.snapshot.value.workloads.values(),
   })
   started.add(() => resources.stop())
-  const registries = await startRegistries({ clock, random, log, resources }, config)
-  started.add(() => registries.stop())
-  const virtualIps = createVirtualIps(store.virtualIps, config.virtualIps)
-  const catalogue = startCatalogue({ clock, log, virtualIps, views: registries.views }, config)
-  started.add(() => catalogue.stop())
-
   const trusted = operatorDeclared(config.registries)
+  const configured = await startRegistries({ clock, random, log, resources }, config)
+  started.add(() => configured.stop())
+  const names = configured.views.map(view => view.name)
+  const hostReports = createHostReports({ clock })
+  const hosts = await startHostsRegistry(
+    {
+      clock,
+      random,
+      log,
+      store: store.registrations,
+      reports: hostReports.registrations,
+      resources: resources.current,
+      nodes: nodes.all,
+      others: configured.views,
+      operatorDeclared: trusted,
+      rules: itemRulesOf(config),
+    },
+    { graceMs: config.register.graceSeconds * 1000, massRemoval: massRemovalOf(config) },
+  )
+  started.add(() => hosts.stop())
+  const registries = withRegistry(configured, hosts.view)
+  const virtualIps = createVirtualIps(store.virtualIps, config.virtualIps)
+  const rules = derived([resources.current], () => {
+    return composeMergeRules({ ...config.merge, rootNamespace: config.rootNamespace }, resources.current.value, names)
+  })
+  started.add(() => rules.stop())
+  const catalogue = startCatalogue(
+    {
+      clock,
+      log,
+      virtualIps,
+      views: registries.views,
+      rules: rules.watch,
+      probed: hostReports.health,
+      reporting: hostReports.registrations,
+    },
+    config,
+  )
+  started.add(() => catalogue.stop())
+  const confirmHeld = startConfirmHeld({
+    clock,
+    log,
+    views: configured.views,
+    probed: hostReports.health,
+    reporting: hostReports.registrations,
+    answers: answersTcp,
+  })
+  started.add(() => confirmHeld.stop())
+
+  const place = createPlacement()
   const mayHold = derived([catalogue.snapshot, nodes.all], () => {
-    return placementVerdict(catalogue.snapshot.value, nodes.all.value, trusted)
+    return placementVerdict(place(catalogue.snapshot.value), nodes.all.value, trusted)
   })
   started.add(() => mayHold.stop())
   const mtls = derived([resources.current], () => mtlsVerdict(resources.current.value, config))
@@ -123,6 +176,10 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     catalogue: () => catalogue.snapshot.value,
     certificates: () => [{ name: 'server', notAfter: credentials.value.notAfter }],
   })
+  for (const view of registries.views) {
+    started.add(countChanges(view.snapshot, items => metrics.registryChanged(view.name, items)))
+  }
+  started.add(countChanges(catalogue.snapshot, items => metrics.catalogueChanged(items)))
   const signer = createSigner({
     authority,
     nodes,
@@ -132,11 +189,27 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     leafTtlMs,
   })
   const pusher = startPusher(
-    { clock, log, views, nodes: nodes.all, sign: request => signer.sign(request), observe: metrics },
+    {
+      clock,
+      log,
+      views,
+      nodes: nodes.all,
+      sign: request => signer.sign(request),
+      report: (node, report) => hostReports.report(node, report),
+      left: node => hostReports.left(node),
+      observe: metrics,
+    },
     { serverName: config.name, serverVersion: version },
   )
   started.add(() => pusher.stop())
 
+  const migrateDeps = {
+    resources,
+    merge: { ...config.merge, rootNamespace: config.rootNamespace },
+    views: registries.views,
+    catalogue: () => catalogue.snapshot.value,
+    registries: () => registries.status(),
+  }
   const parts: ServerParts = {
     name: config.name,
     version,
@@ -145,6 +218,9 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     log,
     credentials: apiCredentials.watch,
     catalogue: catalogue.snapshot,
+    rules: rules.watch,
+    mergeScope: { registries: names, rootNamespace: config.rootNamespace },
+    views: registries.views,
     resources,
     authority,
     joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
@@ -154,6 +230,7 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     registries: () => registries.status(),
     agents: () => pusher.agents(),
     confirmRemoval: registry => registries.confirm(registry),
+    migrate: request => migrate(migrateDeps, request),
     mtlsOf: (workload, port) => mtls.watch.value(workload, port),
     identityOf: workload => identityOf(workload, trustDomain),
   }

@@ -9,6 +9,7 @@ import type { Workload } from '../../mesh/model/workload.ts'
 import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 import { type NodeRegistrations, type ProbedHealth, probedHealth } from '../health/host-reports.ts'
 import { createClaims } from './claims.ts'
+import { withHostClaims } from './host-claims.ts'
 import { type Claim, type MergedService, mergeService } from './merge.ts'
 import type { MergeRules } from './merge-rules.ts'
 import { createProblemList } from './problem-list.ts'
@@ -105,10 +106,11 @@ export function createAssembly(dnsDomain: string): (input: AssemblyInput) => Ass
   }
 
   const mergeClaims = (key: string, input: AssemblyInput): MergedService | undefined => {
-    const all = input.registries.flatMap(({ name, snapshot }): Claim[] => {
+    const said = input.registries.flatMap(({ name, snapshot }): Claim[] => {
       const service = snapshot.services.get(key)
       return service === undefined ? [] : [{ registry: name, service }]
     })
+    const all = withHostClaims(said)
     const [first, ...others] = all
     const several = others.length > 0 ? all : []
     shared.set(
