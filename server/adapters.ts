@@ -8,6 +8,8 @@ import type { Watch } from '../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../registry-adapters/adapter.ts'
 import { createConsulAdapter } from '../registry-adapters/consul/adapter.ts'
 import type { ConsulOptions } from '../registry-adapters/consul/options.ts'
+import { createNomadAdapter } from '../registry-adapters/nomad/adapter.ts'
+import type { NomadAdapterOptions } from '../registry-adapters/nomad/options.ts'
 import { loadPlugin } from '../registry-adapters/plugin.ts'
 import { createStaticAdapter } from '../registry-adapters/static/static-adapter.ts'
 import type { RegistryConfig } from './registry-config.ts'
@@ -36,6 +38,8 @@ function createAdapter(config: Exclude<RegistryConfig, { kind: 'plugin' }>, deps
       })
     case 'consul':
       return createConsulAdapter(deps, consulOptions(config))
+    case 'nomad':
+      return createNomadAdapter(deps, nomadOptions(config))
     default:
       return assertNever(config)
   }
@@ -68,4 +72,22 @@ function consulOptions(config: Extract<RegistryConfig, { kind: 'consul' }>): Con
     ...(tokenFile === '' ? {} : { tokenFile }),
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
   }
+}
+
+function nomadOptions(config: Extract<RegistryConfig, { kind: 'nomad' }>): NomadAdapterOptions {
+  const { address, region, tokenFile, caFile, certFile, keyFile, tlsServerName } = config
+  const { namespaces, stale, serviceAccounts, maxOpenQueries, checkPeriodSeconds } = config
+  const tls = {
+    ...(caFile === '' ? {} : { ca: caFile }),
+    ...(certFile === '' ? {} : { cert: certFile }),
+    ...(keyFile === '' ? {} : { key: keyFile }),
+    ...(tlsServerName === '' ? {} : { serverName: tlsServerName }),
+  }
+  const client = {
+    address,
+    ...(region === '' ? {} : { region }),
+    ...(tokenFile === '' ? {} : { tokenFile }),
+    ...(Object.keys(tls).length === 0 ? {} : { tls }),
+  }
+  return { client, namespaces, stale, serviceAccounts, maxOpenQueries, checkPeriodSeconds }
 }

@@ -6,6 +6,7 @@ import { commonOptions, type RegistryKind, registryKinds } from './registry-sche
 type KindConfig =
   | { readonly kind: 'static'; readonly name: string; readonly directory: string; readonly files: readonly string[] }
   | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
+  | ({ readonly kind: 'nomad'; readonly name: string } & NomadSettings)
   | ({ readonly kind: 'plugin'; readonly name: string } & PluginSettings)
 
 /** One registry of the configuration, checked, with the defaults of its kind filled in. */
@@ -35,6 +36,23 @@ export interface ConsulSettings {
   readonly serviceAccounts: string
   readonly trustCallers: boolean
   readonly maxOpenQueries: number
+}
+
+/** How to reach a Nomad agent; empty texts mean that nothing is set. */
+export interface NomadSettings {
+  readonly address: string
+  readonly region: string
+  readonly namespaces: readonly string[]
+  readonly tokenFile: string
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+  readonly tlsServerName: string
+  readonly stale: boolean
+  readonly serviceAccounts: string
+  readonly trustCallers: boolean
+  readonly maxOpenQueries: number
+  readonly checkPeriodSeconds: number
 }
 
 /** Registries' names prefix workload ids and stand in metrics; `resources` is what operators apply themselves. */

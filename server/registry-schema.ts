@@ -55,6 +55,35 @@ export const registryKinds = {
     },
     required: ['address'],
   },
+  nomad: {
+    options: {
+      address: option('URL of a Nomad agent: http://127.0.0.1:4646, https, or unix:// and the path of api.sock.', ''),
+      region: option("Region to read; empty means the agent's own.", ''),
+      namespaces: listOption(
+        'Namespaces of Nomad to read, each as it is or with that of the mesh: payments=shop, and * for all others. None means all, as they are.',
+      ),
+      tokenFile: option('File with an ACL token that may read jobs and nodes; empty sends none.', ''),
+      caFile: option("File with the certificate authorities of Nomad's certificate, PEM.", ''),
+      certFile: option('File with the client certificate for Nomad, PEM.', ''),
+      keyFile: option('File with the key of that certificate, PEM.', ''),
+      tlsServerName: option(
+        "Name that Nomad's certificate must have, such as server.global.nomad; empty means that of the address.",
+        '',
+      ),
+      stale: option('Whether any Nomad server may answer where the leader need not.', false),
+      serviceAccounts: option(
+        'Identity of instances that name none: none (they are outside the mesh), service-name or job.',
+        'none',
+      ),
+      trustCallers: option(
+        'Whether jobs may say which local processes they are (uid, user, unit, cgroup): those get their identity.',
+        false,
+      ),
+      maxOpenQueries: option('Most requests that are open at once, 5 to 90.', 16),
+      checkPeriodSeconds: option('How often the native checks of an allocation are read, 1 to 600.', 5),
+    },
+    required: ['address'],
+  },
   plugin: {
     options: {
       package: option('Name of the npm package that has the adapter.', ''),
