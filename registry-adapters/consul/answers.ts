@@ -7,6 +7,14 @@ export interface ConsulNode {
   readonly address: string
   readonly datacenter: string
   readonly meta: Readonly<Record<string, string>>
+  /** Further addresses by tag: `lan`, `wan`, `lan_ipv6`. */
+  readonly taggedAddresses: Readonly<Record<string, string>>
+}
+
+/** An address of an instance; the port is 0 where none is said. */
+export interface TaggedAddress {
+  readonly address: string
+  readonly port: number
 }
 
 export type CheckStatus = 'passing' | 'warning' | 'critical'
@@ -34,7 +42,12 @@ export interface ConsulInstance {
   /** Empty when it is the node's. */
   readonly address: string
   readonly port: number
+  /** Further addresses by tag: `lan`, `wan`, `virtual`. */
+  readonly taggedAddresses: Readonly<Record<string, TaggedAddress>>
   readonly tags: readonly string[]
+  /** Consul Enterprise's; empty elsewhere. */
+  readonly namespace: string
+  readonly partition: string
   readonly meta: Readonly<Record<string, string>>
   readonly weights: { readonly passing: number; readonly warning: number }
   readonly checks: readonly ConsulCheck[]
@@ -73,7 +86,10 @@ export function parseInstances(body: unknown): readonly ConsulInstance[] {
       kind: text(service.Kind),
       address: text(service.Address),
       port: number(service.Port, 0),
+      taggedAddresses: taggedAddresses(service.TaggedAddresses),
       tags: strings(service.Tags),
+      namespace: text(service.Namespace),
+      partition: text(service.Partition),
       meta: stringMap(service.Meta),
       weights: { passing: number(weights.Passing, 1), warning: number(weights.Warning, 1) },
       checks: Array.isArray(entry.Checks) ? entry.Checks.map(parseCheck) : [],
@@ -88,7 +104,18 @@ function parseNode(entry: JsonObject): ConsulNode {
     address: text(entry.Address),
     datacenter: text(entry.Datacenter),
     meta: stringMap(entry.Meta),
+    taggedAddresses: stringMap(entry.TaggedAddresses),
   }
+}
+
+function taggedAddresses(value: unknown): Readonly<Record<string, TaggedAddress>> {
+  const entries = isObject(value) ? Object.entries(value) : []
+  return Object.fromEntries(
+    entries.map(([tag, said]) => {
+      const { Address: address, Port: port } = isObject(said) ? said : {}
+      return [tag, { address: text(address), port: number(port, 0) }]
+    }),
+  )
 }
 
 function parseCheck(entry: unknown): ConsulCheck {

@@ -3,7 +3,8 @@ import { type ConsulInstance, parseChecks, parseNodes, parseServiceNames } from 
 import { changedNames } from './hints.ts'
 import { type AmissStatus, createReadIndex } from './read-index.ts'
 import type { ReadQueue } from './read-queue.ts'
-import type { Rights } from './rights.ts'
+import { ownService, type Rights } from './rights.ts'
+import type { Selection } from './selection.ts'
 import type { TranslateContext } from './translate-instance.ts'
 import { createView } from './view.ts'
 
@@ -34,6 +35,7 @@ export interface Knowledge {
 
 export interface KnowledgeDeps {
   readonly context: TranslateContext
+  readonly selection: Selection
   readonly queue: ReadQueue
   readonly rights: Rights
   /** Names that are being read at this moment. */
@@ -45,7 +47,7 @@ export interface KnowledgeDeps {
 
 /** Nothing is known. */
 export function createKnowledge(deps: KnowledgeDeps): Knowledge {
-  const { context, queue, rights, reading, watched } = deps
+  const { context, selection, queue, rights, reading, watched } = deps
   const view = createView(context)
   const readIndex = createReadIndex()
   const indexes = new Map<string, bigint>()
@@ -67,8 +69,9 @@ export function createKnowledge(deps: KnowledgeDeps): Knowledge {
 
   return {
     applyNames(body) {
-      const now = parseServiceNames(body)
-      rights.checkNames(now)
+      const all = parseServiceNames(body)
+      rights.checkNames(all)
+      const now = new Map([...all].filter(([name, tags]) => name !== ownService && selection(name, tags)))
       const before = names ?? new Map()
       names = now
       for (const part of [view, readIndex, queue, watched]) part.retain(now)

@@ -19,6 +19,13 @@ export interface ConsulOptions {
   /** The namespace to read, and the admin partition: Consul Enterprise only. */
   readonly consulNamespace?: string
   readonly partition?: string
+  /** Services to follow, and services not to: names or `tag:<tag>`, `*` standing for any text. All when left out. */
+  readonly services?: readonly string[]
+  readonly excludeServices?: readonly string[]
+  /** Which instances to take, in Consul's filter language: `"mesh" in Service.Tags`. All when left out. */
+  readonly filter?: string
+  /** Which of the tagged addresses to use where an instance or its node has one: `lan`, `wan`, `lan_ipv6`. */
+  readonly addressTag?: string
   /** Names of PEM files, read again after every failure. Only with an https address. */
   readonly tls?: {
     /** Authorities of Consul's certificate; the system's own when left out. */
@@ -90,6 +97,10 @@ export interface ConsulSettings {
   readonly datacenter: string | undefined
   readonly consulNamespace: string | undefined
   readonly partition: string | undefined
+  readonly services: readonly string[]
+  readonly excludeServices: readonly string[]
+  readonly filter: string | undefined
+  readonly addressTag: string | undefined
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
   readonly stale: boolean
   readonly meshNamespace: string
@@ -140,6 +151,10 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
     datacenter: options.datacenter,
     consulNamespace: options.consulNamespace,
     partition: options.partition,
+    services: checkPatterns('services', options.services),
+    excludeServices: checkPatterns('excludeServices', options.excludeServices),
+    filter: options.filter,
+    addressTag: options.addressTag,
     tls,
     stale: options.stale ?? false,
     meshNamespace,
@@ -148,6 +163,12 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
     defaultServiceAccount: options.defaultServiceAccount ?? 'none',
     pace: { ...defaultPace, ...options.pace },
   }
+}
+
+function checkPatterns(option: string, patterns: readonly string[] = []): readonly string[] {
+  const empty = patterns.find(pattern => pattern === '' || pattern === 'tag:')
+  if (empty !== undefined) throw invalid(option, 'a pattern for services is empty', empty)
+  return patterns
 }
 
 function checkAddresses({ address, addresses = [] }: ConsulOptions): readonly ConsulServer[] {

@@ -2,13 +2,14 @@ import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Standing } from '../standing.ts'
-import { parseInstances, parseServiceNames } from './answers.ts'
+import { parseServiceNames } from './answers.ts'
 import { retryMs } from './blocking-query.ts'
 import type { Consistency, ConsulClient } from './client.ts'
 import type { ServiceAnswer } from './knowledge.ts'
 import { type ConsulSettings, readersOf } from './options.ts'
 import type { ReadQueue } from './read-queue.ts'
 import { type Rights, unreadableInstances } from './rights.ts'
+import { instancesOf, serviceResource } from './service-reads.ts'
 import { createSweep } from './sweep.ts'
 
 export interface ReaderDeps {
@@ -133,24 +134,26 @@ async function readBatch(names: readonly string[], deps: ReaderDeps, signal: Abo
  * older than what is known already is not believed before the leader has proved to be one.
  *
  * A service in Consul's list has instances. When the list has it and its instances are missing, either it has just been
- * deregistered or the token may not read its nodes: the list, read again, tells which. No instances means deregistered.
+ * deregistered or the token may not read its nodes: the list, read again, tells which. No instances means deregistered,
+ * or that the filter takes none of them.
  */
 async function readService(name: string, deps: ReaderDeps, signal: AbortSignal): Promise<ServiceAnswer> {
-  const { client, rights } = deps
-  const read = async (consistency: Consistency): Promise<ServiceAnswer> => {
-    const { index, body } = await client.read({ kind: 'service', name }, { kind: 'now', consistency }, signal)
-    return { index, instances: parseInstances(body) }
+  const { client, rights, settings } = deps
+  const read = async (consistency: Consistency, resource = serviceResource(name, settings)): Promise<ServiceAnswer> => {
+    const { index, body } = await client.read(resource, { kind: 'now', consistency }, signal)
+    return { index, instances: instancesOf(body, settings) }
   }
   const known = deps.indexOf(name)
   const first = await read('default')
   const answer = first.index < known ? await read('consistent') : first
   if (answer.instances.length > 0) return answer
-  const names = parseServiceNames(
-    (await client.read({ kind: 'services' }, { kind: 'now', consistency: 'default' }, signal)).body,
-  )
+  const list = await client.read({ kind: 'services' }, { kind: 'now', consistency: 'default' }, signal)
+  const names = parseServiceNames(list.body)
   rights.checkNames(names)
   if (!names.has(name)) return answer
   const again = await read('consistent')
-  if (again.instances.length === 0) throw unreadableInstances(name)
+  if (again.instances.length > 0) return again
+  const unfiltered = settings.filter === undefined ? again : await read('default', { kind: 'service', name })
+  if (unfiltered.instances.length === 0) throw unreadableInstances(name)
   return again
 }

@@ -25,6 +25,7 @@ const maxLastContactMs = 60_000
 /**
  * Sends one request, whose context ends it. Everything that is no good answer throws WEFT_REGISTRY_UNAVAILABLE, with
  * `status` where there is one: no connection, no answer in time, another status than 2xx, a server without a leader.
+ * A question that Consul does not understand throws WEFT_CONFIG_INVALID: it comes from the registry's options.
  */
 export async function request(send: (context: object) => Promise<unknown>, deps: RequestDeps): Promise<Answer> {
   const { clock, signal, limitMs, about } = deps
@@ -50,7 +51,7 @@ export async function request(send: (context: object) => Promise<unknown>, deps:
 
 /** True for a failure that may be this server's alone, so that another one may do better. */
 export function isServersFault(error: unknown): boolean {
-  if (!(error instanceof MeshError)) return false
+  if (!(error instanceof MeshError) || error.code !== 'WEFT_REGISTRY_UNAVAILABLE') return false
   const { status } = error.fields
   return typeof status !== 'number' || status === 429 || status >= 500
 }
@@ -90,13 +91,17 @@ function failureOf(error: unknown, about: RequestDeps['about']): MeshError {
     .trim()
     .slice(0, 200)
   const fields = { ...about, status, said, ...(retryAfterS > 0 && { retryAfterMs: Math.min(retryAfterS, 60) * 1000 }) }
-  if (status === 400) return unavailable('consul refuses the question', fields, { next: nextOf(about, said) })
+  // A filter is refused with 400 by newer versions, and as an error of the server's by older ones.
+  if (status === 400 || /boolean expression/.test(said)) {
+    const next = nextOf(about, said)
+    return new MeshError('WEFT_CONFIG_INVALID', "consul does not understand the registry's options", { fields, next })
+  }
   if (status === 401 || status === 403) return unavailable('consul refuses the token', fields)
   if (status === 429) return unavailable('consul limits the rate of requests', fields)
   return unavailable('consul answers with an error', fields)
 }
 
-/** A 400 is an option of the registry that this Consul cannot do anything with: the one it names, or the filter. */
+/** Which option this Consul can do nothing with: the one it names, or the filter. */
 function nextOf(about: RequestDeps['about'], said: string): string {
   if (/namespace|"ns"/i.test(said)) return 'leave the option consulNamespace out: only Consul Enterprise has namespaces'
   if (/partition/i.test(said)) return 'leave the option partition out: only Consul Enterprise has admin partitions'
@@ -108,7 +113,7 @@ function nextOf(about: RequestDeps['about'], said: string): string {
 function unavailable(
   message: string,
   fields: Readonly<Record<string, unknown>>,
-  more: { readonly cause?: unknown; readonly next?: string } = {},
+  more: { readonly cause?: unknown } = {},
 ): MeshError {
   return new MeshError('WEFT_REGISTRY_UNAVAILABLE', message, { fields, ...more })
 }

@@ -18,21 +18,27 @@ export interface Rights {
 /** Name under which Consul's servers register themselves. */
 export const ownService = 'consul'
 
-/** Remembers what has been seen; a token that could never read `consul` is held only to not losing everything. */
-export function createRights(log: Log): Rights {
+/**
+ * Remembers what has been seen; a token that could never read `consul` is held only to not losing everything. Where
+ * Consul's servers do not register themselves, in a namespace or partition of Enterprise, there may be nothing at first.
+ */
+export function createRights(log: Log, apart = false): Rights {
   let sawService = false
+  let sawAny = !apart
   let warned = false
   return {
     checkNames(names) {
       if (names.has(ownService)) sawService = true
-      else if (sawService || names.size === 0) throw lost("consul's own service is missing among the services")
-      else if (!warned) {
+      else if (sawService || (sawAny && names.size === 0)) {
+        throw lost("consul's own service is missing among the services")
+      } else if (!warned && !apart) {
         warned = true
         log.warn('the token may not read the service consul, so a loss of rights may pass for deregistrations')
       }
+      sawAny ||= names.size > 0
     },
     checkNodes(nodes) {
-      if (nodes.length === 0) throw lost('consul lists no node, not even its own')
+      if (nodes.length === 0 && !apart) throw lost('consul lists no node, not even its own')
     },
     checkOwnInstances(instances) {
       if (sawService && instances.length === 0) throw lost("consul's own service has no instance")

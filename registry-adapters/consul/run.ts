@@ -10,6 +10,7 @@ import { createReadQueue } from './read-queue.ts'
 import { readQueued } from './reader.ts'
 import { createRestarts } from './restarts.ts'
 import { createRights } from './rights.ts'
+import { createSelection } from './selection.ts'
 import { createServiceWatchers } from './service-watchers.ts'
 
 /** Follows Consul until the signal aborts, and shows each new view; the parts of the adapter, put together. */
@@ -23,7 +24,7 @@ export async function runAdapter(
   const standing = createStanding(health => {
     if (!signal.aborted) deps.report(health)
   })
-  const rights = createRights(log)
+  const rights = createRights(log, settings.consulNamespace !== undefined || settings.partition !== undefined)
   const restarts = createRestarts()
   const queue = createReadQueue()
   const reading = new Set<string>()
@@ -62,6 +63,7 @@ export async function runAdapter(
   )
   const knowledge = createKnowledge({
     context: { registry: deps.name, ...settings },
+    selection: createSelection(settings.services, settings.excludeServices),
     queue,
     rights,
     reading,

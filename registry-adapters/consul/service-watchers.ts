@@ -1,10 +1,10 @@
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import type { Clock, Random, Timer } from '../../mesh/std/clock.ts'
 import type { Log } from '../../mesh/std/log.ts'
-import { parseInstances } from './answers.ts'
 import type { ConsulClient } from './client.ts'
 import type { ServiceAnswer } from './knowledge.ts'
 import { type ConsulSettings, readersOf, standingQueries } from './options.ts'
+import { instancesOf, serviceResource } from './service-reads.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 /**
@@ -87,9 +87,13 @@ export function createServiceWatchers(deps: ServiceWatchersDeps, signal: AbortSi
     const consistency = settings.stale ? 'stale' : 'default'
     for (let index = from; ; ) {
       await bucket.take(aborted)
-      const answer = await client.read({ kind: 'service', name }, { kind: 'blocking', consistency, index }, aborted)
+      const answer = await client.read(
+        serviceResource(name, settings),
+        { kind: 'blocking', consistency, index },
+        aborted,
+      )
       if (answer.index === index) continue
-      const instances = parseInstances(answer.body)
+      const instances = instancesOf(answer.body, settings)
       // What has gone backwards, or is empty, takes a closer look.
       if (answer.index < index || instances.length === 0) return
       index = answer.index

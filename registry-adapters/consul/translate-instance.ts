@@ -6,6 +6,7 @@ import { callersOf } from '../callers.ts'
 import { refusalOf } from '../instance-names.ts'
 import { type InstanceSettings, protocolOf, servicePortOf, weightOf } from '../instance-settings.ts'
 import { quoted } from '../quoted.ts'
+import { placeOf } from './addresses.ts'
 import type { ConsulInstance, ConsulNode } from './answers.ts'
 import { healthOf } from './health.ts'
 import { labelsOf } from './labels.ts'
@@ -17,6 +18,8 @@ export interface TranslateContext {
   readonly registry: string
   readonly meshNamespace: string
   readonly defaultServiceAccount: 'none' | 'service-name'
+  /** Which of the tagged addresses to use, where there is such a one. */
+  readonly addressTag: string | undefined
 }
 
 /** One instance in the mesh's words. */
@@ -27,6 +30,8 @@ export interface TranslatedInstance {
   /** Which port callers should use, and what is spoken there, as the instance says; undefined where it says nothing. */
   readonly servicePort: number | undefined
   readonly protocol: Protocol | undefined
+  /** Its tagged address `virtual`: that of the service as a whole; empty for none. */
+  readonly virtual: string
 }
 
 /** Reasons are what was left out of an instance, or why it is left out as a whole (`instance` is missing then). */
@@ -44,9 +49,9 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
   const namespace = settings.namespace ?? context.meshNamespace
   const serviceAccount =
     settings['service-account'] ?? (context.defaultServiceAccount === 'service-name' ? service : undefined)
-  const written = consul.address === '' ? consul.node.address : consul.address
+  const { address: written, port: own } = placeOf(consul, context.addressTag)
   const address = canonicalAddress(written)
-  const refusal = refusalOf({ service, namespace, serviceAccount, node: consul.node.name, port: consul.port })
+  const refusal = refusalOf({ service, namespace, serviceAccount, node: consul.node.name, port: own })
   if (refusal !== undefined) return { reasons: [refusal] }
   if (address === undefined) return { reasons: [`the address ${quoted(written)} is not an IP address`] }
   const { callers, reasons: wrongCallers } = callersOf(settings)
@@ -69,9 +74,20 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
     ...(healthReason !== undefined && { healthReason }),
     callers,
   }
-  const port = consul.port === 0 ? undefined : consul.port
-  const reasons = [...wrongSettings, ...wrongCallers, ...wrongPort, ...wrongProtocol, ...wrongWeight]
-  return { instance: { workload, port, servicePort, protocol }, reasons }
+  const port = own === 0 ? undefined : own
+  const { virtual, reasons: wrongVirtual } = virtualOf(consul)
+  const reasons = [...wrongSettings, ...wrongCallers, ...wrongPort, ...wrongProtocol, ...wrongWeight, ...wrongVirtual]
+  return { instance: { workload, port, servicePort, protocol, virtual }, reasons }
+}
+
+function virtualOf({ taggedAddresses }: ConsulInstance): {
+  readonly virtual: string
+  readonly reasons: readonly string[]
+} {
+  const written = taggedAddresses.virtual?.address ?? ''
+  const virtual = written === '' ? '' : canonicalAddress(written)
+  if (virtual !== undefined) return { virtual, reasons: [] }
+  return { virtual: '', reasons: [`the virtual address ${quoted(written)} is not an IP address`] }
 }
 
 /** The instance's own word, the node's, or the datacentre as the region. */

@@ -3,6 +3,7 @@ import type { Endpoint, Protocol, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { mostFrequent } from '../most-frequent.ts'
 import { quoted } from '../quoted.ts'
+import { commonVirtual } from './addresses.ts'
 import type { ConsulInstance } from './answers.ts'
 import { ownService } from './rights.ts'
 import { type TranslateContext, type TranslatedInstance, translateInstance } from './translate-instance.ts'
@@ -82,7 +83,8 @@ function toService(
     ({ workload, port: own = 0 }): Endpoint => ({ workload: workload.id, ports: { [protocol.value]: own } }),
   )
   const ports = [{ name: protocol.value, port, protocol: protocol.value }]
-  return [{ namespace, name, hosts: [], addresses: [], location: 'mesh', ports, endpoints }]
+  const addresses = commonVirtual(group.map(({ virtual }) => virtual))
+  return [{ namespace, name, hosts: [], addresses, location: 'mesh', ports, endpoints }]
 }
 
 function byPlace(a: ConsulInstance, b: ConsulInstance): number {

@@ -3,8 +3,7 @@ import t from 'tap'
 import { MeshError } from '../../mesh/std/errors.ts'
 import { parseChecks, parseInstances, parseNodes, parseServiceNames } from '../../registry-adapters/consul/answers.ts'
 import { translateService } from '../../registry-adapters/consul/translate-service.ts'
-
-const context = { registry: 'consul', meshNamespace: 'default', defaultServiceAccount: 'none' } as const
+import { plainContext } from '../support/consul-instance.ts'
 
 const anyText = fc.oneof(
   fc.string(),
@@ -16,7 +15,10 @@ const anyNumber = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, 80, 65_
 /** An answer of `/v1/health/service/<name>` with anything at all in the places that the adapter reads. */
 const anyInstances = fc.array(
   fc.record({
-    Node: fc.record({ Node: anyText, Address: anyText, Datacenter: anyText, Meta: anyMap }, { requiredKeys: [] }),
+    Node: fc.record(
+      { Node: anyText, Address: anyText, Datacenter: anyText, Meta: anyMap, TaggedAddresses: anyMap },
+      { requiredKeys: [] },
+    ),
     Service: fc.record(
       {
         Kind: fc.oneof(fc.constant(''), anyText),
@@ -26,6 +28,7 @@ const anyInstances = fc.array(
         Address: anyText,
         Meta: anyMap,
         Port: anyNumber,
+        TaggedAddresses: fc.oneof(fc.dictionary(anyText, fc.record({ Address: anyText, Port: anyNumber })), anyMap),
         Weights: fc.oneof(fc.record({ Passing: anyNumber, Warning: anyNumber }), fc.anything()),
         ModifyIndex: anyNumber,
       },
@@ -59,7 +62,10 @@ t.test('whatever an instance holds, it is a workload that holds together or is l
   fc.assert(
     fc.property(anyInstances, fc.oneof(anyText, fc.constant('api')), (body, name) => {
       const instances = parseInstances(body)
-      const { services, workloads, problems } = translateService(name, instances, context)
+      const { services, workloads, problems } = translateService(name, instances, {
+        ...plainContext,
+        addressTag: 'lan',
+      })
       const ids = workloads.map(({ id }) => id)
       const known = new Set(ids)
       const holds =

@@ -22,6 +22,7 @@ export interface ConsulRegistration {
   readonly Node: string
   readonly Address: string
   readonly NodeMeta?: Readonly<Record<string, string>>
+  readonly TaggedAddresses?: Readonly<Record<string, string>>
   readonly Service?: Readonly<Record<string, unknown>>
   readonly Check?: Readonly<Record<string, unknown>>
   readonly Checks?: readonly Readonly<Record<string, unknown>>[]

@@ -181,6 +181,18 @@ t.test('stale reads, the datacentre and the token are asked for as configured', 
   )
 })
 
+t.test('a namespace, a partition and a filter are asked for as configured', async t => {
+  const { fake, watch } = await start(t)
+  const filter = '"mesh" in Service.Tags'
+  const watched = watch({ consulNamespace: 'team-a', partition: 'east', filter })
+  await watched.stands('failing', /option consulNamespace/)
+  t.ok(fake.requests.every(request => request.namespace === 'team-a' && request.partition === 'east'))
+  t.ok(fake.requests.filter(({ resource }) => resource === 'service/api').every(request => request.filter === filter))
+  t.ok(
+    fake.requests.filter(({ resource }) => resource === 'service/consul').every(({ filter }) => filter === undefined),
+  )
+})
+
 async function start(t: Test) {
   const fake = await FakeConsul.start()
   t.teardown(() => fake.stop())

@@ -1,29 +1,12 @@
 import t from 'tap'
 import type { ConsulCheck, ConsulInstance, ConsulNode } from '../../../../registry-adapters/consul/answers.ts'
 import { createReadIndex } from '../../../../registry-adapters/consul/read-index.ts'
+import { consulCheck, consulInstance, consulNode } from '../../../support/consul-instance.ts'
 
-const check = (node: string, id: string, service: string, status: ConsulCheck['status']): ConsulCheck => ({
-  node,
-  id,
-  name: id,
-  service,
-  status,
-  output: '',
-  notes: '',
-})
-const node = (name: string, address = '10.0.0.1'): ConsulNode => ({ name, address, datacenter: 'dc1', meta: {} })
-const instance = (on: ConsulNode, checks: readonly ConsulCheck[] = []): ConsulInstance => ({
-  node: on,
-  id: 'x',
-  kind: '',
-  address: '',
-  port: 80,
-  tags: [],
-  meta: {},
-  weights: { passing: 1, warning: 1 },
-  checks,
-  modifyIndex: 1,
-})
+const check = (node: string, id: string, service: string, status: ConsulCheck['status']) =>
+  consulCheck({ node, id, service, status })
+const node = (name: string, address = '10.0.0.1') => consulNode({ name, address })
+const instance = (on: ConsulNode, checks: readonly ConsulCheck[] = []) => consulInstance({ node: on, checks })
 
 const indexOf = (read: readonly (readonly [string, readonly ConsulInstance[]])[]) => {
   const index = createReadIndex()

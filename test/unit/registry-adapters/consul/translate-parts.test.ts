@@ -1,35 +1,15 @@
 import t from 'tap'
 import { callersOf } from '../../../../registry-adapters/callers.ts'
-import type { ConsulCheck, ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
+import type { ConsulCheck } from '../../../../registry-adapters/consul/answers.ts'
 import { healthOf } from '../../../../registry-adapters/consul/health.ts'
 import { labelsOf } from '../../../../registry-adapters/consul/labels.ts'
+import { consulCheck, consulInstance } from '../../../support/consul-instance.ts'
 
 type Check = readonly [id: string, status: 'passing' | 'warning' | 'critical']
 
-const checkOf = (id: string, status: Check[1], part: Partial<ConsulCheck> = {}): ConsulCheck => ({
-  node: 'vm-1',
-  id,
-  name: '',
-  status,
-  service: 'api',
-  output: '',
-  notes: '',
-  ...part,
-})
-
-const instance = (part: Partial<ConsulInstance>): ConsulInstance => ({
-  node: { name: 'vm-1', address: '10.99.0.1', datacenter: 'dc1', meta: {} },
-  id: 'api-1',
-  kind: '',
-  address: '',
-  port: 80,
-  tags: [],
-  meta: {},
-  weights: { passing: 10, warning: 3 },
-  checks: [],
-  modifyIndex: 1,
-  ...part,
-})
+const checkOf = (id: string, status: Check[1], part: Partial<ConsulCheck> = {}) => consulCheck({ id, status, ...part })
+const instance = (part: Parameters<typeof consulInstance>[0]) =>
+  consulInstance({ weights: { passing: 10, warning: 3 }, ...part })
 
 t.test('health and weight follow the worst check, and maintenance drains', async t => {
   const cases: [Check[], string, number][] = [

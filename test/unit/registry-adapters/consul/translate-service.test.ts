@@ -1,24 +1,10 @@
 import t from 'tap'
-import type { ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
 import { translateService } from '../../../../registry-adapters/consul/translate-service.ts'
+import { consulInstance, plainContext } from '../../../support/consul-instance.ts'
 
-const context = { registry: 'consul', meshNamespace: 'default', defaultServiceAccount: 'none' } as const
-
-type Part = Partial<Omit<ConsulInstance, 'node'>> & { readonly node?: Partial<ConsulInstance['node']> }
-
-const instance = ({ node, ...rest }: Part = {}): ConsulInstance => ({
-  id: 'api-1',
-  kind: '',
-  address: '10.77.0.1',
-  port: 8080,
-  tags: [],
-  meta: {},
-  weights: { passing: 1, warning: 1 },
-  checks: [],
-  modifyIndex: 1,
-  ...rest,
-  node: { name: 'vm-1', address: '10.99.0.1', datacenter: 'dc1', meta: {}, ...node },
-})
+const context = plainContext
+type Part = Parameters<typeof consulInstance>[0]
+const instance = (part: Part = {}) => consulInstance({ address: '10.77.0.1', port: 8080, ...part })
 
 const translate = (...parts: Part[]) => translateService('api', parts.map(instance), context)
 const reasons = (...parts: Part[]) => translate(...parts).problems.map(problem => problem.reason)

@@ -1,20 +1,9 @@
 import t from 'tap'
-import type { ConsulInstance } from '../../../../registry-adapters/consul/answers.ts'
 import { createView } from '../../../../registry-adapters/consul/view.ts'
+import { consulInstance, plainContext } from '../../../support/consul-instance.ts'
 
-const instance = (id: string, modifyIndex = 1): ConsulInstance => ({
-  node: { name: 'vm-1', address: '10.99.0.1', datacenter: 'dc1', meta: {} },
-  id,
-  kind: '',
-  address: '',
-  port: 80,
-  tags: [],
-  meta: {},
-  weights: { passing: 1, warning: 1 },
-  checks: [],
-  modifyIndex,
-})
-const create = () => createView({ registry: 'consul', meshNamespace: 'default', defaultServiceAccount: 'none' })
+const instance = (id: string, modifyIndex = 1) => consulInstance({ id, modifyIndex })
+const create = () => createView(plainContext)
 
 t.test('a change is given out once, and the first one even when nothing is there', async t => {
   const view = create()
