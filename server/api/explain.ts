@@ -166,9 +166,10 @@ function judgeEndpoint(
   const identity = service.location === 'external' ? undefined : input.identityOf(workload)
   const transport = identity !== undefined && caller.meshed ? 'mtls' : 'plaintext'
   const obstacle =
-    transport === 'mtls'
+    unavailable(endpoint, workload) ??
+    (transport === 'mtls'
       ? meshedObstacle(input, workload, caller)
-      : plaintextObstacle(input, service, workload, targetPort)
+      : plaintextObstacle(input, service, workload, targetPort))
   const described = {
     workload: workload.id,
     address: `${isIPv6(workload.address) ? `[${workload.address}]` : workload.address}:${targetPort}`,
@@ -180,16 +181,19 @@ function judgeEndpoint(
   return [{ endpoint: described, obstacle }]
 }
 
-/** What the registry says of the workload itself. */
-function unavailable(workload: Workload): Obstacle | undefined {
-  if (workload.health !== 'healthy') return { reason: 'NO_HEALTHY_ENDPOINT', why: `it is ${workload.health}` }
-  if (workload.weight === 0) return { reason: 'NO_HEALTHY_ENDPOINT', why: 'its weight is 0' }
-  return undefined
+/** What is known of the endpoint itself, whoever calls. */
+function unavailable({ weight: share }: Endpoint, workload: Workload): Obstacle | undefined {
+  const { health, healthReason, weight } = workload
+  if (health !== 'healthy') {
+    const told = healthReason === undefined ? '' : `: ${healthReason}`
+    return { reason: 'NO_HEALTHY_ENDPOINT', why: `it is ${health}${told}` }
+  }
+  if ((share ?? weight) > 0) return undefined
+  const whose = share === undefined ? 'its weight' : 'its share of the traffic'
+  return { reason: 'NO_HEALTHY_ENDPOINT', why: `${whose} is 0` }
 }
 
 function meshedObstacle(input: ExplainInput, workload: Workload, caller: Caller): Obstacle | undefined {
-  const problem = unavailable(workload)
-  if (problem !== undefined) return problem
   if (!input.agents.some(one => one.node === workload.node && !one.banned)) {
     return { reason: 'UPSTREAM_CONNECT', why: `no agent has joined as ${workload.node ?? 'its host'}` }
   }
@@ -204,8 +208,6 @@ function plaintextObstacle(
   workload: Workload,
   port: number,
 ): Obstacle | undefined {
-  const problem = unavailable(workload)
-  if (problem !== undefined) return problem
   if (service.location === 'external' || !input.agents.some(one => one.node === workload.node)) return undefined
   const { mode, from } = input.mtlsOf(workload, port)
   if (mode !== 'STRICT') return undefined

@@ -128,7 +128,7 @@ workloads:
     for (const [args, said] of [
       [['token', 'create', '--node', 'vm-3', '--ttl', '1s'], /between one minute and seven days/],
       [['token', 'create', '--node', 'no name'], /WEFT_SPIFFE_ID/],
-      [['status', '-o', 'xml'], /xml is no output format .*: use one of table, json, yaml/],
+      [['status', '-o', 'xml'], /xml is no output format .*: use one of table, wide, json, yaml/],
       [['stats'], /unknown command 'stats'/],
       [['apply', '-f', '/nowhere/at-all.yaml'], /\/nowhere\/at-all\.yaml cannot be read/],
     ] as const) {

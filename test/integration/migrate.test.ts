@@ -112,6 +112,11 @@ t.test('the registry’s share stays when its endpoints become more, and a resta
   await restart()
   const again = await connect()
   await eventually(() => assert.deepEqual(again(), shared))
+  // what was on disk is served at once, but more goes only to a registry that is in touch
+  await eventually(async () => {
+    const registries: { state: string }[] = JSON.parse(await weft('registries -o json'))
+    assert.deepEqual([...new Set(registries.map(one => one.state))], ['fresh'])
+  })
   t.match(await weft('migrate api --from old --to new --step 10'), /old 70 % -> 60 %/)
 })
 

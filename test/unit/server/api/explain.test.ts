@@ -94,6 +94,21 @@ const cases: readonly (readonly [title: string, input: ExplainInput, from: strin
     'NO_HEALTHY_ENDPOINT',
   ],
   ['nobody with a weight', mesh({ workloads: [web, { ...api1, weight: 0 }] }), 'web', 'NO_HEALTHY_ENDPOINT'],
+  [
+    'nobody whose registry has a share of the traffic',
+    mesh({ services: [{ ...api, endpoints: api.endpoints.map(one => ({ ...one, weight: 0 })) }] }),
+    'web',
+    'NO_HEALTHY_ENDPOINT',
+  ],
+  [
+    'a share of the traffic for a workload that says it wants none',
+    mesh({
+      workloads: [web, { ...api1, weight: 0 }],
+      services: [{ ...api, endpoints: api.endpoints.map(one => ({ ...one, weight: 5 })) }],
+    }),
+    'web',
+    'OK',
+  ],
   ['one of two is enough', mesh({ workloads: [web, { ...api1, health: 'unhealthy' }, api2] }), 'web', 'OK'],
   ['no endpoints at all', mesh({ services: [service('api')] }), 'web', 'NO_HEALTHY_ENDPOINT'],
   [
@@ -175,4 +190,10 @@ t.test('names nobody has are refused with what there is', async t => {
     t.throws(() => explain(mesh(), 'web', to), { code: 'WEFT_NOT_FOUND' }, to)
   }
   t.throws(() => explain(mesh(), 'web', 'api:81'), { code: 'WEFT_NOT_FOUND', next: 'it has 80 (http)' })
+})
+
+t.test('an endpoint that is not healthy carries the reason that was told', async t => {
+  const critical = { ...api1, health: 'unhealthy', healthReason: 'check "http" is critical' } as const
+  const answer = explain(mesh({ workloads: [web, critical, api2] }), 'web', 'api')
+  t.equal(answer.endpoints[0]?.why, 'it is unhealthy: check "http" is critical')
 })
