@@ -1,5 +1,5 @@
 import { type Backoff, createBackoff } from '../../mesh/std/backoff.ts'
-import { type Random, sleep } from '../../mesh/std/clock.ts'
+import { type Clock, type Random, sleep, type Timer } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { JsonObject } from '../json.ts'
@@ -75,21 +75,30 @@ export async function reflect<T>(
 
   /** Watches until the watch ends; throws when it was too short once too often. */
   async function watch(resourceVersion: string, until: AbortSignal): Promise<void> {
-    const startedAt = clock.monotonic()
-    let heard = false
-    const opened = () => void (short < maxShortWatches && standing.succeeded(read.name))
-    const from = { version: apiVersion, resourceVersion, timeoutMs: pace.watchMs * (1 + random()) }
-    for await (const event of watchFrom(read, from, into.toValue, { ...deps, opened }, until)) {
-      if (!heard) succeeded()
-      heard = true
-      relisted = false
-      if (event.kind === 'put') table.put(event.object)
-      else if (event.kind === 'removed') table.remove(event.object.key, event.object.version)
-      at = event.kind === 'bookmark' ? event.version : event.object.version
-      history.saw(at)
+    let good = false
+    const goesWell = () => {
+      good = true
+      succeeded()
     }
-    if (heard || until.aborted) return
-    if (clock.monotonic() - startedAt >= shortWatchMs) return succeeded()
+    const lasts = createDelay(clock, goesWell)
+    const opened = () => {
+      lasts.start(shortWatchMs)
+      if (short < maxShortWatches) standing.succeeded(read.name)
+    }
+    const from = { version: apiVersion, resourceVersion, timeoutMs: pace.watchMs * (1 + random()) }
+    try {
+      for await (const event of watchFrom(read, from, into.toValue, { ...deps, opened }, until)) {
+        if (!good) goesWell()
+        relisted = false
+        if (event.kind === 'put') table.put(event.object)
+        else if (event.kind === 'removed') table.remove(event.object.key, event.object.version)
+        at = event.kind === 'bookmark' ? event.version : event.object.version
+        history.saw(at)
+      }
+    } finally {
+      lasts.cancel()
+    }
+    if (good || until.aborted) return
     short += 1
     if (short < maxShortWatches) return await sleep(clock, backoff.nextMs(), signal)
     throw kubernetesError('bad-answer', 'kubernetes ends each watch at once', about({ read, verb: 'watch' }))
@@ -143,6 +152,17 @@ async function listAny<T>(
 function retryMs(error: unknown, backoff: Backoff): number {
   const asked = error instanceof MeshError ? Number(error.fields.retryAfterMs ?? 0) : 0
   return Math.max(backoff.nextMs(), asked)
+}
+
+/** A timer that is not running yet. */
+function createDelay(clock: Clock, run: () => void) {
+  let timer: Timer | undefined
+  return {
+    start(ms: number): void {
+      timer = clock.timer(ms, run)
+    },
+    cancel: () => timer?.cancel(),
+  }
 }
 
 /** A signal that aborts after a time, or with the given one; `end` lets go of both. */

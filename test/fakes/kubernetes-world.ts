@@ -1,9 +1,12 @@
+// the adapter loads it when it is needed, which takes its time on a machine that is busy
+import '@kubernetes/client-node'
 import type { Test } from 'tap'
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { type Clock, systemClock } from '../../mesh/std/clock.ts'
 import { silentLog } from '../../mesh/std/log.ts'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/adapter.ts'
 import type { KubernetesOptions } from '../../registry-adapters/kubernetes/options.ts'
+import { until } from '../support/eventually.ts'
 import { endpointsOf, type WatchedAdapter, watchAdapter } from '../support/watch-adapter.ts'
 import { FakeKubernetes, type FakeRequest } from './kubernetes.ts'
 import { endpointOf, podObject, quickPace, serviceObject, sliceObject, writeKubeconfig } from './kubernetes-objects.ts'
@@ -57,3 +60,10 @@ export async function startWorld(t: Test): Promise<World> {
 
 /** True for a view in which `web` has so many endpoints. */
 export const webHas = (count: number) => (view: RegistrySnapshot) => endpointsOf(view, 'web')?.length === count
+
+/** Waits until a failure with that reason has been told after the first `before` reports, however short it was. */
+export function failed(watched: WatchedAdapter, before: number, reason: RegExp): Promise<void> {
+  return until(`a failure ${reason}`, () =>
+    watched.health.slice(before).some(one => one.kind === 'failing' && reason.test(one.reason)),
+  )
+}

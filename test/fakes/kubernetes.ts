@@ -56,6 +56,8 @@ export class FakeKubernetes {
   istioVersions: readonly string[] = ['v1', 'v1beta1', 'v1alpha3']
   /** How a watch from a version that is gone is told: within the stream, or as its status. */
   goneAs: 'event' | 'status' = 'event'
+  /** Whether each watch ends as soon as it has begun. */
+  endsWatches = false
   /** How many more continued lists meet an expired token. */
   expiringPages = 0
   /** Objects of one page, whatever was asked. */
@@ -180,6 +182,7 @@ export class FakeKubernetes {
       if (event !== undefined && !response.writableEnded) response.write(`${JSON.stringify(event)}\n`)
     }
     for (const change of this.state.since(request.resource, from)) send(change)
+    if (this.endsWatches) return void response.end()
     const watch: OpenWatch = {
       request,
       write: text => void (response.writableEnded || response.write(text)),

@@ -130,7 +130,7 @@ async function openExchange(
         return await wait()
       } catch (cause) {
         if (expired) throw unreachable(query, 'kubernetes does not answer in time', { withinMs: limitMs })
-        throw cause instanceof MeshError ? cause : unreachable(query, 'kubernetes cannot be read', {}, cause)
+        throw cause instanceof MeshError ? cause : unreachable(query, 'kubernetes cannot be read', {}, tidy(cause))
       } finally {
         timer.cancel()
       }
@@ -140,6 +140,11 @@ async function openExchange(
       http.close()
     },
   }
+}
+
+/** The HTTP client gives some of its errors a cause that is none, and reads badly in messages. */
+function tidy(error: unknown): unknown {
+  return error instanceof Error && !(error.cause instanceof Error) ? new Error(error.message) : error
 }
 
 async function errorOf(head: HttpHead, open: OpenExchange, query: Query, bodyMs: number): Promise<MeshError> {

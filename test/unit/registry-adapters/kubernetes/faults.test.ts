@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { Fault } from '../../../fakes/kubernetes.ts'
 import { serviceObject } from '../../../fakes/kubernetes-objects.ts'
-import { startWorld, webHas } from '../../../fakes/kubernetes-world.ts'
+import { failed, startWorld, webHas } from '../../../fakes/kubernetes-world.ts'
+import { until } from '../../../support/eventually.ts'
 import { endpointsOf } from '../../../support/watch-adapter.ts'
 
 const list = { kind: 'ServiceList', apiVersion: 'v1', metadata: { resourceVersion: '9' } }
@@ -91,6 +92,7 @@ t.test('while one resource fails, what the others say is shown', async t => {
   const { fake, watch } = await startWorld(t)
   const watched = watch()
   await watched.view(webHas(1))
+  await until('all is watched', () => fake.watches.size === 3)
   fake.fault = request => (request.resource === 'pods' ? { kind: 'status', code: 500 } : undefined)
   for (const open of [...fake.watches].filter(one => one.request.resource === 'pods')) open.cut()
   await watched.stands('failing', /pods/)
@@ -103,12 +105,14 @@ t.test('an event that is no event is a failure, and everything is listed anew', 
   const { fake, watch, add, count } = await startWorld(t)
   const watched = watch()
   await watched.view(webHas(1))
+  await until('all is watched', () => fake.watches.size === 3)
   await watched.stands('fresh')
   for (const text of ['{"type":"ADDED","object":{}}', '{"type":"NEWS"}', '[1]', '{"type":"ADDED', '"']) {
     const before = count('list', 'endpointslices')
+    const said = watched.health.length
     const open = [...fake.watches].filter(one => one.request.resource === 'endpointslices').at(-1)
     open?.write(`${text}\n`)
-    await watched.stands('failing', /shape|without name|no json/)
+    await failed(watched, said, /shape|without name|no json/)
     await watched.stands('fresh')
     t.equal(count('list', 'endpointslices'), before + 1, text)
   }
@@ -121,11 +125,12 @@ t.test('an error within a watch is a failure, and the watch is taken up where it
   const { fake, watch, count } = await startWorld(t)
   const watched = watch()
   await watched.view(webHas(1))
+  await until('all is watched', () => fake.watches.size === 3)
   await watched.stands('fresh')
   const [open] = [...fake.watches].filter(one => one.request.resource === 'services')
   const object = { kind: 'Status', status: 'Failure', message: 'storage is being moved', code: 500 }
   open?.write(`${JSON.stringify({ type: 'ERROR', object })}\n`)
-  await watched.stands('failing', /storage is being moved/)
+  await failed(watched, 1, /storage is being moved/)
   await watched.stands('fresh')
   t.equal(count('list', 'services'), 1)
   t.equal(watched.views.length, 1)
@@ -135,9 +140,10 @@ t.test('an event beyond all measure is not read', async t => {
   const { fake, watch } = await startWorld(t)
   const watched = watch({ pace: { maxEventBytes: 10_000 } })
   await watched.view(webHas(1))
+  await until('all is watched', () => fake.watches.size === 3)
   const [open] = [...fake.watches].filter(one => one.request.resource === 'services')
   open?.write('x'.repeat(20_000))
-  await watched.stands('failing', /event of kubernetes is too large.*10000/)
+  await failed(watched, 0, /event of kubernetes is too large.*10000/)
   await watched.stands('fresh')
 })
 
