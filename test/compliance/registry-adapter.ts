@@ -1,51 +1,19 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
-import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { serviceKey } from '../../mesh/model/service.ts'
-import { type Clock, systemClock, systemRandom } from '../../mesh/std/clock.ts'
-import { silentLog } from '../../mesh/std/log.ts'
-import type { AdapterDeps, AdapterHealth, RegistryAdapter } from '../../registry-adapters/adapter.ts'
-import { plain } from '../support/catalogue.ts'
 import { eventually } from '../support/eventually.ts'
+import type { RegisteredInstance, RegistryAdapterSuite, RegistryDriver } from './registry-driver.ts'
+import { testRegistryFaults } from './registry-faults.ts'
+import {
+  expectHealth,
+  expectNoHandles,
+  expectNoTimers,
+  openHandles,
+  placed,
+  registryName,
+  watch,
+} from './registry-watching.ts'
 
-/** What the suite registers: one workload that serves one port of one service, in the registry's default namespace. */
-export interface RegisteredInstance {
-  /** The registry's own stable name for it; unique among everything the suite registers. */
-  readonly id: string
-  readonly service: string
-  readonly address: string
-  /** The port on the workload. A service's port has the same number where the registry knows no other. */
-  readonly port: number
-}
-
-/**
- * The registry behind the adapter under test, driven from the outside as its users would. Every call resolves once the
- * registry itself holds the change; the adapter may learn of it later. No call leaves a connection, timer or watcher of
- * the driver's own behind: the suite counts open handles.
- */
-export interface RegistryDriver {
-  /** An adapter with the given deps on this registry, not yet watching. Back-off and re-read intervals should be short. */
-  adapter(deps: AdapterDeps): RegistryAdapter
-  /** Adds or replaces an instance; its service exists from the first instance on. */
-  put(instance: RegisteredInstance): Promise<void>
-  /** Removes an instance; with its last one the service may stay, empty, or go. */
-  remove(id: string): Promise<void>
-  /** Adds an item of that id which the adapter cannot use; its problem's `item` must contain the id. */
-  putBad(id: string): Promise<void>
-  /** Makes the registry notify or answer again although nothing that matters has changed. */
-  touch(): Promise<void>
-  /** The registry stops answering, or refuses. */
-  fail(): Promise<void>
-  /** The registry answers again, holding what it held. */
-  heal(): Promise<void>
-  /** Ends the registry; also called for one that has failed. */
-  stop(): Promise<void>
-}
-
-export interface RegistryAdapterSuite {
-  /** A registry of its own for each test, empty and answering. */
-  setup(): Promise<RegistryDriver>
-}
+export type { RegisteredInstance, RegistryAdapterSuite, RegistryDriver } from './registry-driver.ts'
 
 const api1: RegisteredInstance = { id: 'api-1', service: 'api', address: '10.77.0.1', port: 8080 }
 const api2: RegisteredInstance = { id: 'api-2', service: 'api', address: '10.77.0.2', port: 8081 }
@@ -201,8 +169,7 @@ export async function testRegistryAdapter(t: Test, suite: RegistryAdapterSuite):
     const said = watching.health.length
     await eventually(() => {
       expectNoTimers(watching)
-      const left = [...openHandles()].filter(([kind, count]) => count > (handles.get(kind) ?? 0))
-      if (left.length > 0) throw new Error(`left open: ${left.map(([kind, count]) => `${count} ${kind}`).join(', ')}`)
+      expectNoHandles(handles)
     })
     await driver.put(web1)
     t.equal(watching.views.length, seen)
@@ -227,121 +194,20 @@ export async function testRegistryAdapter(t: Test, suite: RegistryAdapterSuite):
     await watching.ended
     t.equal(watching.views.length, 0)
   })
-}
 
-const registryName = 'under-test'
-
-interface Watching {
-  readonly views: RegistrySnapshot[]
-  readonly health: AdapterHealth[]
-  /** Settles with the iteration. */
-  readonly ended: Promise<void>
-  /** The first view, from the last one taken on, that fits. */
-  until(fits: (view: RegistrySnapshot) => boolean): Promise<RegistrySnapshot>
-  abort(): void
-  pendingTimers(): number
-}
-
-/** Follows an adapter in the background, keeping all it says. */
-function watch(t: Test, driver: RegistryDriver, given?: AbortSignal): Watching {
-  const controller = new AbortController()
-  const signal = given ?? controller.signal
-  const timers = countingClock()
-  const views: RegistrySnapshot[] = []
-  const health: AdapterHealth[] = []
-  const adapter = driver.adapter({
-    name: registryName,
-    clock: timers.clock,
-    random: systemRandom,
-    log: silentLog,
-    report: said => void health.push(said),
+  await t.test('what has not changed is the same object in the next view', async t => {
+    const driver = await start(t)
+    for (const instance of [api1, api2, web1]) await driver.put(instance)
+    const watching = watch(t, driver)
+    const before = await watching.until(view => placed(view, 'api').length === 2 && placed(view, 'web').length === 1)
+    await driver.put({ ...web1, address: '10.77.0.8' })
+    const after = await watching.until(view => placed(view, 'web').includes('10.77.0.8:9090'))
+    const unchanged = [...before.workloads].filter(([, workload]) => workload.address !== web1.address)
+    t.ok(unchanged.length >= 2)
+    for (const [id, workload] of unchanged) t.equal(after.workloads.get(id), workload, id)
+    const api = [...before.services].find(([, service]) => service.name === 'api')
+    t.equal(after.services.get(api?.[0] ?? ''), api?.[1], 'the service of the others')
   })
-  const run = async () => {
-    for await (const view of adapter.watch(signal)) {
-      if (signal.aborted) t.fail('a view came after the abort')
-      const last = views.at(-1)
-      if (last !== undefined && isDeepStrictEqual(plain(view), plain(last))) t.fail('two views in a row say the same')
-      views.push(view)
-    }
-  }
-  const ended = run()
-  let failure: unknown
-  ended.catch(error => {
-    failure = error
-  })
-  t.teardown(async () => {
-    controller.abort()
-    await ended
-  })
-  let taken = 0
-  return {
-    views,
-    health,
-    ended,
-    abort: () => controller.abort(),
-    pendingTimers: timers.pending,
-    until: fits =>
-      eventually(() => {
-        if (failure !== undefined) throw failure
-        const at = views.findIndex((view, index) => index >= taken && fits(view))
-        const found = views[at]
-        if (found === undefined)
-          throw new Error(`no such view; the last one: ${JSON.stringify(views.slice(-1).map(plain))}`)
-        taken = at
-        return found
-      }),
-  }
-}
 
-function expectHealth(watching: Watching, kind: AdapterHealth['kind']): void {
-  const last = watching.health.at(-1)
-  if (last?.kind !== kind) throw new Error(`health is ${JSON.stringify(last)}, not ${kind}`)
-}
-
-function expectNoTimers(watching: Watching): void {
-  if (watching.pendingTimers() > 0) throw new Error(`${watching.pendingTimers()} timers left`)
-}
-
-/** `address:port` of every endpoint of a service, sorted; empty for a service that is not there. */
-function placed(view: RegistrySnapshot, name: string): string[] {
-  const endpoints = [...view.services.values()]
-    .filter(service => service.name === name)
-    .flatMap(service => service.endpoints)
-  return endpoints
-    .flatMap(({ workload, ports }) =>
-      Object.values(ports).map(port => `${view.workloads.get(workload)?.address}:${port}`),
-    )
-    .sort()
-}
-
-/** The real clock, knowing which of its timers are still pending. */
-function countingClock(): { clock: Clock; pending(): number } {
-  const pending = new Set<object>()
-  const clock: Clock = {
-    ...systemClock,
-    timer(delayMs, run) {
-      const mark = {}
-      pending.add(mark)
-      const timer = systemClock.timer(delayMs, () => {
-        pending.delete(mark)
-        run()
-      })
-      return {
-        cancel() {
-          pending.delete(mark)
-          timer.cancel()
-        },
-      }
-    },
-  }
-  return { clock, pending: () => pending.size }
-}
-
-/** What keeps this process alive, by kind; timers are left to {@link countingClock}, as `eventually` has its own. */
-function openHandles(): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const kind of process.getActiveResourcesInfo()) {
-    if (kind !== 'Timeout' && kind !== 'Immediate') counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  }
-  return counts
+  await testRegistryFaults(t, suite)
 }

@@ -9,7 +9,7 @@ import { createConsulAdapter } from '../../registry-adapters/consul/adapter.ts'
 import type { ConsulOptions } from '../../registry-adapters/consul/options.ts'
 import { testRegistryAdapter } from '../compliance/registry-adapter.ts'
 import { type ConsulStart, type RunningConsul, startConsul } from '../support/consul.ts'
-import { badRegistration, quickPace, registrationOf } from '../support/consul-driver.ts'
+import { badRegistration, quickPace, realConsulCannot, registrationOf } from '../support/consul-driver.ts'
 import { startGate } from '../support/gate.ts'
 import { httpOnce } from '../support/http-json.ts'
 import { endpointsOf, type WatchedAdapter, watchAdapter } from '../support/watch-adapter.ts'
@@ -50,6 +50,8 @@ t.test('the Consul adapter passes the suite on a real Consul', async t => {
         },
       }
     },
+    cannot: realConsulCannot,
+    strict: true,
   })
 })
 

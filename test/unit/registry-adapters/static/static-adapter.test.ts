@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -7,43 +7,17 @@ import { systemClock, systemRandom } from '../../../../mesh/std/clock.ts'
 import { type Log, silentLog } from '../../../../mesh/std/log.ts'
 import type { AdapterHealth } from '../../../../registry-adapters/adapter.ts'
 import { createStaticAdapter } from '../../../../registry-adapters/static/static-adapter.ts'
-import { type RegistryDriver, testRegistryAdapter } from '../../../compliance/registry-adapter.ts'
+import { testRegistryAdapter } from '../../../compliance/registry-adapter.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { staticSuite } from '../../../support/static-driver.ts'
 
-/** A registry of files, changed as an editor does: written beside, then renamed. */
-async function setup(): Promise<RegistryDriver> {
-  const parent = await mkdtemp(join(tmpdir(), 'weft-static-'))
-  const directory = await mkdtemp(join(parent, 'registry-'))
-  const aside = `${directory}.away`
-  let files = 0
-  const write = async (name: string, text: string) => {
-    files += 1
-    const draft = join(directory, `.${name}.${files}`)
-    await writeFile(draft, text)
-    await rename(draft, join(directory, name))
-  }
-  return {
-    adapter: deps => createStaticAdapter(deps, { directory, debounceMs: 10, rereadMs: 200, retryMs: 20 }),
-    async put({ id, service, address, port }) {
-      await write(`service-${service}.yaml`, `services: [{ name: ${service}, ports: { http: ${port} } }]\n`)
-      await write(
-        `${id}.yaml`,
-        `workloads: [{ name: ${id}, address: ${address}, services: { ${service}: ${port} } }]\n`,
-      )
-    },
-    remove: id => rm(join(directory, `${id}.yaml`)),
-    putBad: id => write(`${id}.yaml`, 'workloads: [{ name: x, adress: 10.0.0.1 }]\n'),
-    async touch() {
-      await write('notes.txt', 'not a registry file')
-      await utimes(directory, new Date(), new Date())
-    },
-    fail: () => rename(directory, aside),
-    heal: () => rename(aside, directory),
-    stop: () => rm(parent, { recursive: true, force: true }),
-  }
-}
+t.test('the static adapter keeps the promises of every adapter for a directory', t =>
+  testRegistryAdapter(t, staticSuite('directory')),
+)
 
-t.test('the static adapter keeps the promises of every adapter', t => testRegistryAdapter(t, { setup }))
+t.test('the static adapter keeps the promises of every adapter for a pattern', t =>
+  testRegistryAdapter(t, staticSuite('pattern')),
+)
 
 /** A watched directory of the test's own, with all views it gave and all warnings it logged. */
 async function watched(t: Test, files?: readonly string[], rereadMs = 200) {
