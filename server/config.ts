@@ -8,6 +8,7 @@ import { invalidSettings, parseSettingsFile } from '../mesh/std/settings-file.ts
 import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
 import { composeMergeRules, type MergeRulesText } from './catalogue/merge-rules.ts'
 import { serverSettings } from './config-schema.ts'
+import { resourcesRegistry } from './placement.ts'
 import { type RegistryConfig, registryProblems, toRegistryConfigs } from './registry-config.ts'
 
 /** A server's settings, checked, with every default filled in. Their meaning is in `config-schema.ts`. */
@@ -79,12 +80,11 @@ type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'merge'>> & {
 
 function resolved(loaded: Loaded, configDir: string | undefined): ServerConfig {
   const registries = toRegistryConfigs(loaded.registries, configDir)
-  const merge = { ...loaded.merge, rootNamespace: loaded.rootNamespace }
-  composeMergeRules(merge, [], ['resources', ...registries.map(registry => registry.name)])
+  composeMergeRules(loaded.merge, [], [resourcesRegistry, ...registries.map(registry => registry.name)])
   const ports = [loaded.listen.websocketPort, loaded.listen.grpcPort, loaded.listen.apiPort, loaded.listen.metricsPort]
   const twice = ports.find((port, index) => port !== 0 && ports.indexOf(port) !== index)
   if (twice !== undefined) throw invalidSettings(`two listeners share port ${twice}`, { port: twice })
-  return { ...loaded, name: loaded.name === '' ? hostname() : loaded.name, registries, merge }
+  return { ...loaded, name: loaded.name === '' ? hostname() : loaded.name, registries }
 }
 
 function readConfigFile(file: string): object {

@@ -27,7 +27,7 @@ t.test('without any source everything has its default', async t => {
     dnsDomain: 'mesh',
     rootNamespace: 'weft-system',
     registries: [],
-    merge: { default: { kind: 'error' } },
+    merge: { rule: 'error', services: [] },
   })
   t.not(config.name, '')
 })
@@ -107,7 +107,7 @@ t.test('values out of range are refused by name', async t => {
     ['MERGE_RULE', 'prefer:nobody', /merge.rule: prefer:nobody names no registry/],
     ['MASS_REMOVAL_PERCENT', '0', /massRemoval.percent/],
     ['REGISTRIES', 'files', /WEFT_SERVER_REGISTRIES must be a JSON list/],
-    ['REGISTRIES', '[{"name":"a","kind":"nomad"}]', /WEFT_SERVER_REGISTRIES: the kind of a registry/],
+    ['REGISTRIES', '[{"name":"a","kind":"zookeeper"}]', /WEFT_SERVER_REGISTRIES: the kind of a registry/],
   ]
   for (const [key, value, message] of cases) {
     t.throws(() => load({ env: { [`WEFT_SERVER_${key}`]: value } }), { code: 'WEFT_CONFIG_INVALID', message }, key)

@@ -25,7 +25,12 @@ spec:
 async function start(t: Test, registries: readonly object[], dataDir = t.testdir()) {
   const store = openSqliteStore(':memory:', { log: silentLog })
   const deps = { clock: systemClock, random: systemRandom, log: silentLog }
-  const resources = await openResources(store.resources, { ...deps, rootNamespace: 'weft-system', workloads: () => [] })
+  const resources = await openResources(store.resources, {
+    ...deps,
+    rootNamespace: 'weft-system',
+    registries: [],
+    workloads: () => [],
+  })
   const config = loadServerConfig({
     env: { WEFT_SERVER_REGISTRIES: JSON.stringify(registries) },
     flags: { 'data-dir': dataDir },
@@ -44,9 +49,11 @@ t.test('what operators apply is a registry of its own, before all others', async
     ['resources'],
   )
   await resources.apply(entry, 'entry.yaml', { dryRun: false })
-  await eventually(() => assert.equal(registries.views[0]?.snapshot.value?.services.length, 1))
-  t.match(registries.views[0]?.snapshot.value, {
-    services: [{ name: 'partner', location: 'external', hosts: ['partner.example.com'] }],
+  await eventually(() => assert.equal(registries.views[0]?.snapshot.value?.services.size, 1))
+  t.match(registries.views[0]?.snapshot.value?.services.get('default/partner'), {
+    name: 'partner',
+    location: 'external',
+    hosts: ['partner.example.com'],
   })
 })
 
