@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { type ProbeCheck, probeDefaults } from '../../mesh/model/probe.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import { decodeResource, encodeResource } from '../../mesh/wire/agent-config-codec.ts'
 import {
@@ -10,7 +11,14 @@ import {
 } from '../../mesh/wire/codec.ts'
 import { hostResource, serviceResource, trustResource, workloadResource } from '../support/resources.ts'
 
-const resources = [hostResource, trustResource(), workloadResource, serviceResource('api')].map(encodeResource)
+const checks: readonly ProbeCheck[] = [
+  { kind: 'http', scheme: 'https', host: 'a.example', port: 8443, path: '/healthz', headers: [['x-a', 'b']] },
+  { kind: 'grpc', port: 9000, service: 'shop.Api' },
+  { kind: 'exec', command: ['sh', '-c', 'exit 0'] },
+  { kind: 'unit', unit: 'api.service' },
+]
+const probed = { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) }
+const resources = [hostResource, trustResource(), probed, serviceResource('api')].map(encodeResource)
 
 const valid: readonly Buffer[] = [
   encodeAgentMessage({

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -96,8 +97,16 @@ t.test('an answer is not read for ever, and its status counts even when its body
 
   const slow = await serve(t, (_request, response) => void response.writeHead(500).write('because'))
   const abort = new AbortController()
+  const answered = new Promise<void>(resolve => {
+    const heard = () => {
+      unsubscribe('http.client.response.finish', heard)
+      resolve()
+    }
+    subscribe('http.client.response.finish', heard)
+  })
   const checking = ask(slow, {}, abort.signal)
-  await once(abort.signal, 'abort', { signal: AbortSignal.timeout(200) }).catch(() => abort.abort())
+  await answered
+  abort.abort()
   t.same(await checking, { healthy: false, reason: '500 Internal Server Error' })
 })
 
