@@ -68,9 +68,9 @@ function moveOf({ step = 10, toShare, abort }: MigrateOptions): { readonly step:
 
 function migrationText({ service, from, to, rule, changed }: Migration): string {
   const sides = `${sideText(from)}, ${sideText(to)}`
-  const all = from.after === 0 ? `\nall of it goes to ${to.registry} now` : ''
+  const all = to.after === 100 ? `\nall of it goes to ${to.registry} now` : `\n${from.registry} has no share left`
   if (!changed) return `${service}: nothing to move: ${sides}`
-  return `${service}: ${sides}\n  by ${rule}${all}`
+  return `${service}: ${sides}\n  by ${rule}${from.after === 0 ? all : ''}`
 }
 
 function sideText({ registry, before, after, healthy, endpoints }: MigrationSide): string {

@@ -69,6 +69,21 @@ t.test('a share is reached at once, everything can go back, and what is done alr
   )
 })
 
+t.test('what a third registry has is not said to have moved', async t => {
+  const side = (registry: string, before: number, after: number) => {
+    return { registry, before, after, endpoints: 1, healthy: 1 }
+  }
+  const moved = {
+    service: 'shop/pay',
+    from: side('consul', 10, 0),
+    to: side('nomad', 40, 50),
+    rule: 'r',
+    changed: true,
+  }
+  const { printed } = await runCommand('migrate pay.shop --from consul --to nomad', { [path]: moved })
+  t.match(printed, /\nconsul has no share left$/)
+})
+
 t.test('with --every it goes on until all has moved', async t => {
   const clock = new FakeClock(0)
   const { answers, bodies } = server()
