@@ -71,8 +71,7 @@ export async function startRegistries(deps: RegistriesDeps, config: ServerConfig
       const options = { name, kind, massRemoval: massRemovalOf(config) }
       // Files are the operator's own word.
       const asSaid = depsOf(name, cache, kind === 'static' || registry.trustCallers)
-      const map = createMapping(registry.mapping, name)
-      const viewDeps: RegistryViewDeps = { ...asSaid, validate: view => asSaid.validate(map(view)) }
+      const viewDeps: RegistryViewDeps = { ...asSaid, map: createMapping(registry.mapping, name) }
       views.push(startRegistryView(viewDeps, options, await adapterOf(registry, clock)))
     }
   } catch (error) {

@@ -19,7 +19,9 @@ export interface RegistryViewDeps {
   readonly random: Random
   readonly log: Log
   readonly cache: ViewCache
-  /** Judges what the adapter yields, item by item. */
+  /** Gives what the adapter yields its names in the mesh; what the cache has has them already. */
+  readonly map?: (snapshot: RegistrySnapshot) => RegistrySnapshot
+  /** Judges that, item by item. */
   readonly validate: (snapshot: RegistrySnapshot) => RegistrySnapshot
 }
 
@@ -164,14 +166,14 @@ class View implements RegistryView {
   async #restore(): Promise<void> {
     const cached = await this.#deps.cache.load()
     if (cached === undefined || this.#stopping.signal.aborted) return
-    this.#said = cached
     this.#usable = this.#deps.validate(cached)
     this.#take(this.#damping.damp(this.#usable), { state: 'stale', reason: 'not reached since this server started' })
   }
 
   #hear(snapshot: RegistrySnapshot): void {
     this.#said = sharing(this.#said, snapshot)
-    this.#usable = this.#deps.validate(this.#said)
+    const { map, validate } = this.#deps
+    this.#usable = validate(map === undefined ? this.#said : map(this.#said))
     this.#spoken = true
     this.#take(this.#damping.damp(this.#usable), { state: 'fresh' })
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
 import { silentLog } from '../../../../mesh/std/log.ts'
+import { createMapping } from '../../../../server/catalogue/mapping.ts'
 import { type RegistryView, startRegistryView } from '../../../../server/catalogue/registry-view.ts'
 import type { ViewCache } from '../../../../server/catalogue/view-cache.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
@@ -33,13 +34,17 @@ class MemoryCache implements ViewCache {
   async stop() {}
 }
 
-function start(t: { teardown(stop: () => unknown): unknown }, saved?: RegistrySnapshot) {
+function start(
+  t: { teardown(stop: () => unknown): unknown },
+  saved?: RegistrySnapshot,
+  map = (snapshot: RegistrySnapshot) => snapshot,
+) {
   const clock = new FakeClock()
   const registry = new FakeRegistry()
   const cache = new MemoryCache(saved)
   const massRemoval = { share: 0.5, minimum: 4, windowMs: minute, confirmMs: 10 * minute, serviceMinimum: 3 }
   const view = startRegistryView(
-    { clock, random: () => 0.5, log: silentLog, cache, validate: snapshot => snapshot },
+    { clock, random: () => 0.5, log: silentLog, cache, map, validate: snapshot => snapshot },
     { name: 'r', kind: 'fake', massRemoval },
     registry.create,
   )
@@ -228,4 +233,22 @@ t.test('a service that loses all its endpoints is held while the rest of the reg
   view.found(new Map(ids.map(id => [id, false])))
   t.equal(view.snapshot.value?.services.get('default/api')?.endpoints.length, 0)
   t.notOk(view.status.value.held)
+})
+
+t.test('names are mapped once, not again when the saved view is read', async t => {
+  const map = createMapping({ name: 'x-{name}', namespace: '{namespace}', hosts: [] }, 'r')
+  const first = start(t, undefined, map)
+  first.registry.say(of(2))
+  await eventually(() => assert.equal(sizeOf(first.view), 2))
+  t.same([...(first.cache.saved?.services.keys() ?? [])], ['default/x-api'])
+  const second = start(
+    t,
+    first.cache.saved,
+    createMapping({ name: 'x-{name}', namespace: '{namespace}', hosts: [] }, 'r'),
+  )
+  await eventually(() => assert.equal(sizeOf(second.view), 2))
+  t.same([...(second.view.snapshot.value?.services.keys() ?? [])], ['default/x-api'])
+  second.registry.say(of(2))
+  await eventually(() => assert.equal(second.view.status.value.state, 'fresh'))
+  t.same([...(second.view.snapshot.value?.services.keys() ?? [])], ['default/x-api'])
 })
