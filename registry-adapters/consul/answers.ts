@@ -98,6 +98,13 @@ export function parseInstances(body: unknown): readonly ConsulInstance[] {
   })
 }
 
+/** Reads the name of the node from `/v1/agent/self`. Throws WEFT_REGISTRY_UNAVAILABLE for another shape. */
+export function parseNodeName(body: unknown): string {
+  const name = isObject(body) && isObject(body.Config) ? text(body.Config.NodeName) : ''
+  if (name === '') throw nonsense('self')
+  return name
+}
+
 function parseNode(entry: JsonObject): ConsulNode {
   return {
     name: text(entry.Node),

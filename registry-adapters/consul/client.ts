@@ -27,6 +27,8 @@ export interface ConsulClient {
    * that another server had to answer did not block.
    */
   read(resource: Resource, mode: ReadMode, signal: AbortSignal): Promise<Answer>
+  /** Writes once, in the same way. */
+  write(write: Write, signal: AbortSignal): Promise<Answer>
   /** Goes back to a server that stands before the one in use in the configuration, if one answers again. */
   goHome(signal: AbortSignal): Promise<void>
   /** Gives back what was obtained from Consul, then ends every request and closes every socket. */
@@ -52,6 +54,7 @@ export function createConsulClient(settings: ConsulSettings, deps: ClientDeps): 
   let closed = false
 
   async function connect(server: number): Promise<Connection> {
+    if (closed) throw new Error('the client is closed')
     if (tls === undefined || suspect) {
       const texts = await readTlsFiles(settings.tls)
       if (closed) throw new Error('the client is closed')
@@ -147,6 +150,8 @@ export function createConsulClient(settings: ConsulSettings, deps: ClientDeps): 
   return {
     read: (resource, mode, signal) =>
       anywhere(signal, (server, first) => readTwice(server, resource, first ? mode : nowOf(mode), signal)),
+    write: (write, signal) =>
+      anywhere(signal, async server => writeTo(server, write, await tokens.current(signal), signal)),
     async goHome(signal) {
       for (const server of choice.better()) {
         const from = choice.current

@@ -15,6 +15,8 @@ export type Resource =
   | { readonly kind: 'critical' | 'warning' }
   /** `/v1/health/service/<name>`: instances with their node and checks, as of one moment; those that the filter takes. */
   | { readonly kind: 'service'; readonly name: string; readonly filter?: string }
+  /** `/v1/agent/self`: the agent that is asked. */
+  | { readonly kind: 'self' }
 
 /** A write, as the HTTP API has it; `path` without `/v1`. */
 export interface Write {
@@ -68,6 +70,8 @@ export function createConnection(server: ConsulServer, settings: ConsulSettings,
           const filter = resource.filter === undefined ? {} : { filter: resource.filter }
           return consul.health.service({ ...options, ...filter, service: resource.name })
         }
+        case 'self':
+          return consul.agent.self(options)
       }
     },
     write: (write, { token }, ctx) => plain.write(write, token, ctx),

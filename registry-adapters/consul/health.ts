@@ -10,8 +10,12 @@ export interface InstanceHealth {
   readonly healthReason?: string
 }
 
+/** Checks that Weft itself has written begin like this: they say what the mesh knows already, and never count. */
+export const ownCheckPrefix = 'weft:'
+
 /** Reads health and share of traffic from an instance's checks, its node's included. */
-export function healthOf({ checks, weights }: ConsulInstance): InstanceHealth {
+export function healthOf({ checks: all, weights }: ConsulInstance): InstanceHealth {
+  const checks = all.filter(check => !check.id.startsWith(ownCheckPrefix))
   const worst = (status: CheckStatus) => checks.filter(check => check.status === status).sort(byId)[0]
   const warning = worst('warning')
   const weight = warning === undefined ? weights.passing : weights.warning

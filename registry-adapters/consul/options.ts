@@ -132,6 +132,9 @@ export function checkOptions(options: ConsulOptions): ConsulSettings {
   } = options
   const tokens = Object.entries({ token, tokenFile, login }).filter(([, value]) => value !== undefined)
   if (tokens.length > 1) throw invalid(tokens.at(-1)?.[0] ?? '', 'a token, a token file and a login exclude each other')
+  if (login !== undefined && (login.method === '' || login.bearerTokenFile === '')) {
+    throw invalid('login', 'a login needs an auth method and a file with the bearer token for it')
+  }
   if (!servers.every(({ secure }) => secure) && Object.keys(tls).length > 0) {
     throw invalid('tls', 'tls files need https addresses')
   }

@@ -92,7 +92,7 @@ function failureOf(error: unknown, about: RequestDeps['about']): MeshError {
     .slice(0, 200)
   const fields = { ...about, status, said, ...(retryAfterS > 0 && { retryAfterMs: Math.min(retryAfterS, 60) * 1000 }) }
   // A filter is refused with 400 by newer versions, and as an error of the server's by older ones.
-  if (status === 400 || /boolean expression/.test(said)) {
+  if (about.read !== undefined && (status === 400 || /boolean expression/.test(said))) {
     const next = nextOf(about, said)
     return new MeshError('WEFT_CONFIG_INVALID', "consul does not understand the registry's options", { fields, next })
   }

@@ -136,6 +136,7 @@ function start(t: Test, steps: readonly Step[], stale = false) {
       if (step !== 'wait') return step
       return await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
     },
+    write: () => Promise.reject(new Error('nothing is written here')),
     async goHome() {},
     async close() {},
   }

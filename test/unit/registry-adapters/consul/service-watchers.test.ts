@@ -128,6 +128,7 @@ function start(t: Test) {
         })
       })
     },
+    write: () => Promise.reject(new Error('nothing is written here')),
     async goHome() {},
     async close() {},
   }
