@@ -2,6 +2,7 @@ import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
 import type { Endpoint, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
+import { differenceOf } from './difference.ts'
 import type { MergeVerdict } from './merge-rules.ts'
 import { shareOut } from './shares.ts'
 
@@ -70,17 +71,6 @@ function ignored(key: string, registry: string, used: string, why: string): Regi
 
 function weightless(key: string, registry: string, from: string): RegistryProblem {
   return { item: `${registry}: service ${key}`, reason: `its endpoints get no traffic: ${from} has no weight for it` }
-}
-
-function differenceOf(a: Service, b: Service): string | undefined {
-  if (a.location !== b.location) return `one is ${a.location}, the other ${b.location}`
-  const ports = (service: Service) => {
-    return service.ports
-      .map(({ name, port, protocol }) => `${name}=${port}/${protocol}`)
-      .sort()
-      .join(' ')
-  }
-  return ports(a) === ports(b) ? undefined : `their ports differ (${ports(a)} and ${ports(b)})`
 }
 
 function unite(
