@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { workloadSpiffeId } from '../mesh/identity/spiffe-id.ts'
+import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 
 /**
@@ -171,6 +172,12 @@ export const serverSettings = {
       default: 10,
       env: 'WEFT_SERVER_REGISTER_GRACE_SECONDS',
     },
+    addresses: {
+      doc: 'Ranges that the address of what a host registers must be in, such as 10.1.0.0/16; none allows every address that nobody else has.',
+      format: ranges,
+      default: [] as string[],
+      env: 'WEFT_SERVER_REGISTER_ADDRESSES',
+    },
   },
   logLevel: {
     doc: "The server's own log: debug, info, warn, error or silent.",
@@ -195,6 +202,11 @@ function cidr(family: 4 | 6, widest: number, narrowest: number): (value: unknown
     if (more === undefined && isIP(network) === family && prefix >= widest && prefix <= narrowest) return
     throw new TypeError(`must be an IPv${family} range from /${widest} to /${narrowest}`)
   }
+}
+
+function ranges(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of ranges')
+  createRanges(value)
 }
 
 function trustDomain(value: unknown): void {

@@ -39,7 +39,7 @@ export interface ServerConfig {
     readonly confirmSeconds: number
     readonly serviceMinimum: number
   }
-  readonly register: { readonly graceSeconds: number }
+  readonly register: { readonly graceSeconds: number; readonly addresses: readonly string[] }
   readonly logLevel: LogLevel
 }
 

@@ -118,7 +118,11 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
       operatorDeclared: trusted,
       rules: itemRulesOf(config),
     },
-    { graceMs: config.register.graceSeconds * 1000, massRemoval: massRemovalOf(config) },
+    {
+      graceMs: config.register.graceSeconds * 1000,
+      addresses: config.register.addresses,
+      massRemoval: massRemovalOf(config),
+    },
   )
   started.add(() => hosts.stop())
   const registries = withRegistry(configured, hosts.view)

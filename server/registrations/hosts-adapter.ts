@@ -2,6 +2,7 @@ import type { RegistryProblem, RegistrySnapshot } from '../../mesh/model/catalog
 import { sharing } from '../../mesh/model/sharing.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
+import type { Ranges } from '../../mesh/std/ip-ranges.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Table } from '../../mesh/std/table.ts'
 import { Watch } from '../../mesh/std/watch.ts'
@@ -21,6 +22,8 @@ export interface HostsDeps {
   readonly known: KnownWorkloads
   /** Whether only an operator can write into the registry of that name; never true of this one. */
   readonly operatorDeclared: (registry: string) => boolean
+  /** Where addresses may be; anywhere when absent. */
+  readonly allowed?: Ranges
 }
 
 /**
@@ -35,6 +38,7 @@ export function createHostsAdapter(deps: HostsDeps, { log }: Pick<AdapterDeps, '
     const { admitted, problems } = judgeRegistrations(all, {
       resources: resources.value,
       at: address => known.at(address),
+      ...(deps.allowed === undefined ? {} : { allowed: deps.allowed }),
       mayHold: (node, identity) => holds(nodes.value.get(node), identity, known.on(node), deps.operatorDeclared),
     })
     return { snapshot: hostsSnapshot(admitted, resources.value, problems), refused: problems }

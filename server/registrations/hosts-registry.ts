@@ -1,5 +1,6 @@
 import type { Resource } from '../../mesh/resources/resource.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
+import { createRanges } from '../../mesh/std/ip-ranges.ts'
 import { Started } from '../../mesh/std/lifecycle.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Table } from '../../mesh/std/table.ts'
@@ -36,6 +37,8 @@ export interface HostsRegistryDeps {
 export interface HostsRegistryOptions {
   /** How long registrations outlive the connection of their node. */
   readonly graceMs: number
+  /** Ranges that addresses must be in; none allows all. */
+  readonly addresses: readonly string[]
   readonly massRemoval: MassRemovalRule
 }
 
@@ -59,11 +62,13 @@ export async function startHostsRegistry(
   started.add(() => keeper.stop())
   const known = followWorkloads(deps.others)
   started.add(() => known.stop())
+  // callers and checks are the group's, which an operator wrote: a host cannot say any
+  const validate = createValidator(hostsRegistry, { ...deps.rules, trustCallers: true })
+  const allowed = options.addresses.length === 0 ? {} : { allowed: createRanges(options.addresses) }
   const view = startRegistryView(
-    // callers and checks are the group's, which an operator wrote: a host cannot say any
-    { ...deps, cache: noCache, validate: createValidator(hostsRegistry, { ...deps.rules, trustCallers: true }) },
+    { ...deps, cache: noCache, map: view => view, validate },
     { name: hostsRegistry, kind: hostsRegistry, massRemoval: options.massRemoval },
-    adapterDeps => createHostsAdapter({ ...deps, registrations: keeper.nodes, known }, adapterDeps),
+    adapterDeps => createHostsAdapter({ ...deps, ...allowed, registrations: keeper.nodes, known }, adapterDeps),
   )
   started.add(() => view.stop())
   const release = startReleaseHeld({ view, keeper, reports })

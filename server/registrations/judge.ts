@@ -4,6 +4,7 @@ import { describeResource, type Resource } from '../../mesh/resources/resource.t
 import { type WorkloadEntry, workloadEntry } from '../../mesh/resources/workload-entry.ts'
 import type { WorkloadGroup } from '../../mesh/resources/workload-group.ts'
 import { canonicalAddress } from '../../mesh/std/ip-address.ts'
+import type { Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostsRegistry } from '../../mesh/wire/registration.ts'
 import type { RegistrationRecord } from '../store/store.ts'
 
@@ -15,6 +16,8 @@ export interface JudgeDeps {
   readonly mayHold: (node: string, identity: string) => boolean
   /** Workloads of other registries at an address. */
   readonly at: (address: string) => Iterable<Workload>
+  /** Where addresses may be; anywhere when absent. */
+  readonly allowed?: Ranges
 }
 
 /** A registration that counts, as the WorkloadEntry that an operator would have written for it. */
@@ -88,6 +91,9 @@ export function judgeRegistrations(registrations: readonly RegistrationRecord[],
   /** Why an address is not this node's to claim. */
   function claimOn(address: string, node: string): string | undefined {
     if (/^127\.|^::1$/.test(address)) return `its address ${address} means another host to everybody else`
+    if (deps.allowed?.has(address) === false) {
+      return `its address ${address} is in none of the ranges of register.addresses`
+    }
     const holder = addresses.get(address)
     if (holder !== undefined && holder !== node) return `its address ${address} is registered by ${holder}`
     for (const other of deps.at(address)) {

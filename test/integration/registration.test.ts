@@ -51,7 +51,9 @@ interface World {
 }
 
 async function start(t: Test, graceSeconds = 1): Promise<World> {
-  const config = testServerConfig(join(t.testdir(), 'data'), [], { register: { graceSeconds } })
+  const config = testServerConfig(join(t.testdir(), 'data'), [], {
+    register: { graceSeconds, addresses: [] },
+  })
   const server = await startTestServer(config)
   await server.api.post('/v1/resources?file=intent.yaml', intent)
   const world = { config, server, caller: await speak(t, server, await joined(server, 'caller')) }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { parseResources } from '../../../../mesh/resources/parse.ts'
+import { createRanges } from '../../../../mesh/std/ip-ranges.ts'
 import { judgeRegistrations } from '../../../../server/registrations/judge.ts'
 import type { RegistrationRecord } from '../../../../server/store/store.ts'
 import { workload } from '../../../support/catalogue.ts'
@@ -128,6 +129,14 @@ t.test('an address belongs to one host, which may have several workloads there',
     [/^its address fd00::1 is registered by vm-1$/],
     'however it is spelt',
   )
+})
+
+t.test('an address outside of the ranges that operators allow is not to be had', async t => {
+  const allowed = createRanges(['10.77.0.0/16'])
+  const list = [record({ address: '10.77.0.5' }), record({ name: 'far', node: 'vm-2', address: '10.78.0.5' })]
+  const { entries, reasons } = judge(list, { allowed })
+  t.match(entries, [{ spec: { address: '10.77.0.5' } }])
+  t.same(reasons, ['its address 10.78.0.5 is in none of the ranges of register.addresses'])
 })
 
 t.test('an address that another host has in another registry is not to be had', async t => {
