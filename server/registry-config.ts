@@ -55,9 +55,12 @@ export interface NomadSettings {
   readonly checkPeriodSeconds: number
 }
 
-/** Registries' names prefix workload ids and stand in metrics; `resources` is what operators apply themselves. */
+/**
+ * Registries' names prefix workload ids and stand in metrics; `resources` is what operators apply, `hosts` what hosts
+ * register themselves.
+ */
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-const reservedNames = new Set(['resources'])
+const reservedNames = new Set(['resources', 'hosts'])
 
 /**
  * Checks the list of registries. Returns everything that is wrong, each with the path to it below `registries`; an
