@@ -13,14 +13,14 @@ import { startPublicEndpoints } from './admin/public-endpoints.ts'
 import type { AgentStatus } from './admin/status.ts'
 import { notReadyOf, type StatusSources, secondsLeft, statusOf } from './admin/status-of.ts'
 import type { AgentSettings } from './config.ts'
-import { type AgentState, agentState, type PortAssignment } from './control/agent-state.ts'
+import { agentState } from './control/agent-state.ts'
 import { createApplier } from './control/apply.ts'
 import { startCaptureFollower } from './control/capture-follower.ts'
 import type { ConnectOptions } from './control/dial.ts'
 import { startDnsFollower } from './control/dns-follower.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
-import { createSaver } from './control/saver.ts'
+import { startSavers } from './control/savers.ts'
 import { type LinkStatus, type ServerLink, startServerLink } from './control/server-link.ts'
 import { openStateDirectory } from './control/state-directory.ts'
 import { connectWs } from './control/ws.ts'
@@ -256,30 +256,6 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     stop,
     ended: ended.promise,
   }
-}
-
-interface Certificates {
-  readonly node: HeldCertificate
-  readonly workloads: readonly HeldCertificate[]
-}
-
-/** What changes between two pushes is saved in the background; a push's own resources before it is acknowledged. */
-function startSavers(deps: AgentDeps, state: AgentState, started: Started) {
-  const certificates = createSaver<Certificates>(
-    {
-      ...deps,
-      async write({ node: { identity, key, chain }, workloads }) {
-        await state.saveNode({ identity, key, chain })
-        await state.saveWorkloads(workloads)
-      },
-    },
-    'certificates',
-  )
-  const trust = createSaver<TrustBundle>({ ...deps, write: bundle => state.saveTrust(bundle) }, 'trust bundle')
-  const ports = createSaver<PortAssignment>({ ...deps, write: assigned => state.savePorts(assigned) }, 'ports')
-  const all = [certificates, trust, ports]
-  started.add(() => Promise.all(all.map(saver => saver.stop())))
-  return { certificates, trust, ports, problems: () => all.flatMap(saver => saver.problem() ?? []) }
 }
 
 async function connect(
