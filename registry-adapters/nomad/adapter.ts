@@ -1,17 +1,13 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { createBackoff } from '../../mesh/std/backoff.ts'
-import { sleep } from '../../mesh/std/clock.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
 import { createStanding } from '../standing.ts'
-import { followByEvents } from './by-events.ts'
-import { followByPolling } from './by-polling.ts'
 import { createCheckPoller } from './check-poller.ts'
 import { createNomadClient, type NomadClient } from './client/client.ts'
-import { failureOf } from './client/errors.ts'
 import { checkOptions } from './client/options.ts'
 import { createCluster } from './cluster.ts'
-import { createFollower, type FollowDeps, type Follower, retryMs } from './follow.ts'
+import { createFollower } from './follow.ts'
+import { followAnyhow } from './follow-anyhow.ts'
 import { checkAdapterOptions, type NomadAdapterOptions, type NomadAdapterSettings } from './options.ts'
 import { createReads } from './reads.ts'
 import { createView } from './view.ts'
@@ -86,60 +82,4 @@ async function run(
     },
   })
   await Promise.all([followAnyhow(client, follower, shared, signal), poller.run(signal)])
-}
-
-/** Follows by events, and by polling for a while where these are refused though everything else can be read. */
-async function followAnyhow(
-  client: NomadClient,
-  follower: Follower,
-  deps: FollowDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const { settings, clock, random, standing, log } = deps
-  const { resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
-  const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
-  let polling = false
-  while (!signal.aborted) {
-    const startedAt = clock.monotonic()
-    let established = false
-    try {
-      await followByEvents(
-        client,
-        follower,
-        deps,
-        () => {
-          established = true
-          if (polling) log.info('nomad gives its events again')
-          polling = false
-          standing.succeeded('events')
-        },
-        signal,
-      )
-    } catch (error) {
-      if (signal.aborted) return
-      if (established || failureOf(error) !== 'denied-or-dead') standing.failed('events', error)
-      else if (await pollFor(error)) continue
-    }
-    // A stream that ends as soon as it is there must not have everything read over and over.
-    if (clock.monotonic() - startedAt > backoffCapMs * 2) backoff.reset()
-    await sleep(clock, backoff.nextMs(), signal)
-  }
-
-  async function pollFor(refusal: unknown): Promise<boolean> {
-    try {
-      const begun = () => {
-        standing.succeeded('events')
-        if (!polling)
-          log.warn('nomad refuses its event stream, changes are found by polling', { reason: String(refusal) })
-        polling = true
-      }
-      await followByPolling(resyncMs, follower, deps, begun, signal)
-      return true
-    } catch (error) {
-      if (signal.aborted) return true
-      standing.failed('events', error)
-      await sleep(clock, retryMs(error, backoff), signal)
-      return false
-    }
-  }
 }

@@ -11,23 +11,22 @@ const tables = ['services', 'allocations', 'nodes'] as const satisfies NomadTabl
 const shareOfTime = 5
 
 /**
- * Follows Nomad without its events, for `forMs`: a blocking query on each table tells that something has changed, and
- * everything is read again. Throws WEFT_REGISTRY_UNAVAILABLE when even that cannot be read at the beginning; `begun` is
- * called when it can.
+ * Follows Nomad without its events, until `better` resolves, whose value is given then: a blocking query on each table
+ * tells that something has changed, and everything is read again. Throws WEFT_REGISTRY_UNAVAILABLE when even that
+ * cannot be read at the beginning; `begun` is called when it can. Undefined when the signal has ended it.
  */
-export async function followByPolling(
-  forMs: number,
+export async function followByPolling<T>(
   follower: Follower,
   deps: FollowDeps,
   begun: () => void,
+  better: (signal: AbortSignal) => Promise<T | undefined>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<T | undefined> {
   const { reads, settings, clock } = deps
   const stop = new AbortController()
   const end = () => stop.abort()
   signal.addEventListener('abort', end, { once: true })
   if (signal.aborted) end()
-  const timer = clock.timer(forMs, end)
   const source: Source = {
     inbox: createInbox(() => false),
     wake: createWake(clock),
@@ -38,9 +37,10 @@ export async function followByPolling(
     const indexes = await Promise.all(tables.map(async table => reads.tableIndex(table, 0, stop.signal)))
     begun()
     const watching = tables.map((table, at) => watchTable(table, indexes[at] ?? 0, source, deps, stop.signal))
-    await allEnded([...watching, follower.run(source, stop.signal)])
+    const found = better(signal).finally(end)
+    await allEnded([...watching, follower.run(source, stop.signal), found.then(() => {})])
+    return await found
   } finally {
-    timer.cancel()
     end()
     signal.removeEventListener('abort', end)
     // Nobody will say it later: these parts exist only while this runs.

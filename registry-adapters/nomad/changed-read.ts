@@ -7,8 +7,8 @@ import type { Changes } from './inbox.ts'
 /** What has to be read again. */
 export interface Wanted {
   readonly services: Changes['services']
-  /** Allocations whose job may be another, to be read as of this index at least. */
-  readonly allocations: Map<string, number>
+  /** Allocations whose job may be another. */
+  readonly allocations: Set<string>
 }
 
 /**
@@ -23,7 +23,7 @@ export function applyChanges(changes: Changes, cluster: Cluster, wanted: Wanted,
     const known = cluster.allocations.get(id)
     // One that is not known is read together with its registrations.
     if (known === undefined || allocation.modifyIndex <= known.allocation.modifyIndex) continue
-    if (scheduledIndex > known.allocation.modifyIndex) wanted.allocations.set(id, allocation.modifyIndex)
+    if (scheduledIndex > known.allocation.modifyIndex) wanted.allocations.add(id)
     allocations.set(id, { ...known, allocation })
   }
   const nodes = [...changes.nodes].filter(([id, node]) => isNews(node, cluster.nodes.get(id)))
@@ -52,14 +52,9 @@ export async function readWanted(
     signal,
   )
   const registrations = services.flatMap(([, service]) => service.registrations)
-  const allocationIds = new Map(wanted.allocations)
-  for (const { allocId } of registrations) if (!cluster.allocations.has(allocId)) allocationIds.set(allocId, 0)
-  const allocations = await mapBounded(
-    allocationIds,
-    readQueries,
-    ([id, index], signal) => reads.allocation(id, index, signal),
-    signal,
-  )
+  const allocationIds = new Set(wanted.allocations)
+  for (const { allocId } of registrations) if (!cluster.allocations.has(allocId)) allocationIds.add(allocId)
+  const allocations = await mapBounded(allocationIds, readQueries, (id, signal) => reads.allocation(id, signal), signal)
   const nodeIds = new Set(registrations.map(({ nodeId }) => nodeId))
   const unread = [...nodeIds].filter(id => cluster.nodes.get(id)?.meta === undefined)
   const nodes = await mapBounded(unread, readQueries, (id, signal) => reads.node(id, signal), signal)

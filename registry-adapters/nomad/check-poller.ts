@@ -67,7 +67,7 @@ export function createCheckPoller(deps: PollerDeps): CheckPoller {
     const timer = clock.timer(periodMs, end)
     signal.addEventListener('abort', end, { once: true })
     try {
-      if (clientStatus !== 'running') return postpone(id, at)
+      if (clientStatus !== 'running') return rest(id, at, clientStatus)
       const results = await reads.checks(id, stop.signal)
       if (silentNodes.delete(nodeName)) log.info('the checks of a node can be read again', { node: nodeName })
       at.readAt = clock.monotonic()
@@ -89,6 +89,12 @@ export function createCheckPoller(deps: PollerDeps): CheckPoller {
       signal.removeEventListener('abort', end)
       at.tried = true
     }
+  }
+
+  /** Nobody runs checks there; of a client that is disconnected the last results stay as they are. */
+  function rest(id: string, at: Poll, clientStatus: string): void {
+    if (clientStatus === 'unknown') at.dueAt = clock.monotonic() + periodMs
+    else postpone(id, at)
   }
 
   /** Tries again later, or when the last results become too old, which then are no longer believed. */

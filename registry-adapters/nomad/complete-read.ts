@@ -11,7 +11,7 @@ import {
 import type { JobGroup } from './job-group.ts'
 import type { NomadAdapterSettings } from './options.ts'
 import { type Indexed, jobVersionOf, type Reads } from './reads.ts'
-import { checkMissing } from './rights.ts'
+import { readAllNames } from './rights.ts'
 
 /** `X-Nomad-Index` of the lists of a complete read. */
 export interface TableIndexes {
@@ -25,14 +25,28 @@ export interface ReadDeps {
   readonly settings: NomadAdapterSettings
 }
 
+/** What complete reads leave for the next one. */
+export interface ReadMemory {
+  /** The highest indexes that have been seen; undefined before the first complete read. */
+  floor: TableIndexes | undefined
+  /** What was read by a complete read that failed later on: without it a large cluster might never be through. */
+  readonly allocations: Map<string, KnownAllocation>
+  readonly nodes: Map<string, NomadNode>
+}
+
+/** Nothing has been read yet. */
+export function createReadMemory(): ReadMemory {
+  return { floor: undefined, allocations: new Map(), nodes: new Map() }
+}
+
 /**
  * Reads everything, or throws WEFT_REGISTRY_UNAVAILABLE. What is known already and has not changed is not read again:
- * nodes, and jobs of allocations, unless an index has fallen (`floor` are those of the last time), as after the restore
- * of a snapshot: then the same numbers may mean something else.
+ * nodes, and jobs of allocations, unless an index has fallen, as after the restore of a snapshot: then the same numbers
+ * may mean something else.
  */
 export async function readEverything(
   cluster: Cluster,
-  floor: TableIndexes | undefined,
+  memory: ReadMemory,
   { reads, settings }: ReadDeps,
   signal: AbortSignal,
 ): Promise<{ readonly content: ClusterContent; readonly indexes: TableIndexes }> {
@@ -56,15 +70,16 @@ export async function readEverything(
   )
   const nodeList = await reads.nodes(signal)
   const indexes = { services: names.index, allocations: lowest(stubs), nodes: nodeList.index }
-  const known = floor !== undefined && hasFallen(floor, indexes) ? undefined : cluster
-  const allocations = await joinAllocations(
-    registrations,
-    stubs.flatMap(({ value }) => value),
-    known,
-    { reads, settings },
-    signal,
-  )
-  const nodes = await joinNodes(registrations, nodeList.value, known, { reads, settings }, signal)
+  const fallen = memory.floor !== undefined && hasFallen(memory.floor, indexes)
+  if (fallen) {
+    memory.allocations.clear()
+    memory.nodes.clear()
+  }
+  const known = fallen ? [memory] : [cluster, memory]
+  const deps = { reads, settings, known, memory }
+  const live = stubs.flatMap(({ value }) => value)
+  const allocations = await joinAllocations(registrations, live, deps, signal)
+  const nodes = await joinNodes(registrations, nodeList.value, deps, signal)
   const content = {
     services: new Map(services.map(service => [nomadServiceKey(service), service])),
     allocations,
@@ -87,13 +102,16 @@ async function readNames(
 ): Promise<Indexed<readonly NomadServiceName[]>> {
   const { read } = settings.namespaces
   if (read === '*') {
-    const names = await reads.serviceNames('*', signal)
-    const known = new Set([...cluster.services.values()].map(({ namespace }) => namespace))
-    await checkMissing(known, names.value, reads, signal)
-    return names
+    return readAllNames(new Set([...cluster.services.values()].map(({ namespace }) => namespace)), reads, signal)
   }
   const lists = await mapBounded(read, settings.readQueries, (name, signal) => reads.serviceNames(name, signal), signal)
   return { index: lowest(lists), value: lists.flatMap(({ value }) => value) }
+}
+
+interface JoinDeps extends ReadDeps {
+  /** Where to look for what need not be read again. */
+  readonly known: readonly Pick<Cluster, 'allocations' | 'nodes'>[]
+  readonly memory: ReadMemory
 }
 
 /**
@@ -103,8 +121,7 @@ async function readNames(
 async function joinAllocations(
   registrations: readonly NomadRegistration[],
   stubs: readonly JsonObject[],
-  known: Cluster | undefined,
-  deps: ReadDeps,
+  { reads, settings, known, memory }: JoinDeps,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, KnownAllocation>> {
   const joined = new Map<string, KnownAllocation>()
@@ -114,25 +131,29 @@ async function joinAllocations(
   for (const stub of stubs) {
     const id = text(stub.ID)
     if (!unlisted.delete(id)) continue
-    const before = known?.allocations.get(id)
-    if (before?.group.version === jobVersionOf(stub)) joined.set(id, withStatus(before, stub))
+    const version = jobVersionOf(stub)
+    const before = known.map(one => one.allocations.get(id)).find(one => one?.group.version === version)
+    if (before !== undefined) joined.set(id, withStatus(before, stub))
     else group(byVersion, versionKey(stub), stub)
   }
-  const readAll = async (ids: Iterable<string>) => {
-    const read = await mapBounded(
+  const readAll = (ids: readonly string[]) =>
+    mapBounded(
       ids,
-      deps.settings.readQueries,
-      (id, signal) => deps.reads.allocation(id, 0, signal),
+      settings.readQueries,
+      async (id, signal) => {
+        const one = await reads.allocation(id, signal)
+        if (one === undefined) return
+        memory.allocations.set(id, one)
+        joined.set(id, one)
+      },
       signal,
     )
-    for (const one of read) if (one !== undefined) joined.set(one.allocation.id, one)
-  }
   await readAll([...unlisted, ...[...byVersion.values()].flatMap(([first]) => text(first?.ID))])
-  const unread = new Set<string>()
+  const unread: string[] = []
   for (const [first, ...others] of byVersion.values()) {
     const job: JobGroup | undefined = joined.get(text(first?.ID))?.group
     for (const stub of others) {
-      if (job === undefined) unread.add(text(stub.ID))
+      if (job === undefined) unread.push(text(stub.ID))
       else joined.set(text(stub.ID), { allocation: parseAllocation(stub), group: job })
     }
   }
@@ -154,22 +175,27 @@ function versionKey(stub: JsonObject): string {
 async function joinNodes(
   registrations: readonly NomadRegistration[],
   listed: readonly NomadNode[],
-  known: Cluster | undefined,
-  { reads, settings }: ReadDeps,
+  { reads, settings, known, memory }: JoinDeps,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, NomadNode>> {
-  const nodes = new Map(listed.map(node => [node.id, sameNode(known, node)]))
+  const same = (stub: NomadNode) =>
+    known
+      .map(one => one.nodes.get(stub.id))
+      .find(node => node?.modifyIndex === stub.modifyIndex && node.meta !== undefined)
+  const nodes = new Map(listed.map(stub => [stub.id, same(stub) ?? stub]))
   const wanted = new Set(registrations.map(({ nodeId }) => nodeId))
-  const unread = [...wanted].filter(id => nodes.get(id)?.meta === undefined)
-  for (const node of await mapBounded(unread, settings.readQueries, (id, signal) => reads.node(id, signal), signal)) {
-    if (node !== undefined) nodes.set(node.id, node)
-  }
+  await mapBounded(
+    [...wanted].filter(id => nodes.get(id)?.meta === undefined),
+    settings.readQueries,
+    async (id, signal) => {
+      const node = await reads.node(id, signal)
+      if (node === undefined) return
+      memory.nodes.set(id, node)
+      nodes.set(id, node)
+    },
+    signal,
+  )
   return nodes
-}
-
-function sameNode(known: Cluster | undefined, stub: NomadNode): NomadNode {
-  const before = known?.nodes.get(stub.id)
-  return before?.modifyIndex === stub.modifyIndex ? before : stub
 }
 
 function lowest(lists: readonly Indexed<unknown>[]): number {

@@ -5,7 +5,7 @@ import type { Log } from '../../mesh/std/log.ts'
 import type { Standing } from '../standing.ts'
 import { applyChanges, readWanted, type Wanted } from './changed-read.ts'
 import type { Cluster } from './cluster.ts'
-import { hasFallen, type ReadDeps, readEverything, type TableIndexes } from './complete-read.ts'
+import { createReadMemory, hasFallen, type ReadDeps, readEverything, type TableIndexes } from './complete-read.ts'
 import type { Changes, Inbox } from './inbox.ts'
 import type { Wake } from './wake.ts'
 
@@ -43,16 +43,18 @@ export interface Follower {
 export function createFollower(deps: FollowDeps): Follower {
   const { cluster, settings, clock, random, standing, log, publish } = deps
   const { repeatMs, resyncMs, backoffBaseMs, backoffCapMs } = settings.pace
-  /** The highest indexes that have been seen, and that of the services at the last complete read. */
-  let floor: TableIndexes | undefined
+  const memory = createReadMemory()
+  /** Index of the services at the last complete read. */
   let readAt = 0
 
   async function readAll(signal: AbortSignal): Promise<void> {
-    const { content, indexes } = await readEverything(cluster, floor, deps, signal)
-    if (floor !== undefined && hasFallen(floor, indexes)) {
-      log.warn('the index of nomad has fallen, as after the restore of a snapshot', { from: floor, to: indexes })
+    const { content, indexes } = await readEverything(cluster, memory, deps, signal)
+    if (memory.floor !== undefined && hasFallen(memory.floor, indexes)) {
+      log.warn('the index of nomad has fallen, as after the restore of a snapshot', { from: memory.floor, to: indexes })
     }
-    floor = indexes
+    memory.floor = indexes
+    memory.allocations.clear()
+    memory.nodes.clear()
     readAt = indexes.services
     cluster.replace(content)
   }
@@ -66,7 +68,7 @@ export function createFollower(deps: FollowDeps): Follower {
   return {
     async run(source, signal) {
       const backoff = createBackoff({ baseMs: backoffBaseMs, capMs: backoffCapMs }, random)
-      const wanted: Wanted = { services: new Map(), allocations: new Map() }
+      const wanted: Wanted = { services: new Map(), allocations: new Set() }
       let readAllAt = Number.NEGATIVE_INFINITY
       while (!signal.aborted) {
         const startedAt = clock.monotonic()
@@ -83,7 +85,7 @@ export function createFollower(deps: FollowDeps): Follower {
             readAllAt = clock.monotonic() + resyncMs * (0.75 + random() / 4)
             restMs = source.restMs(clock.monotonic() - startedAt)
           } else {
-            floor = floor && raised(floor, changes)
+            memory.floor = memory.floor && raised(memory.floor, changes)
             applyChanges(changes, cluster, wanted, readAt)
             publish()
             await readChanges(wanted, signal)

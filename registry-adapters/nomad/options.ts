@@ -11,7 +11,7 @@ export interface NomadAdapterOptions {
   readonly namespaces?: readonly string[]
   /** Identity of instances that name none: `none` (outside the mesh, also when left out), `service-name` or `job`. */
   readonly serviceAccounts?: string
-  /** Whether any Nomad server may answer, not only the leader. */
+  /** Whether any Nomad server may be asked for a single service, not only the leader. */
   readonly stale?: boolean
   /** Most requests open at once besides the event stream, 5 to 90; 16 when left out. */
   readonly maxOpenQueries?: number

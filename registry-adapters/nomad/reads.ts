@@ -33,7 +33,7 @@ export interface Reads {
   /** Stubs of the allocations that may have registrations. */
   allocations(namespace: string, signal: AbortSignal): Promise<Indexed<readonly JsonObject[]>>
   /** The whole allocation with its job; undefined when there is none. */
-  allocation(id: string, atLeast: number, signal: AbortSignal): Promise<KnownAllocation | undefined>
+  allocation(id: string, signal: AbortSignal): Promise<KnownAllocation | undefined>
   nodes(signal: AbortSignal): Promise<Indexed<readonly NomadNode[]>>
   /** With its meta; undefined when there is none. */
   node(id: string, signal: AbortSignal): Promise<NomadNode | undefined>
@@ -54,42 +54,34 @@ const liveAllocations = 'ClientStatus == "running"'
 export function createReads(client: NomadClient, settings: NomadAdapterSettings): Reads {
   const { stale, pace, namespaces } = settings
 
-  /** Asks the leader when a follower's answer is older than what is known already. */
-  async function fresh<T extends NomadAnswer>(
-    ask: (stale: boolean) => Promise<T>,
-    atLeast: number,
-    path: string,
-  ): Promise<T> {
-    const answer = believed(await ask(stale), path)
-    return stale && answer.index < atLeast ? believed(await ask(false), path) : answer
-  }
+  const get = async (path: string, query: NomadQuery, signal: AbortSignal) =>
+    believed(await client.get(path, query, signal), path)
 
-  const get = (path: string, query: NomadQuery, atLeast: number, signal: AbortSignal) =>
-    fresh(leaderless => client.get(path, { ...query, stale: leaderless }, signal), atLeast, path)
-
-  const list = (path: string, query: NomadQuery, signal: AbortSignal) =>
-    // The lists of a complete read belong together, and tell whether the state has been put back: the leader's word.
-    fresh(() => client.list(path, query, signal), 0, path)
+  const list = async (path: string, query: NomadQuery, signal: AbortSignal) =>
+    believed(await client.list(path, query, signal), path)
 
   return {
     async serviceNames(namespace, signal) {
       const path = '/v1/services'
-      const { body, index } = await fresh(() => client.get(path, { namespace }, signal), 0, path)
+      const { body, index } = await get(path, { namespace }, signal)
       return { index, value: parseServiceNames(body) }
     },
     async service({ namespace, service }, atLeast, signal) {
       const path = `/v1/service/${encodeURIComponent(service)}`
-      return parseRegistrations((await get(path, { namespace }, atLeast, signal)).body)
+      const answer = await get(path, { namespace, stale }, signal)
+      // A server that is not the leader may not have it yet, and nothing would say when it has.
+      const late = stale && answer.index < atLeast
+      return parseRegistrations((late ? await get(path, { namespace }, signal) : answer).body)
     },
     async allocations(namespace, signal) {
       const query = { namespace, filter: liveAllocations, params: { task_states: 'false' } }
       const { body, index } = await list('/v1/allocations', query, signal)
       return { index, value: listOf(body, 'allocations') }
     },
-    allocation: (id, atLeast, signal) =>
+    allocation: (id, signal) =>
       found(async () => {
         const path = `/v1/allocation/${encodeURIComponent(id)}`
-        const entry = answerObject((await get(path, {}, atLeast, signal)).body, 'allocation')
+        const entry = answerObject((await get(path, {}, signal)).body, 'allocation')
         const allocation = parseAllocation(entry)
         const group = parseJobGroup(objectOf(entry.Job), allocation.group)
         if (group !== undefined) return { allocation, group }
@@ -101,7 +93,7 @@ export function createReads(client: NomadClient, settings: NomadAdapterSettings)
     },
     node: (id, signal) =>
       found(async () => {
-        const { body } = await get(`/v1/node/${encodeURIComponent(id)}`, {}, 0, signal)
+        const { body } = await get(`/v1/node/${encodeURIComponent(id)}`, {}, signal)
         return parseNode(answerObject(body, 'node'))
       }),
     async checks(allocId, signal) {

@@ -1,30 +1,30 @@
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { NomadServiceName } from './answers.ts'
 import { failureOf } from './client/errors.ts'
-import type { Reads } from './reads.ts'
+import type { Indexed, Reads } from './reads.ts'
 
 /**
- * Nomad leaves out of `/v1/services?namespace=*` the namespaces that a token may not read and answers 200 with the
- * rest, so a lost right looks like an empty registry. Asked for by name, such a namespace is refused. A namespace that
- * had services and is missing now, and `default` when there never was any, is asked for by name: throws
- * WEFT_REGISTRY_UNAVAILABLE when that is refused, or has services after all.
+ * The names of the services of all namespaces. Nomad leaves out of `/v1/services?namespace=*` the namespaces that a
+ * token may not read and answers 200 with the rest, so a lost right looks like an empty registry. Asked for by name,
+ * such a namespace is refused. A namespace that had services (`known`) and is missing now, and `default` when there
+ * never was any, is asked for by name: throws WEFT_REGISTRY_UNAVAILABLE when that is refused, or has services after all.
  */
-export async function checkMissing(
-  known: ReadonlySet<string>,
-  listed: readonly NomadServiceName[],
-  reads: Reads,
-  signal: AbortSignal,
-): Promise<void> {
-  const there = new Set(listed.map(({ namespace }) => namespace))
-  const suspects = known.size === 0 && there.size === 0 ? ['default'] : [...known].filter(name => !there.has(name))
+export async function readAllNames(known: ReadonlySet<string>, reads: Reads, signal: AbortSignal): Promise<Names> {
+  let names = await reads.serviceNames('*', signal)
+  const suspects = known.size === 0 && names.value.length === 0 ? new Set(['default']) : known
   for (const namespace of suspects) {
-    const named = await namesIn(namespace, reads, signal)
-    if (named.length === 0) continue
+    if (lists(names, namespace) || (await namesIn(namespace, reads, signal)).length === 0) continue
     // What was registered between the two reads is in a list that is read again.
-    const again = await reads.serviceNames('*', signal)
-    if (again.value.some(name => name.namespace === namespace)) continue
-    throw lost('the list of all services leaves out a namespace that has some', namespace)
+    names = await reads.serviceNames('*', signal)
+    if (!lists(names, namespace)) throw lost('the list of all services leaves out a namespace that has some', namespace)
   }
+  return names
+}
+
+type Names = Indexed<readonly NomadServiceName[]>
+
+function lists({ value }: Names, namespace: string): boolean {
+  return value.some(name => name.namespace === namespace)
 }
 
 async function namesIn(namespace: string, reads: Reads, signal: AbortSignal): Promise<readonly NomadServiceName[]> {

@@ -3,7 +3,7 @@ import { emptySnapshot, type RegistryProblem, type RegistrySnapshot } from '../.
 import { type Service, serviceKey } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import type { Table } from '../../mesh/std/table.ts'
-import { quoted } from '../quoted.ts'
+import { firstLine, quoted } from '../quoted.ts'
 import type { NomadRegistration } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import { meshNameOf, nodeNameOf } from './node-names.ts'
@@ -113,7 +113,10 @@ function translateOne(key: string, cluster: Cluster, context: TranslateContext):
   for (const registration of [...(cluster.services.get(key)?.registrations ?? [])].sort(byId)) {
     const { namespace, jobId, allocId, service } = registration
     const complain = (reason: string) =>
-      void problems.push({ item: `${namespace}/${jobId}/${allocId}`, reason: `service ${quoted(service)}: ${reason}` })
+      void problems.push({
+        item: firstLine(`${namespace}/${jobId}/${allocId}`),
+        reason: `service ${quoted(service)}: ${reason}`,
+      })
     const { instance, reasons } = translateInstance(registration, factsOf(registration, cluster), context)
     for (const reason of reasons) complain(reason)
     if (instance === undefined) continue

@@ -14,8 +14,8 @@ export type NomadFault =
   | { readonly kind: 'raw'; readonly bytes: string }
   /** A good status with a body that is no JSON. */
   | { readonly kind: 'garbage' }
-  /** Any JSON. */
-  | { readonly kind: 'body'; readonly body: unknown }
+  /** Any JSON, under the true index or another. */
+  | { readonly kind: 'body'; readonly body: unknown; readonly index?: number }
   /** Nothing, ever; of an event stream its headers and then nothing, which is how Nomad denies one. */
   | { readonly kind: 'hang' }
   /** The connection ends, in the middle of a body when `midway`. */

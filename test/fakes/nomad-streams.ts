@@ -64,7 +64,12 @@ export class NomadStreams {
 
   /** Ends every stream. */
   close(): void {
-    for (const { response } of [...this.#streams]) response.end()
+    for (const stream of [...this.#streams]) {
+      // What happens before the connection is closed is not for this one any more.
+      this.#streams.delete(stream)
+      stream.heartbeat?.cancel()
+      stream.response.end()
+    }
   }
 
   /** Forgets what was: after a restart the buffer is empty. */

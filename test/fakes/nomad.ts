@@ -177,7 +177,12 @@ export class FakeNomad {
       case 'garbage':
         return sendBody(response, request, '[{"ServiceName":', good)
       case 'body':
-        return sendJson(response, request, good, fault.body)
+        return sendJson(
+          response,
+          request,
+          fault.index === undefined ? good : { ...good, index: fault.index },
+          fault.body,
+        )
       case 'hang':
         return
       case 'cut':

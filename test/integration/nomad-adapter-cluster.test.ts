@@ -306,3 +306,19 @@ t.test('three hundred services are read with few open queries, and a change cost
     [workloadOf(second, 's7')?.id],
   )
 })
+
+t.test('a complete read that fails now and then goes on where it was, instead of never being through', async t => {
+  const { fake, watch } = await nomadWorld(t)
+  for (let count = 0; count < 200; count += 1) runJob(fake, `s${count}`)
+  let asked = 0
+  fake.fault = ({ parts }) => {
+    if (parts[1] !== 'allocation') return undefined
+    asked += 1
+    return asked % 30 === 0 ? { kind: 'status', status: 500, body: 'sick' } : undefined
+  }
+  const watched = watch(longResync)
+  const view = await watched.view(() => true)
+  t.equal(view.workloads.size, 201)
+  t.ok(asked < 300, `${asked} reads`)
+  await watched.stands('fresh')
+})

@@ -5,7 +5,7 @@ import type { Workload } from '../../mesh/model/workload.ts'
 import type { NomadAnswer, NomadClient } from '../../registry-adapters/nomad/client/client.ts'
 import { nomadError } from '../../registry-adapters/nomad/client/errors.ts'
 import { type Cluster, createCluster } from '../../registry-adapters/nomad/cluster.ts'
-import { readEverything } from '../../registry-adapters/nomad/complete-read.ts'
+import { createReadMemory, readEverything } from '../../registry-adapters/nomad/complete-read.ts'
 import { checkAdapterOptions, type NomadAdapterOptions } from '../../registry-adapters/nomad/options.ts'
 import { createReads } from '../../registry-adapters/nomad/reads.ts'
 import { createView, type View } from '../../registry-adapters/nomad/view.ts'
@@ -104,7 +104,7 @@ export async function recordedWorld(
   const reads = createReads(recordedClient(replaced), settings)
   const cluster = createCluster()
   const { signal } = new AbortController()
-  const { content } = await readEverything(cluster, undefined, { reads, settings }, signal)
+  const { content } = await readEverything(cluster, createReadMemory(), { reads, settings }, signal)
   cluster.replace(content)
   for (const id of cluster.allocations.keys()) {
     const results = await reads.checks(id, signal).catch(() => undefined)

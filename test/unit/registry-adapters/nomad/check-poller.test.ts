@@ -37,6 +37,19 @@ t.test('a poll that fails leaves the last result for three periods, and then non
   for (const id of checked) t.same(cluster.checksOf(id), failure)
 })
 
+t.test('the results of a disconnected client stay, as they are the last known', async t => {
+  const { cluster, clock, checked } = await start(t, async () => failure)
+  await clock.advance(100)
+  for (const id of checked) {
+    const known = cluster.allocations.get(id)
+    if (known === undefined) throw new Error('no such allocation')
+    const allocation = { ...known.allocation, clientStatus: 'unknown' }
+    cluster.merge({ services: new Map(), allocations: new Map([[id, { ...known, allocation }]]), nodes: new Map() })
+  }
+  await clock.advance(60_000)
+  for (const id of checked) t.same(cluster.checksOf(id), failure)
+})
+
 t.test('a client that does not answer is given up after a period and holds up nobody', async t => {
   const { asked, clock, checked } = await start(t, (id, signal) => {
     if (id !== checked[0]) return Promise.resolve(failure)

@@ -57,11 +57,11 @@ t.test(
     if (id === undefined || known === undefined) throw new Error('not recorded')
     const { modifyIndex } = known.allocation
     const change = (clientStatus: string, index: number, scheduledIndex: number) => {
-      const wanted: Wanted = { services: new Map(), allocations: new Map() }
+      const wanted: Wanted = { services: new Map(), allocations: new Set() }
       const allocation = { ...known.allocation, clientStatus, modifyIndex: index }
       const allocations = new Map([[id, { allocation, scheduledIndex }]])
       applyChanges({ services: new Map(), allocations, nodes: new Map() }, cluster, wanted, 0)
-      return { wanted: [...wanted.allocations.keys()], status: cluster.allocations.get(id)?.allocation.clientStatus }
+      return { wanted: [...wanted.allocations], status: cluster.allocations.get(id)?.allocation.clientStatus }
     }
     t.same(change('pending', modifyIndex, modifyIndex), { wanted: [], status: 'running' }, 'of before')
     t.same(change('failed', modifyIndex + 1, modifyIndex), { wanted: [], status: 'failed' })
@@ -72,7 +72,7 @@ t.test(
 t.test('hints older than the last complete read, and allocations nobody has registered, are dropped', t => {
   const inbox = createInbox(everything)
   for (const { Events } of linesOf('events')) inbox.add(Events)
-  const wanted: Wanted = { services: new Map(), allocations: new Map() }
+  const wanted: Wanted = { services: new Map(), allocations: new Set() }
   const changes = inbox.take()
   const cluster = createCluster()
   applyChanges(changes, cluster, wanted, 1000)
@@ -90,7 +90,7 @@ t.test('the node that comes with each update of an allocation is no news', async
   inbox.add(lines.filter(({ Topic }) => Topic === 'Node'))
   const changes = inbox.take()
   t.ok(changes.nodes.size > 0)
-  applyChanges(changes, cluster, { services: new Map(), allocations: new Map() }, 0)
+  applyChanges(changes, cluster, { services: new Map(), allocations: new Set() }, 0)
   t.equal(cluster.takeDirty().size, 0)
   t.equal(view.update(cluster), undefined)
 })
