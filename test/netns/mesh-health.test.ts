@@ -43,7 +43,7 @@ function told(name: string, health: string, from = 'probe'): Promise<EndpointDet
       throw new Error(`${name} is not ${health}: ${JSON.stringify(services)}`)
     }
     return found
-  }, 30_000)
+  }, 60_000)
 }
 
 const call = () => curl(a, ['http://240.240.0.1'], asWeb)
@@ -63,7 +63,7 @@ spec: { mtls: { mode: STRICT } }
   await eventually(async () => {
     const answers = new Set([await call(), await call(), await call(), await call()])
     if (!answers.has('b') || !answers.has('c')) throw new Error([...answers].join(' '))
-  })
+  }, 60_000)
 
   // A check that was captured would reach the agent itself, which accepts whatever comes.
   await onB.kill()
@@ -96,7 +96,7 @@ t.test('what an agent that is gone said last stands', async t => {
   await eventually(async () => {
     const { agents } = await mesh.status()
     if (agents.find(({ node }) => node === 'c')?.state !== 'stale') throw new Error('still connected')
-  }, 30_000)
+  }, 60_000)
   t.match(await told('api-c', 'unhealthy'), { healthReason: /exec bash/ })
   await mesh.agents.c.start()
   await told('api-c', 'healthy')
