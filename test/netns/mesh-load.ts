@@ -10,8 +10,11 @@ export interface Load<Class extends string> {
   stop(): Promise<void>
 }
 
-/** A class of calls: `new@host/port` for a connection each, `kept@host/port` for one connection for all. */
-type Target = `${'new' | 'kept'}@${string}/${number}`
+/**
+ * A class of calls: to an echo service `new@host/port` for a connection each, `kept@host/port` for one connection for all;
+ * `http@host/port` for an HTTP request on a connection each.
+ */
+type Target = `${'new' | 'kept' | 'http'}@${string}/${number}`
 
 /** Starts `programs/load.ts` on a host: one call of each class every 40 ms, none of them ever tried twice. */
 export async function startLoad<Class extends string>(

@@ -1,16 +1,18 @@
+import { get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
-// `node load.ts EVERY_MS CLASS...` calls echo services all the time, without ever trying twice. A CLASS is
-// `NAME=KIND@HOST/PORT` with KIND `new`, a connection for each call, or `kept`, one connection for all of them. The NAME is in every
-// byte sequence sent, for those who look at the wire. Every
-// line on standard input is answered by the counts since the one before, as JSON, once all calls of that time are over.
+// `node load.ts EVERY_MS CLASS...` calls services all the time, without ever trying twice. A CLASS is
+// `NAME=KIND@HOST/PORT`: with KIND `new`, an echo service on a connection for each call, or `kept`, on one connection for
+// all of them; or `http`, a GET on a connection of its own. The NAME is in every byte sequence sent, for those who look at
+// the wire. Every line on standard input is answered by the counts since the one before, as JSON, once all calls of that
+// time are over.
 
 /** What came of the calls of one class since the last report. */
 export interface LoadCounts {
   tried: number
   succeeded: number
-  /** By error code; `SILENCE` without an answer in time, `WRONG` for another one. */
+  /** By error code; `SILENCE` without an answer in time, `WRONG` for another one, `HTTP 503` for such a status. */
   failed: Record<string, number>
   /** The longest time without a success. */
   longestGapMs: number
@@ -70,6 +72,17 @@ function callOnce(name: string, host: string, port: number, phase: Phase): void 
   socket.end(said)
 }
 
+/** One HTTP request on a connection of its own; only a whole answer of status 200 is a success. */
+function requestOnce(name: string, host: string, port: number, phase: Phase): void {
+  const end = phase.begin(() => request.destroy())
+  const request = get({ host, port, path: `/${name}`, agent: false }, response => {
+    response.on('error', error => end(codeOf(error)))
+    response.on('end', () => end(response.statusCode === 200 ? undefined : `HTTP ${response.statusCode}`))
+    response.resume()
+  })
+  request.on('error', error => end(codeOf(error)))
+}
+
 /** Calls on one connection, made again when it breaks. */
 function keptConnection(name: string, host: string, port: number): (phase: Phase) => void {
   let socket: Socket | undefined
@@ -109,12 +122,11 @@ function keptConnection(name: string, host: string, port: number): (phase: Phase
 
 const [everyMs, ...classes] = process.argv.slice(2)
 const running = classes.map(text => {
-  const [, name = '', kind, host = '', port] = /^([^=]+)=(new|kept)@(.+)\/(\d+)$/.exec(text) ?? []
+  const [, name = '', kind, host = '', port] = /^([^=]+)=(new|kept|http)@(.+)\/(\d+)$/.exec(text) ?? []
   if (name === '') throw new Error(`not a class: ${text}`)
+  const once = kind === 'http' ? requestOnce : callOnce
   const call =
-    kind === 'kept'
-      ? keptConnection(name, host, Number(port))
-      : (phase: Phase) => callOnce(name, host, Number(port), phase)
+    kind === 'kept' ? keptConnection(name, host, Number(port)) : (phase: Phase) => once(name, host, Number(port), phase)
   return { name, call, phase: new Phase() }
 })
 setInterval(() => {
