@@ -13,12 +13,15 @@ export function serviceText(service: ServiceDetail, now: number): string {
     ...(service.location === 'external' ? ['external'] : []),
     virtualIps.join(' '),
   ]
-  const shares = registries.map(one => [
-    one.registry,
-    formatPercent(one.share),
-    `${one.healthy} of ${one.endpoints}`,
-    one.disagreement === undefined ? '' : `not in use: ${one.disagreement}`,
-  ])
+  const shares = registries.map(one => {
+    const held = endpoints.filter(endpoint => endpoint.held && endpoint.registry === one.registry).length
+    return [
+      one.registry,
+      formatPercent(one.share),
+      `${one.healthy} of ${one.endpoints}${held === 0 ? '' : `, ${held} held`}`,
+      one.disagreement === undefined ? '' : `not in use: ${one.disagreement}`,
+    ]
+  })
   const rows = endpoints.map(one => [
     one.registry,
     shortId(one),

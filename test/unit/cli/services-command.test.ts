@@ -31,7 +31,7 @@ const payments: ServiceDetail = {
   rule: 'union',
   ruleFrom: 'ServiceMerge shop/payments',
   registries: [
-    { registry: 'consul', share: 90, endpoints: 3, healthy: 2 },
+    { registry: 'consul', share: 90, endpoints: 3, healthy: 1 },
     { registry: 'nomad', share: 10, endpoints: 1, healthy: 1 },
   ],
   endpoints: [
@@ -64,7 +64,7 @@ also pay.internal.example
 rule union, from ServiceMerge shop/payments
 
 REGISTRY  SHARE  HEALTHY
-consul    90 %   2 of 3
+consul    90 %   1 of 3, 1 held
 nomad     10 %   1 of 1
 
 REGISTRY  WORKLOAD           ADDRESS           NODE   SHARE  HEALTH     TOLD BY   FOR    AGE
