@@ -3,17 +3,30 @@ import { join } from 'node:path'
 import type { Host } from '../../test/netns/host.ts'
 import type { HostProcess } from '../../test/netns/process.ts'
 import { eventually } from '../../test/support/eventually.ts'
-import { cgroups } from './services.ts'
 
 type ConsulHosts = Readonly<Record<'cp' | 'h2' | 'h3', Host>>
 
-/** A real Consul on the server's host, with the demo's services registered as any service is. */
+/** An instance of a service, as it is registered in Consul. */
+export interface ConsulInstance {
+  readonly node: 'h2' | 'h3'
+  /** Its name on that node. */
+  readonly id: string
+  readonly service: string
+  readonly port: number
+  /** The port that callers use, and what is spoken there. */
+  readonly callers: { readonly port: number; readonly protocol: 'http' | 'tcp' }
+  /** Where its processes run; only for those that call others. */
+  readonly cgroup?: string
+}
+
+/** A real Consul on the server's host, where services are registered as any service is. */
 export interface DemoConsul {
   /** The server's setting for it. */
   registry(hosts: ConsulHosts): object
   /** Starts it, empty as `-dev` is. */
   start(hosts: ConsulHosts): Promise<void>
-  register(hosts: ConsulHosts): Promise<void>
+  /** Registers them one after the other. */
+  register(hosts: ConsulHosts, instances: readonly ConsulInstance[]): Promise<void>
   /** Ends it without a goodbye. */
   kill(): Promise<void>
 }
@@ -45,11 +58,8 @@ export function demoConsul(): DemoConsul {
         if (leader.trim() === '""') throw new Error('Consul has no leader yet')
       }, 30_000)
     },
-    async register(hosts) {
-      await eventually(() => put(hosts, registration(hosts, 'h2', 'api', 8080)), 30_000)
-      await put(hosts, registration(hosts, 'h2', 'reports', 8081))
-      await put(hosts, registration(hosts, 'h3', 'api', 8080))
-      await put(hosts, registration(hosts, 'h3', 'echo', 9000))
+    async register(hosts, instances) {
+      for (const instance of instances) await eventually(() => put(hosts, registration(hosts, instance)), 30_000)
     },
     async kill() {
       await running?.kill('SIGKILL')
@@ -58,28 +68,22 @@ export function demoConsul(): DemoConsul {
 }
 
 /** Consul's own form of a service on a node; what is for Weft is in its meta. */
-function registration(
-  hosts: ConsulHosts,
-  node: 'h2' | 'h3',
-  service: 'api' | 'reports' | 'echo',
-  port: number,
-): object {
+function registration(hosts: ConsulHosts, { node, id, service, port, callers, cgroup }: ConsulInstance): object {
   const host = hosts[node]
-  const http = service !== 'echo'
   return {
     Node: node,
     Address: host.address4,
     Service: {
-      ID: service,
+      ID: id,
       Service: service,
       Port: port,
       Meta: {
         'weft-service-account': service,
-        'weft-port': http ? '80' : '9000',
-        'weft-protocol': http ? 'http' : 'tcp',
-        'weft-cgroup': host.cgroupPath(cgroups[service]),
+        'weft-port': String(callers.port),
+        'weft-protocol': callers.protocol,
+        ...(cgroup !== undefined && { 'weft-cgroup': host.cgroupPath(cgroup) }),
       },
     },
-    Check: { Name: 'alive', Status: 'passing', ServiceID: service },
+    Check: { Name: 'alive', CheckID: `${node}-${id}`, Status: 'passing', ServiceID: id },
   }
 }

@@ -3,7 +3,7 @@ import { fetchConsul } from './consul.ts'
 import { Leftovers } from './leftovers.ts'
 import { setStage } from './stage.ts'
 import { tellStory } from './story.ts'
-import { tellConsulStory } from './story-consul.ts'
+import { tellRegistriesStory } from './story-registries.ts'
 import { Teller } from './teller.ts'
 import { inUserNamespace, needsUserNamespace, runInUserNamespace } from './user-namespace.ts'
 
@@ -24,6 +24,11 @@ if (!inUserNamespace()) ensureTools(netnsTools)
 if (withConsul && !inUserNamespace()) fetchConsul()
 if (needsUserNamespace()) process.exit(await runInUserNamespace())
 
+/** What to try when the mesh stays up, where there is a Consul. */
+const registriesCommands = `
+  $on cp - weft registries
+  $on cp - weft services payments
+  $on cp - weft migrate payments --from files --to consul --abort`
 const stops: (() => unknown)[] = []
 const tell = new Teller()
 const leftovers = new Leftovers()
@@ -34,8 +39,8 @@ try {
   const { mesh, on, consul } = await setStage({ teardown: stop => stops.push(stop) }, withConsul)
   leftovers.before(mesh)
   await tellStory(mesh, tell)
-  if (consul !== undefined) await tellConsulStory(mesh, consul, tell)
-  if (!once) await stayUp(on)
+  if (consul !== undefined) await tellRegistriesStory(mesh, consul, tell)
+  if (!once) await stayUp(on, withConsul)
   tell.step('Everything is taken away')
   await leftovers.afterCleanup(mesh, tell)
 } catch (error) {
@@ -44,11 +49,12 @@ try {
   for (const stop of stops.reverse()) await stop()
 }
 leftovers.afterStop(tell)
+if (!withConsul) console.log('\nseveral registries, a migration, and a registry that fails: npm run demo -- --consul')
 tell.end()
 process.exit(tell.failed ? 1 : 0)
 
 /** Resolves at Ctrl-C, or when the process is told to end; a second one ends everything at once. */
-async function stayUp(on: string): Promise<void> {
+async function stayUp(on: string, withConsul: boolean): Promise<void> {
   console.log(`
 The mesh stays up until Ctrl-C. In another terminal${inUserNamespace() ? '' : ', as root,'} try:
 
@@ -58,7 +64,7 @@ The mesh stays up until Ctrl-C. In another terminal${inUserNamespace() ? '' : ',
   $on out - curl -sS -m 5 http://10.77.0.13:8080/
   $on cp - weft status
   $on cp - weft explain --from web --to echo.default:9000
-  $on h1 - iptables -t nat -S
+  $on h1 - iptables -t nat -S${withConsul ? registriesCommands : ''}
 `)
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   // the world's own listeners end the process at once: they wait until this one has been asked to stop

@@ -4,4 +4,5 @@ export const cgroups = {
   api: 'system.slice/api.service',
   reports: 'system.slice/reports.service',
   echo: 'system.slice/echo.service',
+  payments: 'system.slice/payments.service',
 } as const

@@ -1,59 +1,108 @@
+import type { HostProcess } from '../../test/netns/process.ts'
 import { until } from '../../test/support/eventually.ts'
+import type { Calls } from './calls.ts'
+import type { Commands } from './commands.ts'
 import type { DemoConsul } from './consul.ts'
-import { cgroups } from './services.ts'
-import type { DemoMesh } from './stage.ts'
+import { doomed, paymentsInConsul } from './payments.ts'
+import { type DemoMesh, servicesInConsul } from './stage.ts'
 import type { Teller } from './teller.ts'
 
-/** What is special with Consul: it dies, comes back empty, and traffic flows through all of it. */
-export async function tellConsulStory(mesh: DemoMesh, consul: DemoConsul, tell: Teller): Promise<void> {
-  const weft = async (...args: string[]) => {
-    const { stdout } = await mesh.tryWeft(...args)
-    tell.command('cp', `weft ${args.join(' ')}`, stdout)
-    return stdout
-  }
-  const answered = async (path: string) => {
-    const url = `http://api.default.mesh/${path}`
-    const { stdout, stderr } = await mesh.hosts.h1.exec('curl', ['-sS', '-m', '5', url], { cgroup: cgroups.web })
-    tell.command('h1 as web', `curl -sS -m 5 ${url}`, `${stdout}${stderr}`)
-    return stdout.includes('hello from api')
-  }
-  const registry = async () => (await mesh.status()).registries.find(one => one.name === 'consul')
+interface Scene {
+  readonly mesh: DemoMesh
+  readonly consul: DemoConsul
+  readonly commands: Commands
+  readonly calls: Calls
+  /** The processes of payments, by name. */
+  readonly instances: ReadonlyMap<string, HostProcess>
+  readonly tell: Teller
+}
 
+/** Consul dies, comes back empty, stays silent about an instance that dies, and is well again; traffic flows. */
+export async function tellConsulFaults(scene: Scene): Promise<void> {
+  await tellDeath(scene)
+  await tellEmptiness(scene)
+  await tellDeathOfInstance(scene)
+  await tellReturn(scene)
+}
+
+async function tellDeath({ mesh, consul, commands, calls, tell }: Scene): Promise<void> {
   tell.step('Consul dies: what it said last stays in use')
-  const services = await weft('services')
-  tell.check('the services are Consul’s', /api .*consul/.test(services))
   await consul.kill()
   tell.note('kill -9 of Consul')
-  await until('Consul is seen to be gone', async () => (await registry())?.state === 'stale', 60_000)
-  const stale = await weft('status')
+  await until('Consul is seen to be gone', async () => (await consulStatus(mesh)).state === 'stale', 60_000)
+  const stale = await commands.weft('registries')
   tell.check(
     'the registry is stale, with the time since when and its services',
-    /consul +consul +stale .* 3 +4/.test(stale),
+    /consul +consul +stale .* old +4 +6 .*stale since/s.test(stale),
   )
-  tell.check('traffic flows', await answered('no-consul'))
+  await checkApi(commands, tell, 'no-consul')
+  await calls.check(tell)
+}
 
-  tell.step('Consul comes back and knows nothing: that is not believed at once')
+async function tellEmptiness({ mesh, consul, commands, calls, tell }: Scene): Promise<void> {
+  tell.step('Consul comes back and knows nothing: the instances still answer, so that is not believed')
   await consul.start(mesh.hosts)
   tell.note('a new Consul, empty')
-  await until('the loss is noticed', async () => (await registry())?.held !== undefined, 90_000)
-  const held = await weft('status')
-  tell.check(
-    'the disappearance is held back, and what would let it through is named',
-    held.includes('weft registries confirm consul'),
-  )
-  tell.check('traffic flows', await answered('empty-consul'))
-  await consul.register(mesh.hosts)
-  tell.note('the services register again')
-  await until(
-    'the registry is well',
-    async () => {
-      const now = await registry()
-      return now?.state === 'fresh' && now.held === undefined
-    },
-    90_000,
-  )
-  tell.check(
-    'the registry is fresh again, nothing was lost',
-    /consul +consul +fresh \d+ s +3 +4/.test(await weft('status')),
-  )
+  const allAnswer = async () => {
+    const { state, held } = await consulStatus(mesh)
+    return state === 'fresh' && held?.workloads === 6 && held.answering === 6
+  }
+  await until('the loss is noticed, and every instance was asked', allAnswer, 90_000)
+  const held = await commands.weft('registries')
+  tell.check('the disappearance is held back, with how many still answer', /6 of them still answer/.test(held))
+  tell.check('and what would let it through is named', held.includes('weft registries confirm consul'))
+  await checkApi(commands, tell, 'empty-consul')
+  await calls.check(tell)
+}
+
+async function tellDeathOfInstance({ mesh, instances, commands, calls, tell }: Scene): Promise<void> {
+  tell.step('An instance really dies while Consul knows nothing: it leaves, and nothing else')
+  await instances.get(doomed)?.kill('SIGKILL')
+  const since = performance.now()
+  tell.note(`kill -9 of ${doomed} on h3`)
+  const isKnown = async () => (await mesh.tryWeft('services', 'payments')).stdout.includes(doomed)
+  await until(`${doomed} has left`, async () => !(await isKnown()), 60_000)
+  const seconds = Math.round((performance.now() - since) / 1000)
+  tell.note(`gone after ${seconds} s; until then web’s agent gave its connections to the other instance at once`)
+  const payments = await commands.weft('services', 'payments')
+  const left = ['payments-1', 'payments-2', 'payments-3'].every(name => payments.includes(name))
+  tell.check(`${doomed} has left by itself, the other instances are there`, left && !payments.includes(doomed))
+  const held = await commands.weft('registries')
+  tell.check('all else that Consul forgot still answers and stays', /5 of them still answer/.test(held))
+  await calls.check(tell, () => cutOff(mesh))
+}
+
+async function tellReturn({ mesh, consul, commands, calls, tell }: Scene): Promise<void> {
+  tell.step('Consul knows them again: the doubt ends')
+  const alive = paymentsInConsul.filter(({ id }) => id !== doomed)
+  await consul.register(mesh.hosts, [...alive, ...servicesInConsul])
+  tell.note(`all but ${doomed} register again`)
+  const isWell = async () => {
+    const { state, held, workloads } = await consulStatus(mesh)
+    return state === 'fresh' && held === undefined && workloads === 5
+  }
+  await until('the registry is well', isWell, 90_000)
+  const registries = await commands.weft('registries')
+  tell.check('the registry is fresh again, nothing was lost', /consul +consul +fresh .* 4 +5 +- /.test(registries))
+  await calls.check(tell)
+}
+
+async function consulStatus(mesh: DemoMesh) {
+  const found = (await mesh.status()).registries.find(one => one.name === 'consul')
+  if (found === undefined) throw new Error('the server has no registry consul')
+  return found
+}
+
+/** A service that only Consul knows goes on too. */
+async function checkApi({ curl }: Commands, tell: Teller, path: string): Promise<void> {
+  const { stdout } = await curl('h1', 'web', `http://api.default.mesh/${path}`)
+  tell.check('traffic flows', stdout.includes('hello from api'))
+}
+
+/** How many connections of web to the instance that was killed ended without an answer. */
+function cutOff(mesh: DemoMesh): number {
+  const toDoomed = mesh.accessLog('h1').filter(line => {
+    return line.direction === 'outbound' && String(line['dst.workload']).endsWith(doomed) && line.verdict === 'allowed'
+  })
+  return toDoomed.filter(line => line.reason !== 'OK' || line.bytes_recv === 0).length
 }

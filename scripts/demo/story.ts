@@ -1,18 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../test/support/eventually.ts'
+import { commandsOf } from './commands.ts'
 import { cgroups } from './services.ts'
 import type { DemoHost, DemoMesh } from './stage.ts'
 import type { Teller } from './teller.ts'
-
-/** Who runs a command: the workloads of the demo, or nobody in particular. */
-const as: Readonly<Record<keyof typeof cgroups | 'root', { readonly cgroup?: string }>> = {
-  web: { cgroup: cgroups.web },
-  api: { cgroup: cgroups.api },
-  reports: { cgroup: cgroups.reports },
-  echo: { cgroup: cgroups.echo },
-  root: {},
-}
 
 const strict = `apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -23,20 +15,7 @@ const identity = (name: string) => `spiffe://mesh.local/ns/default/sa/${name}`
 
 /** The demo's steps, in order; each runs real commands and checks what really came back. */
 export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
-  const run = async (host: DemoHost, who: keyof typeof as, file: string, ...args: string[]) => {
-    const result = await mesh.hosts[host].exec(file, args, as[who])
-    const shown = [file, ...args].map(quoted).join(' ')
-    const failure = result.code === 0 ? '' : `(exit ${result.code}) ${result.stderr}`
-    tell.command(who === 'root' ? host : `${host} as ${who}`, shown, `${result.stdout}${failure}`)
-    return result
-  }
-  const curl = (host: DemoHost, who: keyof typeof as, url: string, ...args: string[]) =>
-    run(host, who, 'curl', '-sS', '-m', '5', ...args, url)
-  const weft = async (...args: string[]) => {
-    const { stdout } = await mesh.tryWeft(...args)
-    tell.command('cp', `weft ${args.map(quoted).join(' ')}`, stdout)
-    return stdout
-  }
+  const { run, curl, weft } = commandsOf(mesh, tell)
 
   tell.step('A server, three hosts with one agent each, and what they know')
   const { cp, h1, h2, h3, out } = mesh.hosts
@@ -46,6 +25,7 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   tell.note(`h3   ${h3.address4}  an agent, and two services: api and echo, which speaks no HTTP`)
   tell.note(`out  ${out.address4}  a stranger: no agent, no identity`)
   await weft('status')
+  tell.note('resources is what operators write with weft apply, hosts what hosts say of themselves; none did yet')
   const services = await weft('services')
   tell.check('the services are known, each with a virtual IP', /api .*240\.240\.0\.\d+/.test(services))
 
@@ -119,7 +99,8 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   await mesh.agents.h1.start()
   tell.note('the agent starts again, with the server still dead')
   await until('the agent serves from its own disk', async () => {
-    const { code } = await mesh.hosts.h1.exec('curl', ['-sS', '-m', '2', 'http://api.default.mesh/'], as.web)
+    const args = ['-sS', '-m', '2', 'http://api.default.mesh/']
+    const { code } = await mesh.hosts.h1.exec('curl', args, { cgroup: cgroups.web })
     return code === 0
   })
   const again = await curl('h1', 'web', 'http://api.default.mesh/from-disk')
@@ -164,8 +145,4 @@ function shortened(line: string): string {
 
 function hostOf(answer: string): string {
   return /on (h\d)/.exec(answer)?.[1] ?? 'h2'
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`
 }

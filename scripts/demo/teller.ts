@@ -4,7 +4,7 @@ export class Teller {
   #passed = 0
   #failed = 0
   readonly #colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined
-  readonly #columns = Math.max(60, process.stdout.columns || 120)
+  readonly #columns = Math.max(60, process.stdout.columns || 100)
 
   step(title: string): void {
     this.#step += 1
