@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
 import { sleep } from '../../mesh/std/clock.ts'
@@ -107,6 +108,7 @@ async function run(
     for await (const _ of news.changes(signal)) {
       if (unlisted.size > 0) continue
       if (merged !== undefined) await sleep(clock, pace.settleMs, signal)
+      while (cluster.work() && !signal.aborted) await setImmediate()
       if (signal.aborted) return
       merged = mergeViews(cluster.take(), istio.take(), merged)
       views.set(merged.view)

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import type { Service } from '../../mesh/model/service.ts'
+import type { Endpoint, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { tableOf } from '../../mesh/std/table.ts'
 import type { KubeNode, KubePod, KubeService, KubeSlice, ObjectKey } from './objects.ts'
@@ -22,9 +22,14 @@ export interface ClusterView {
   slice(key: ObjectKey, slice: KubeSlice | undefined): void
   pod(key: ObjectKey, pod: KubePod | undefined): void
   node(key: ObjectKey, node: KubeNode | undefined): void
+  /** Works on what has changed, so much at once that others are not kept waiting; true while there is more to do. */
+  work(): boolean
   /** The view with everything taken so far; the same object when nothing that shows has changed. */
   take(): RegistrySnapshot
 }
+
+/** Endpoints and workloads of one piece of work: some milliseconds. */
+const workAtOnce = 500
 
 /** An empty view. A change costs what it touches: a pod its workloads, and its services when it comes or goes. */
 export function createClusterView(context: TranslateContext): ClusterView {
@@ -47,6 +52,9 @@ export function createClusterView(context: TranslateContext): ClusterView {
   const problems = createProblemBook()
   const staleServices = new Set<ObjectKey>()
   const staleWorkloads = new Set<string>()
+  /** What will be shown with the next view. */
+  const serviceNews = new Set<ObjectKey>()
+  const workloadNews = new Map<string, Workload | undefined>()
   let view: RegistrySnapshot = { services: tableOf(), workloads: tableOf(), problems: problems.list() }
 
   /** Brings the fragment of a Service up to date, and says which workloads that touches. */
@@ -69,9 +77,7 @@ export function createClusterView(context: TranslateContext): ClusterView {
       targets.set(id, key, target)
       // the version moves with every change of the slice, and only matters where two Services differ
       const shared = targets.of(id).length > 1
-      if (shared || old === undefined || !isDeepStrictEqual({ ...old, version: '' }, { ...target, version: '' })) {
-        staleWorkloads.add(id)
-      }
+      if (shared || old === undefined || !saysTheSame(old, target)) staleWorkloads.add(id)
     }
   }
 
@@ -96,7 +102,7 @@ export function createClusterView(context: TranslateContext): ClusterView {
     if (unusable.has(id) !== (made.workload === undefined)) {
       if (made.workload === undefined) unusable.add(id)
       else unusable.delete(id)
-      for (const service of targets.keys(id)) staleServices.add(service)
+      for (const service of targets.keys(id)) serviceNews.add(service)
     }
     const shown = view.workloads.get(id)
     return isDeepStrictEqual(shown, made.workload) ? shown : made.workload
@@ -116,7 +122,25 @@ export function createClusterView(context: TranslateContext): ClusterView {
     const endpoints = service.endpoints.filter(endpoint => !unusable.has(endpoint.workload))
     const now = endpoints.length === service.endpoints.length ? service : { ...service, endpoints }
     const shown = view.services.get(key)
-    return isDeepStrictEqual(shown, now) ? shown : now
+    return shown !== undefined && sameService(shown, now) ? shown : now
+  }
+
+  function work(): boolean {
+    let done = 0
+    for (const key of staleServices) {
+      if (done >= workAtOnce) return true
+      staleServices.delete(key)
+      retranslate(key)
+      serviceNews.add(key)
+      done += 1 + (fragments.get(key)?.targets.size ?? 0)
+    }
+    for (const id of staleWorkloads) {
+      if (done >= workAtOnce) return true
+      staleWorkloads.delete(id)
+      workloadNews.set(id, rework(id))
+      done += 1
+    }
+    return false
   }
 
   return {
@@ -146,12 +170,13 @@ export function createClusterView(context: TranslateContext): ClusterView {
       setOrDelete(nodes, key, node)
       for (const id of workloadsOfNode.keys(key)) staleWorkloads.add(id)
     },
+    work,
     take() {
-      for (const key of staleServices) retranslate(key)
-      const changedWorkloads = [...staleWorkloads].map(id => [id, rework(id)] as const)
-      const changedServices = [...staleServices].map(key => [key, show(key)] as const)
-      staleServices.clear()
-      staleWorkloads.clear()
+      while (work()) {}
+      const changedServices = [...serviceNews].map(key => [key, show(key)] as const)
+      const changedWorkloads = [...workloadNews]
+      serviceNews.clear()
+      workloadNews.clear()
       const next = {
         services: view.services.with(changedServices),
         workloads: view.workloads.with(changedWorkloads),
@@ -165,6 +190,26 @@ export function createClusterView(context: TranslateContext): ClusterView {
 
 function same(a: RegistrySnapshot, b: RegistrySnapshot): boolean {
   return a.services === b.services && a.workloads === b.workloads && a.problems === b.problems
+}
+
+/** But for the version. By hand, as there are many of them at each change of a large Service. */
+function saysTheSame(a: Target, b: Target): boolean {
+  const same = a.address === b.address && a.health === b.health && a.healthReason === b.healthReason
+  return same && a.pod === b.pod && a.node === b.node && a.zone === b.zone && a.service === b.service
+}
+
+function sameService({ endpoints, ...a }: Service, { endpoints: others, ...b }: Service): boolean {
+  if (endpoints.length !== others.length || !isDeepStrictEqual(a, b)) return false
+  return endpoints.every((one, at) => {
+    const other = others[at]
+    return other !== undefined && one.workload === other.workload && samePorts(one.ports, other.ports)
+  })
+}
+
+function samePorts(a: Endpoint['ports'], b: Endpoint['ports']): boolean {
+  if (a === b) return true
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }
 
 function setOrDelete<V>(map: Map<string, V>, key: string, value: V | undefined): void {

@@ -44,8 +44,9 @@ export interface KubeSlice {
 }
 
 export interface KubeEndpoint {
-  /** The first of its addresses: all of them are the same to callers. */
-  readonly address: string
+  /** The first of its addresses, as all of them are the same to callers; undefined when that is no IP address. */
+  readonly address: string | undefined
+  readonly writtenAddress: string
   /** Conditions with what is to be assumed where nothing is said (discovery/v1 EndpointConditions). */
   readonly ready: boolean
   readonly serving: boolean
@@ -137,7 +138,8 @@ function readEndpoint(endpoint: JsonObject, namespace: string): KubeEndpoint {
   const own = target.kind === 'Pod' && (text(target.namespace) || namespace) === namespace
   const [address = ''] = strings(endpoint.addresses)
   return {
-    address: canonicalAddress(address) ?? address,
+    address: canonicalAddress(address),
+    writtenAddress: address,
     ready,
     serving: typeof conditions.serving === 'boolean' ? conditions.serving : ready,
     terminating: conditions.terminating === true,

@@ -77,6 +77,7 @@ export function translateService(
       continue
     }
     const sharedPorts = endpointPorts(service, slice)
+    const hasPorts = Object.keys(sharedPorts).length > 0
     for (const endpoint of slice.endpoints) {
       const pod = endpoint.pod === undefined ? undefined : `${namespace}/${endpoint.pod}`
       if (pod !== undefined) pods.add(pod)
@@ -85,11 +86,14 @@ export function translateService(
       if (endpoints.has(id)) continue
       if (pod !== undefined && !knowsPod(pod)) {
         problems.push({ item: itemOf(slice), reason: `its pod ${quoted(endpoint.pod ?? '')} does not exist` })
-      } else if (canonicalAddress(endpoint.address) === undefined) {
-        problems.push({ item: itemOf(slice), reason: `the address ${quoted(endpoint.address)} is not an IP address` })
-      } else if (Object.keys(sharedPorts).length > 0) {
+      } else if (endpoint.address === undefined) {
+        const reason = `the address ${quoted(endpoint.writtenAddress)} is not an IP address`
+        problems.push({ item: itemOf(slice), reason })
+      } else if (hasPorts) {
         endpoints.set(id, { workload: id, ports: sharedPorts })
-        targets.set(id, { service: name, ...targetOf(endpoint, pod, slice) })
+        const { address, node, zone } = endpoint
+        const { version } = slice
+        targets.set(id, { service: name, address, pod, node, zone, version, ...healthOf(endpoint, slice) })
       }
     }
   }
@@ -111,10 +115,10 @@ export function workloadIdsOf(registry: string, pod: ObjectKey): readonly string
   return [`${registry}/${pod}`, `${registry}/${pod}/ipv6`]
 }
 
-function workloadId(registry: string, namespace: string, { pod, address }: KubeEndpoint): string {
-  if (pod === undefined) return `${registry}/${namespace}/${address}`
+function workloadId(registry: string, namespace: string, { pod, address, writtenAddress }: KubeEndpoint): string {
+  if (pod === undefined) return `${registry}/${namespace}/${address ?? writtenAddress}`
   const [ipv4 = '', ipv6 = ''] = workloadIdsOf(registry, `${namespace}/${pod}`)
-  return address.includes(':') ? ipv6 : ipv4
+  return address?.includes(':') ? ipv6 : ipv4
 }
 
 function refusalOf({ name, namespace, type, externalName }: KubeService): string | undefined {
@@ -162,11 +166,6 @@ function endpointPorts(service: KubeService, slice: KubeSlice): Endpoint['ports'
     if (transport === 'TCP' && real !== undefined && isPort(real)) ports[name || String(port)] = real
   }
   return ports
-}
-
-function targetOf(endpoint: KubeEndpoint, pod: ObjectKey | undefined, slice: KubeSlice): Omit<Target, 'service'> {
-  const { address, node, zone } = endpoint
-  return { address, pod, node, zone, ...healthOf(endpoint, slice), version: slice.version }
 }
 
 /** Pods that terminate and still serve finish what they have; what is new goes elsewhere (KEP-1672). */

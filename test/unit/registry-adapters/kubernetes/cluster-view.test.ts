@@ -182,3 +182,37 @@ t.test('an endpoint that is no pod is a workload by its address', async t => {
     namespace: 'default',
   })
 })
+
+t.test('much that is new is worked on piece by piece, and shown as a whole', async t => {
+  const { view, put } = start()
+  for (let count = 0; count < 2_000; count += 1) {
+    put(
+      serviceObject(`s${count}`),
+      slice(`s${count}-1`, `s${count}`, `p${count}`),
+      podObject(`p${count}`, ['10.0.0.1']),
+    )
+  }
+  let pieces = 0
+  while (view.work()) pieces += 1
+  t.ok(pieces >= 4, `${pieces} pieces`)
+  put(podObject('p7', ['10.0.0.1'], { labels: { app: 'late' } }))
+  const whole = view.take()
+  t.equal(whole.services.size, 2_000)
+  t.equal(whole.workloads.size, 2_000)
+  t.equal(whole.workloads.get('k8s/default/p7')?.labels.app, 'late')
+  t.notOk(view.work(), 'then there is nothing left to do')
+})
+
+t.test('a Service that changes only in the version of its slice is the very same', async t => {
+  const { view, put } = start()
+  put(serviceObject('web'), slice('web-1', 'web', 'web-a', 'web-b'))
+  put(podObject('web-a', ['10.0.0.1']), podObject('web-b', ['10.0.0.2']))
+  const before = view.take()
+  put(slice('web-1', 'web', 'web-a', 'web-b'))
+  t.equal(view.take(), before)
+  const ports = [{ name: 'http', port: 9090, protocol: 'TCP' }]
+  put(sliceObject('web-1', 'web', [endpointOf('10.0.0.1', 'web-a', { node: 'node-1' })], { ports }))
+  const after = view.take()
+  t.same(after.services.get('default/web')?.endpoints, [{ workload: 'k8s/default/web-a', ports: { http: 9090 } }])
+  t.equal(after.workloads.get('k8s/default/web-a'), before.workloads.get('k8s/default/web-a'))
+})
