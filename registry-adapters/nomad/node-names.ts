@@ -5,7 +5,7 @@ import { nodeSetting } from './settings-of-registration.ts'
 /** What a node is called in the mesh, or why it cannot be told. */
 export type NodeName = { readonly name: string } | { readonly reason: string }
 
-/** The node's own `weft_node`, else its name in Nomad. */
+/** The node's own `weft-node`, else its name in Nomad. */
 export function meshNameOf(node: NomadNode): string {
   return nodeSetting(node.meta, 'node') ?? node.name
 }
@@ -19,5 +19,5 @@ export function nodeNameOf(node: NomadNode, sameName: Iterable<NomadNode>): Node
   const other = [...sameName].find(({ id, status }) => id !== node.id && status !== 'down')
   if (other === undefined) return { name }
   const both = [node.id, other.id].sort().join(' and ')
-  return { reason: `nodes ${both} are both called ${quoted(name)}: set weft_node in the meta of one` }
+  return { reason: `nodes ${both} are both called ${quoted(name)}: set weft-node in the meta of one` }
 }

@@ -229,7 +229,7 @@ t.test('a second node of one name takes both out by name, until one of them has 
   await watched.view(view => endpointsOf(view, 'api')?.length === 1)
   fake.cluster.addNode({ name: 'client-a', address: '10.77.9.10' })
   const clash = await watched.view(view => view.problems.length === 1)
-  t.match(clash.problems[0]?.reason, /are both called "client-a": set weft_node/)
+  t.match(clash.problems[0]?.reason, /are both called "client-a": set weft-node/)
   t.equal(clash.workloads.size, 0)
   const [, second] = [...fake.state.nodes.values()].filter(({ Name }) => Name === 'client-a')
   if (second === undefined) throw new Error('no second node')
