@@ -65,6 +65,28 @@ t.test('a token that may list services and not read allocations or nodes is a fa
   }
 })
 
+t.test('a workload identity without a policy may read services by name and not all of them: a failure', async t => {
+  const { fake, watch } = await nomadWorld(t)
+  fake.allows = ({ parts, namespace }) => parts[1]?.startsWith('service') === true && namespace !== '*'
+  const watched = watch({ client: { address: fake.address, limits: { firstHeartbeatMs: 50 } } })
+  await watched.stands('failing', /refuses the token|leaves out a namespace/)
+  t.same(watched.views, [])
+})
+
+t.test('a service is asked for in its own namespace: the star is no wildcard there', async t => {
+  const { fake, watch } = await nomadWorld(t)
+  fake.cluster.runJob({
+    id: 'ledger',
+    namespace: 'payments',
+    groups: [{ name: 'g', ports: { grpc: {} }, services: [{ name: 'api', port: 'grpc' }] }],
+  })
+  const watched = watch()
+  const view = await watched.view(view => view.services.size === 2)
+  t.same([...view.services.keys()], ['default/api', 'payments/api'])
+  const asked = fake.requests.filter(({ path }) => path === '/v1/service/api').map(({ namespace }) => namespace)
+  t.same([...new Set(asked)].sort(), ['default', 'payments'])
+})
+
 t.test('only the namespaces that are named are read, each by its name', async t => {
   const { fake, watch } = await nomadWorld(t)
   fake.cluster.runJob({
