@@ -59,6 +59,36 @@ merge: { rule: union, services: ["default/api=prefer:dc1"] }
   t.same(config.merge, { rule: 'union', services: ['default/api=prefer:dc1'] })
 })
 
+t.test('a plugin knows the directory of its configuration, and every registry has a mapping', async t => {
+  const { registries } = loadFile(
+    t,
+    `
+registries:
+  - { name: zk, kind: plugin, package: '@acme/weft-adapter-zk', options: { hosts: [a, b] } }
+  - { name: files, kind: static, files: [/x], mapping: { namespace: '{registry}' } }
+`,
+  )
+  t.same(registries, [
+    {
+      name: 'zk',
+      kind: 'plugin',
+      package: '@acme/weft-adapter-zk',
+      options: { hosts: ['a', 'b'] },
+      pluginDir: '',
+      trustCallers: false,
+      configDir: t.testdirName,
+      mapping: { name: '{name}', namespace: '{namespace}', hosts: [] },
+    },
+    {
+      name: 'files',
+      kind: 'static',
+      directory: '',
+      files: ['/x'],
+      mapping: { name: '{name}', namespace: '{registry}', hosts: [] },
+    },
+  ])
+})
+
 t.test('what is wrong in the file is named with file, line and column', async t => {
   const cases: readonly (readonly [text: string, message: RegExp])[] = [
     ['trustDomian: x', /weft.yaml:1:1: unknown key trustDomian, did you mean trustDomain\?/],
@@ -82,7 +112,26 @@ t.test('what is wrong in the file is named with file, line and column', async t 
       /weft.yaml:3:7: two registries are called a/,
     ],
   ]
-  for (const [text, message] of cases) t.throws(() => loadFile(t, text), { code: 'WEFT_CONFIG_INVALID', message }, text)
+  const registry = (more: string) => `registries:\n  - { name: a, kind: static, directory: /x, ${more} }`
+  const more: typeof cases = [
+    [
+      registry('mapping: { name: "{nam}" }'),
+      /weft.yaml:2:56: mapping.name: "\{nam\}" has \{nam\}, it may have \{name\}/,
+    ],
+    [
+      registry('mapping: { namespace: "{name}" }'),
+      /mapping.namespace: "\{name\}" has \{name\}, it may have \{namespace\}/,
+    ],
+    [registry('mapping: { hosts: ["a.test", "{"] }'), /mapping.hosts: "\{" has a brace without the other one/],
+    [registry('mapping: { hosts: a.test }'), /mapping.hosts must be a list of strings/],
+    [registry('mapping: { nam: x }'), /unknown key registries.0.mapping.nam, did you mean name\?/],
+    [registry('files: /y'), /registries.0.files must be a list of strings/],
+    ['registries:\n  - { name: a, kind: plugin }', /a registry of kind plugin needs package/],
+    ['registries:\n  - { name: a, kind: plugin, package: x, options: 7 }', /options must be a mapping/],
+    ['registries:\n  - { name: a, kind: plugin, package: x, options: null }', /options must be a mapping/],
+  ]
+  for (const [text, message] of [...cases, ...more])
+    t.throws(() => loadFile(t, text), { code: 'WEFT_CONFIG_INVALID', message }, text)
 })
 
 t.test('every problem of a file is told at once', async t => {
