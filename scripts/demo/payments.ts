@@ -5,8 +5,8 @@ import { type DemoMesh, serve } from './stage.ts'
 
 /** The service that two registries know: two instances on h2 by a file, two on h3 by Consul. */
 
-/** The instance that dies. */
-export const doomed = 'payments-4'
+/** The instance that dies, on h3. */
+export const doomed = { id: 'payments-4', port: 8083 } as const
 
 const inFile = [
   { id: 'payments-1', port: 8082 },
@@ -14,12 +14,11 @@ const inFile = [
 ] as const
 
 /** Those of Consul. */
-export const paymentsInConsul: readonly ConsulInstance[] = [
-  { id: 'payments-3', port: 8082 },
-  { id: doomed, port: 8083 },
-].map(({ id, port }) => {
-  return { node: 'h3', id, service: 'payments', port, callers: { port: 80, protocol: 'http' } }
-})
+export const paymentsInConsul: readonly ConsulInstance[] = [{ id: 'payments-3', port: 8082 }, doomed].map(
+  ({ id, port }) => {
+    return { node: 'h3', id, service: 'payments', port, callers: { port: 80, protocol: 'http' } }
+  },
+)
 
 /** What the file says of those on h2, in the static registry's short form. */
 export function paymentsFile({ h2 }: Pick<DemoMesh['hosts'], 'h2'>): string {
