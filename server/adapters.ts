@@ -8,6 +8,8 @@ import type { Watch } from '../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../registry-adapters/adapter.ts'
 import { createConsulAdapter } from '../registry-adapters/consul/adapter.ts'
 import type { ConsulOptions } from '../registry-adapters/consul/options.ts'
+import { createKubernetesAdapter } from '../registry-adapters/kubernetes/adapter.ts'
+import type { KubernetesOptions } from '../registry-adapters/kubernetes/options.ts'
 import { createNomadAdapter } from '../registry-adapters/nomad/adapter.ts'
 import type { NomadAdapterOptions } from '../registry-adapters/nomad/options.ts'
 import { loadPlugin } from '../registry-adapters/plugin.ts'
@@ -40,6 +42,8 @@ function createAdapter(config: Exclude<RegistryConfig, { kind: 'plugin' }>, deps
       return createConsulAdapter(deps, consulOptions(config))
     case 'nomad':
       return createNomadAdapter(deps, nomadOptions(config))
+    case 'kubernetes':
+      return createKubernetesAdapter(deps, kubernetesOptions(config))
     default:
       return assertNever(config)
   }
@@ -90,4 +94,22 @@ function nomadOptions(config: Extract<RegistryConfig, { kind: 'nomad' }>): Nomad
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
   }
   return { client, namespaces, stale, serviceAccounts, maxOpenQueries, checkPeriodSeconds }
+}
+
+function kubernetesOptions(config: Extract<RegistryConfig, { kind: 'kubernetes' }>): KubernetesOptions {
+  const { kubeconfig, context, labelSelector, clusterName } = config
+  const { allowExec, namespaces, clusterDomain, serviceAccounts, nodeAgents, nodes, istio } = config
+  return {
+    allowExec,
+    namespaces,
+    clusterDomain,
+    serviceAccounts,
+    nodeAgents,
+    nodes,
+    istio,
+    ...(kubeconfig === '' ? {} : { kubeconfig }),
+    ...(context === '' ? {} : { context }),
+    ...(labelSelector === '' ? {} : { labelSelector }),
+    ...(clusterName === '' ? {} : { clusterName }),
+  }
 }

@@ -6,6 +6,7 @@ import { commonOptions, type RegistryKind, registryKinds } from './registry-sche
 type KindConfig =
   | { readonly kind: 'static'; readonly name: string; readonly directory: string; readonly files: readonly string[] }
   | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
+  | ({ readonly kind: 'kubernetes'; readonly name: string } & KubernetesSettings)
   | ({ readonly kind: 'nomad'; readonly name: string } & NomadSettings)
   | ({ readonly kind: 'plugin'; readonly name: string } & PluginSettings)
 
@@ -53,6 +54,22 @@ export interface NomadSettings {
   readonly trustCallers: boolean
   readonly maxOpenQueries: number
   readonly checkPeriodSeconds: number
+}
+
+/** Which cluster to read, and how; empty texts mean that nothing is set. */
+export interface KubernetesSettings {
+  readonly kubeconfig: string
+  readonly context: string
+  readonly allowExec: boolean
+  readonly namespaces: readonly string[]
+  readonly labelSelector: string
+  readonly clusterName: string
+  readonly clusterDomain: string
+  readonly serviceAccounts: string
+  readonly nodeAgents: boolean
+  readonly nodes: boolean
+  readonly istio: boolean
+  readonly trustCallers: boolean
 }
 
 /**

@@ -55,6 +55,29 @@ export const registryKinds = {
     },
     required: ['address'],
   },
+  kubernetes: {
+    options: {
+      kubeconfig: option('Kubeconfig file; empty means the service account of the pod this server runs in.', ''),
+      context: option('Context of the kubeconfig; empty means its current one.', ''),
+      allowExec: option('Whether the kubeconfig may name a command that gives the credentials.', false),
+      namespaces: listOption('Namespaces to read; none means all, which needs rights in the whole cluster.'),
+      labelSelector: option('Which Services to read, as kubectl -l takes it; empty means all.', ''),
+      clusterName: option('Name of the cluster: the label topology.istio.io/cluster of its workloads.', ''),
+      clusterDomain: option("Zone of the cluster's DNS.", 'cluster.local'),
+      serviceAccounts: option(
+        'Identity of pods that name none in an annotation: none (they are outside the mesh) or pods (their service account).',
+        'none',
+      ),
+      nodeAgents: option("Whether agents run on the cluster's nodes, called as the nodes are.", false),
+      nodes: option('Whether Nodes are read for region and zone; needs a right in the whole cluster.', false),
+      istio: option("Whether Istio's ServiceEntry, WorkloadEntry and WorkloadGroup of the cluster are read.", false),
+      trustCallers: option(
+        'Whether WorkloadEntries may say which local processes they are (uid, user, unit, cgroup): those get their identity.',
+        false,
+      ),
+    },
+    required: [],
+  },
   nomad: {
     options: {
       address: option('URL of a Nomad agent: http://127.0.0.1:4646, https, or unix:// and the path of api.sock.', ''),
