@@ -1,3 +1,4 @@
+import type { ServerOptions } from 'node:https'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/adapter.ts'
 import type { KubernetesOptions } from '../../registry-adapters/kubernetes/options.ts'
 import type { RegisteredInstance, RegistryDriver } from '../compliance/registry-adapter.ts'
@@ -8,9 +9,12 @@ import { endpointOf, podObject, quickPace, serviceObject, sliceObject, writeKube
  * A cluster in which every instance is a pod behind a Service, as a Deployment makes it: slices follow the pods, one
  * for each port that pods of a Service listen on.
  */
-export async function startCluster(options: Partial<KubernetesOptions> = {}): Promise<RegistryDriver> {
-  const fake = await FakeKubernetes.start()
-  const kubeconfig = await writeKubeconfig(fake.address)
+export async function startCluster(
+  options: KubernetesOptions = {},
+  secure?: { readonly tls: ServerOptions; readonly user: object; readonly cluster: object },
+): Promise<RegistryDriver> {
+  const fake = await FakeKubernetes.start(secure?.tls)
+  const kubeconfig = await writeKubeconfig(fake.address, secure?.user, secure?.cluster)
   const instances = new Map<string, RegisteredInstance>()
   let stopped = false
 

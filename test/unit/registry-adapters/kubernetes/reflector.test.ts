@@ -228,6 +228,20 @@ t.test('a connection that ends in the middle of an event loses nothing', async t
   t.equal(count('list', 'endpointslices'), 1)
 })
 
+t.test('the last event of a watch counts, although its line has no end', async t => {
+  const { fake, watch, asked } = await startWorld(t)
+  const watched = watch()
+  await watched.view(webHas(1))
+  await until('all is watched', () => fake.watches.size === 3)
+  const open = [...fake.watches].find(one => one.request.resource === 'services')
+  const object = fake.state.put(serviceObject('last')).now
+  open?.write(JSON.stringify({ type: 'ADDED', object }))
+  open?.end()
+  await watched.view(view => view.services.has('default/last'))
+  await until('it is taken up', () => asked('watch', 'services').length === 2)
+  t.equal(asked('watch', 'services')[1]?.query.get('resourceVersion'), String(fake.state.version))
+})
+
 t.test('an event that is older than what is known changes nothing', async t => {
   const { fake, watch, add } = await startWorld(t)
   const [stale] = fake.state.all('endpointslices')
