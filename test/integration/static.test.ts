@@ -96,3 +96,31 @@ t.test('a directory of links that is swapped whole, as a mounted ConfigMap is, i
   renameSync(at('mount/..next'), at('mount/..data'))
   await shows('web 0')
 })
+
+t.test('a change of the mapping is in effect with the next start, and is no disappearance', async t => {
+  const top = t.testdir()
+  const directory = join(top, 'services')
+  mkdirSync(directory)
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const name of names) {
+    writeFileSync(join(directory, `${name}.yaml`), `${service(name)}---\n${workload(`${name}-1`, name)}`)
+  }
+  const registry = { name: 'files', kind: 'static', directory }
+  const run = async (more: object) => {
+    const { running, api } = await startTestServer(testServerConfig(join(top, 'data'), [{ ...registry, ...more }]))
+    t.teardown(() => running.stop())
+    const shows = (...keys: readonly string[]) =>
+      eventually(async () => {
+        const { services } = await api.get<{ services: Service[] }>('/v1/services')
+        assert.deepEqual(services.map(one => `${one.namespace}/${one.name}`).sort(), [...keys].sort())
+      })
+    return { running, api, shows }
+  }
+  const before = await run({})
+  await before.shows(...names.map(name => `default/${name}`))
+  await before.running.stop()
+  const after = await run({ mapping: { namespace: '{registry}' } })
+  await after.shows(...names.map(name => `files/${name}`))
+  const { registries } = await after.api.get<{ registries: RegistryStatus[] }>('/v1/status')
+  t.equal(registries.find(one => one.name === 'files')?.held, undefined)
+})
