@@ -8,13 +8,13 @@ import { service, snapshotOf, workload } from '../../../support/catalogue.ts'
 const api = 'networking.istio.io/v1'
 
 /** As the API server hands it out. */
-function stored(kind: string, name: string, spec: object, metadata: object = {}) {
+function stored(kind: string, name: string, spec: object, metadata: object = {}, conditions: readonly object[] = []) {
   const change = new FakeKubernetesState().put({
     apiVersion: api,
     kind,
     metadata: { name, namespace: 'shop', ...metadata },
     spec,
-    status: { conditions: [{ type: 'Reconciled', status: 'True' }] },
+    status: { conditions: [{ type: 'Reconciled', status: 'True' }, ...conditions] },
   })
   return change.now
 }
@@ -44,6 +44,20 @@ t.test('a ServiceEntry and the WorkloadEntries it selects are a service with end
   })
   t.same(made.problems, [])
   t.equal(view.take(), made)
+})
+
+t.test('a WorkloadEntry that istiod found unhealthy is unhealthy', async t => {
+  const view = createIstioView('k8s')
+  const told = (status: string) => [{ type: 'Healthy', status, message: 'connection refused\nat 10.1.0.5' }]
+  view.set('WorkloadEntry', 'shop/vm-1', stored('WorkloadEntry', 'vm-1', entrySpec, {}, told('False')))
+  t.match(view.take().workloads.get('k8s/Istio/shop/vm-1'), {
+    health: 'unhealthy',
+    healthReason: 'istio found it unhealthy: connection refused',
+  })
+  view.set('WorkloadEntry', 'shop/vm-1', stored('WorkloadEntry', 'vm-1', entrySpec, {}, told('True')))
+  const well = view.take().workloads.get('k8s/Istio/shop/vm-1')
+  t.equal(well?.health, 'healthy')
+  t.equal(well?.healthReason, undefined)
 })
 
 t.test('what the API server, kubectl and istiod add to an object is no part of it', async t => {

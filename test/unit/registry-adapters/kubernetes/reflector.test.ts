@@ -1,6 +1,7 @@
 import t from 'tap'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { podObject, serviceObject, sliceObject } from '../../../fakes/kubernetes-objects.ts'
+import type { ApiObject } from '../../../fakes/kubernetes-state.ts'
 import { startWorld, webHas } from '../../../fakes/kubernetes-world.ts'
 import { until } from '../../../support/eventually.ts'
 import { endpointsOf } from '../../../support/watch-adapter.ts'
@@ -276,6 +277,40 @@ t.test('Istio is read by whatever version the cluster has', async t => {
   await watched.view(() => true)
   await until('it is watched', () => asked('watch', 'serviceentries').length > 0)
   t.equal(asked('watch', 'serviceentries')[0]?.version, 'v1beta1')
+})
+
+t.test("Istio's resources come beside the cluster's own, by list and by watch", async t => {
+  const { fake, watch } = await startWorld(t)
+  const entry = (name: string, spec: object): ApiObject => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'WorkloadEntry',
+    metadata: { name, namespace: 'default' },
+    spec,
+  })
+  fake.put(entry('vm-1', { address: '10.1.0.5', labels: { app: 'billing' } }), entry('vm-2', { adress: '10.1.0.6' }))
+  fake.put({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'billing', namespace: 'default' },
+    spec: {
+      hosts: ['billing.example.com'],
+      location: 'MESH_INTERNAL',
+      resolution: 'STATIC',
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      workloadSelector: { labels: { app: 'billing' } },
+    },
+  })
+  const watched = watch({ istio: true })
+  const first = await watched.view(() => true)
+  t.same(endpointsOf(first, 'billing'), ['10.1.0.5:80'])
+  t.same(endpointsOf(first, 'web'), ['10.0.0.1:8080'])
+  t.ok(first.problems.some(({ item }) => item === 'WorkloadEntry default/vm-2'))
+  fake.put(entry('vm-2', { address: '10.1.0.6', labels: { app: 'billing' } }))
+  const cured = await watched.view(view => endpointsOf(view, 'billing')?.length === 2)
+  t.same(cured.problems, [])
+  t.equal(cured.services.get('default/web'), first.services.get('default/web'))
+  fake.remove('ServiceEntry', 'default/billing')
+  await watched.view(view => !view.services.has('default/billing'))
 })
 
 t.test('a cluster without Istio is a failure that says so, as long as Istio is to be read', async t => {
