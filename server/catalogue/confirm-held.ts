@@ -23,62 +23,76 @@ export interface ConfirmHeldDeps {
 /** How often what is held is asked, and how often in a row it must not answer to be gone. */
 const periodMs = 2000
 const failures = 2
+/** So many rounds an agent has to find out; one that knows no port of the workload never does. */
+const patience = 3
 const maxOpen = 32
+
+/** By workload id: how often in a row it has not answered, and how often its agent could not tell. */
+interface Rounds {
+  readonly silent: ReadonlyMap<string, number>
+  readonly unknown: ReadonlyMap<string, number>
+}
 
 /**
  * Asks the workloads that vanished from a registry whether they are still there, for as long as they are held: their
- * own host's agent where it is in touch, because it sees past the capture of traffic, else by a connection from here.
+ * own host's agent where it is in touch, because it sees past the capture of traffic, else, and where that does not know
+ * the workload's ports because no service uses them, by a connection from here.
  * What answers stays, what does not is let go of.
  */
 export function startConfirmHeld(deps: ConfirmHeldDeps): { stop(): Promise<void> } {
   const stopping = new AbortController()
   const { signal } = stopping
   const follow = async (view: ConfirmHeldDeps['views'][number]): Promise<void> => {
-    let silent = new Map<string, number>()
+    let rounds: Rounds = { silent: new Map(), unknown: new Map() }
     for await (const _ of view.held.changes(signal)) {
       while (view.held.value.size > 0 && !signal.aborted) {
         try {
-          silent = await ask(view, silent)
+          rounds = await ask(view, rounds)
         } catch (error) {
           deps.log.error('what is held could not be asked', { registry: view.name, error: describeError(error) })
         }
         await sleep(deps.clock, periodMs, signal)
       }
-      silent.clear()
+      rounds = { silent: new Map(), unknown: new Map() }
     }
   }
 
-  /** One round; gives how often in a row each has not answered. */
-  const ask = async (
-    view: ConfirmHeldDeps['views'][number],
-    before: ReadonlyMap<string, number>,
-  ): Promise<Map<string, number>> => {
+  /** One round, after what came of the ones before. */
+  const ask = async (view: ConfirmHeldDeps['views'][number], before: Rounds): Promise<Rounds> => {
     const ports = portsOf(view.snapshot.value)
     const answers = new Map<string, boolean>()
     const silent = new Map<string, number>()
+    const unknown = new Map<string, number>()
     const open = [...view.held.value.values()]
     const work = async () => {
-      for (let held = open.pop(); held !== undefined && !signal.aborted; held = open.pop()) {
-        const { workload } = held
-        const answer = await answerOf(workload, ports.get(workload.id) ?? [])
-        if (answer === true) answers.set(workload.id, true)
-        if (answer !== false) continue
-        const times = (before.get(workload.id) ?? 0) + 1
-        silent.set(workload.id, times)
-        if (times >= failures) answers.set(workload.id, false)
+      for (let workload = open.pop(); workload !== undefined && !signal.aborted; workload = open.pop()) {
+        const { id } = workload
+        const agentsWord = wordOfAgent(workload)
+        const rounds = agentsWord === 'unknown' ? (before.unknown.get(id) ?? 0) + 1 : 0
+        if (rounds > 0) unknown.set(id, rounds)
+        if (rounds > 0 && rounds < patience) continue
+        const asked = typeof agentsWord === 'boolean' ? agentsWord : await connects(workload, ports.get(id) ?? [])
+        if (asked === true) answers.set(id, true)
+        if (asked !== false) continue
+        const times = (before.silent.get(id) ?? 0) + 1
+        silent.set(id, times)
+        if (times >= failures) answers.set(id, false)
       }
     }
     await Promise.all(Array.from({ length: maxOpen }, work))
     if (!signal.aborted) view.found(answers)
-    return silent
+    return { silent, unknown }
   }
 
-  /** Undefined when nobody can tell. */
-  const answerOf = async (workload: Workload, ports: readonly number[]): Promise<boolean | undefined> => {
-    const { node, address } = workload
-    if (node !== undefined && deps.reporting.value.get(node)?.connected === true) {
-      return probedHealth(deps.probed.value, workload)?.healthy
-    }
+  /** What the agent of its host found out, where that is in touch. */
+  const wordOfAgent = (workload: Workload): boolean | 'unknown' | 'nobody' => {
+    const { node } = workload
+    if (node === undefined || deps.reporting.value.get(node)?.connected !== true) return 'nobody'
+    return probedHealth(deps.probed.value, workload)?.healthy ?? 'unknown'
+  }
+
+  /** Undefined when that cannot be tried from here. */
+  const connects = async ({ address }: Workload, ports: readonly number[]): Promise<boolean | undefined> => {
     if (ports.length === 0 || isLoopback(address)) return undefined
     const found = await Promise.all(ports.map(port => deps.answers(address, port, signal)))
     return found.includes(true)

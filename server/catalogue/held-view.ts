@@ -5,12 +5,6 @@ import type { Workload } from '../../mesh/model/workload.ts'
 import { changedKeys, type Table, tableOf } from '../../mesh/std/table.ts'
 import { createReferences } from './references.ts'
 
-/** Something that vanished and is kept; `registry`: with most of its registry, `service`: with all of its service. */
-export interface Held {
-  readonly workload: Workload
-  readonly with: 'registry' | 'service'
-}
-
 /**
  * What a registry says now, and what vanished from it and is not believed to be gone. What it says about the rest
  * (health, weights, new instances) is in effect at once. A change costs what it touches.
@@ -20,7 +14,8 @@ export class HeldView {
   latest: RegistrySnapshot = emptySnapshot
   /** What is served: {@link latest} with everything that is held. */
   shown: RegistrySnapshot = emptySnapshot
-  held: Table<Held> = tableOf()
+  /** What vanished and is kept, by id. */
+  held: Table<Workload> = tableOf()
   /** Services that vanished as such; shown with what of their endpoints is held. */
   readonly #heldServices = new Set<string>()
   readonly #users = createReferences()
@@ -35,18 +30,10 @@ export class HeldView {
     const services = new Set(changedKeys(latest.services, next.services))
     const gone = workloads.filter(id => !next.workloads.has(id))
     for (const id of workloads) for (const key of this.#users.ownersOf(id)) services.add(key)
-    const keep = new Map<string, Held['with']>()
-    if (doubts.registry) for (const id of gone) keep.set(id, 'registry')
-    else for (const id of this.#lostWith(gone, next, doubts.service)) keep.set(id, 'service')
+    const keep = new Set(doubts.registry ? gone : this.#lostWith(gone, next, doubts.service))
     this.latest = next
-    this.held = this.held.with(
-      workloads.map(id => {
-        const workload = shown.workloads.get(id)
-        const how = keep.get(id)
-        return [id, how === undefined || workload === undefined ? undefined : { workload, with: how }]
-      }),
-    )
-    const nowShown = workloads.map(id => [id, next.workloads.get(id) ?? this.held.get(id)?.workload] as const)
+    this.held = this.held.with(workloads.map(id => [id, keep.has(id) ? shown.workloads.get(id) : undefined]))
+    const nowShown = workloads.map(id => [id, next.workloads.get(id) ?? this.held.get(id)] as const)
     for (const key of services) {
       if (next.services.has(key) || !shown.services.has(key)) this.#heldServices.delete(key)
       else if (doubts.registry) this.#heldServices.add(key)
@@ -67,10 +54,9 @@ export class HeldView {
     this.#show(this.shown.workloads.with(released.map(id => [id, undefined])), services)
   }
 
-  /** Lets go of all that is held, or all that went with the registry. */
-  releaseAll(which?: Held['with']): void {
-    const ids = [...this.held].filter(([, held]) => which === undefined || held.with === which).map(([id]) => id)
-    this.release(ids)
+  /** Lets go of all that is held. */
+  releaseAll(): void {
+    this.release(this.held.keys())
     const services = [...this.#heldServices]
     this.#heldServices.clear()
     this.#show(this.shown.workloads, services)

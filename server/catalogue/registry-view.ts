@@ -1,6 +1,7 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { Service } from '../../mesh/model/service.ts'
 import { sharing } from '../../mesh/model/sharing.ts'
+import type { Workload } from '../../mesh/model/workload.ts'
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep, type Timer } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
@@ -10,7 +11,7 @@ import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, AdapterHealth, RegistryAdapter } from '../../registry-adapters/adapter.ts'
 import type { HeldRemoval, RegistryStatus } from '../status.ts'
 import { createDamping, type Damping } from './damping.ts'
-import { type Held, HeldView } from './held-view.ts'
+import { HeldView } from './held-view.ts'
 import { createRemovalGuard, type MassRemovalRule, type RemovalGuard } from './mass-removal.ts'
 import type { ViewCache } from './view-cache.ts'
 
@@ -39,7 +40,7 @@ export interface RegistryView {
   readonly snapshot: Watch<RegistrySnapshot | undefined>
   readonly status: Watch<RegistryStatus>
   /** What vanished and is served until that is confirmed, by workload id. */
-  readonly held: Watch<Table<Held>>
+  readonly held: Watch<Table<Workload>>
   /** Tells which of the held workloads still answer and which are really gone: those are let go of. */
   found(answers: ReadonlyMap<string, boolean>): void
   /** An operator says that what disappeared is really gone. Returns whether anything was held. */
@@ -66,7 +67,7 @@ class View implements RegistryView {
   readonly name: string
   readonly kind: string
   readonly snapshot = new Watch<RegistrySnapshot | undefined>(undefined)
-  readonly held = new Watch<Table<Held>>(tableOf())
+  readonly held = new Watch<Table<Workload>>(tableOf())
   readonly status: Watch<RegistryStatus>
   readonly #deps: RegistryViewDeps
   readonly #log: Log
@@ -190,7 +191,8 @@ class View implements RegistryView {
     this.#view.update(next, { registry, service })
     if (!registry) {
       this.#guard.believed(next)
-      this.#view.releaseAll('registry')
+      // a registry that comes back piece by piece: what is still missing stays until it is asked
+      if (this.#view.held.size === 0) this.#view.releaseAll()
     }
     this.#publish(freshness)
   }

@@ -15,7 +15,7 @@ export interface ReleaseHeldDeps {
  */
 export function startReleaseHeld({ view, keeper, reports }: ReleaseHeldDeps): { stop(): void } {
   const check = () => {
-    const held = [...view.held.value.values()].map(({ workload }) => workload)
+    const held = [...view.held.value.values()]
     const meant = held.filter(workload => !isLost(workload))
     if (meant.length > 0) view.found(new Map(meant.map(({ id }) => [id, false])))
   }

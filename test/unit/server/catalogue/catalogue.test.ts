@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
+import type { Workload } from '../../../../mesh/model/workload.ts'
 import { silentLog } from '../../../../mesh/std/log.ts'
 import { type Table, tableOf } from '../../../../mesh/std/table.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
 import { type Catalogue, startCatalogue } from '../../../../server/catalogue/catalogue.ts'
-import type { Held } from '../../../../server/catalogue/held-view.ts'
 import { composeMergeRules } from '../../../../server/catalogue/merge-rules.ts'
 import type { RegistryView } from '../../../../server/catalogue/registry-view.ts'
 import { createVirtualIps } from '../../../../server/catalogue/virtual-ips.ts'
@@ -21,7 +21,7 @@ interface Teardown {
 
 /** Only what the catalogue reads of a view. */
 function viewOf(name: string): Pick<RegistryView, 'name' | 'kind' | 'snapshot' | 'held'> {
-  const held = new Watch<Table<Held>>(tableOf())
+  const held = new Watch<Table<Workload>>(tableOf())
   return { name, kind: 'static', snapshot: new Watch<RegistrySnapshot | undefined>(undefined), held }
 }
 

@@ -6,7 +6,6 @@ import { silentLog } from '../../../../mesh/std/log.ts'
 import { type Table, tableOf } from '../../../../mesh/std/table.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
 import { startConfirmHeld } from '../../../../server/catalogue/confirm-held.ts'
-import type { Held } from '../../../../server/catalogue/held-view.ts'
 import { answersTcp } from '../../../../server/catalogue/tcp-answers.ts'
 import type { NodeRegistrations, ProbedHealth } from '../../../../server/health/host-reports.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
@@ -19,7 +18,7 @@ function start(
   alive: ReadonlySet<string>,
 ) {
   const clock = new FakeClock()
-  const held = new Watch<Table<Held>>(tableOf())
+  const held = new Watch<Table<Workload>>(tableOf())
   const probed = new Watch<Table<readonly ProbedHealth[]>>(tableOf())
   const reporting = new Watch<Table<NodeRegistrations>>(tableOf())
   const snapshot = new Watch<RegistrySnapshot | undefined>(
@@ -47,8 +46,7 @@ function start(
     },
   })
   t.teardown(() => confirm.stop())
-  const hold = () =>
-    held.set(tableOf(workloads.map(one => [one.id, { workload: one, with: 'registry' as const }] as const)))
+  const hold = () => held.set(tableOf(workloads.map(one => [one.id, one] as const)))
   const round = async (number: number) => {
     await eventually(async () => {
       await clock.advance(rounds.length < number ? 2000 : 0)
@@ -109,4 +107,14 @@ t.test('a connection tells a listener from nobody', async t => {
   await new Promise(resolve => server.close(resolve))
   t.equal(await answersTcp('127.0.0.1', port, signal), false)
   t.equal(await answersTcp('127.0.0.1', port, AbortSignal.abort()), false)
+})
+
+t.test('an agent that cannot tell, because no service uses the workload, is not waited for', async t => {
+  const unused = workload({ id: 'r/unused', address: '10.0.0.4', node: 'vm-1' })
+  const { hold, round, rounds, reporting } = start(t, [unused], new Set(['10.0.0.4']))
+  reporting.set(tableOf([['vm-1', { node: 'vm-1', connected: true, registrations: [] }]]))
+  hold()
+  t.same(await round(1), {})
+  await round(4)
+  t.same(Object.fromEntries(rounds.at(-1) ?? []), { 'r/unused': true })
 })

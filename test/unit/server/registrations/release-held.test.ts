@@ -8,7 +8,7 @@ type Held = Parameters<typeof startReleaseHeld>[0]['view']['held']['value']
 
 const entries = ['silent', 'meant'].map(name => {
   const id = `hosts/default/${name}`
-  return [id, { workload: workload({ id, name, node: 'vm-1' }), with: 'registry' as const }] as const
+  return [id, workload({ id, name, node: 'vm-1' })] as const
 })
 
 t.test('of a mass disappearance only what fell silent is held on to', async t => {
