@@ -54,6 +54,8 @@ export function guardAdapter(
             const checked = check(view)
             if (checked.kind === 'bad') {
               relay.failed(`the adapter yields a view that cannot be used: ${checked.reason}`)
+              // who yields nonsense is asked less and less often, as who fails
+              await sleep(clock, backoff.nextMs(), signal)
             } else {
               backoff.reset()
               relay.succeeded()

@@ -2,7 +2,7 @@ import { createConsulAdapter } from '../../registry-adapters/consul/adapter.ts'
 import type { ConsulPace } from '../../registry-adapters/consul/options.ts'
 import { objectOf } from '../../registry-adapters/json.ts'
 import type { RegisteredInstance, RegistryAdapterSuite, RegistryDriver } from '../compliance/registry-adapter.ts'
-import { FakeConsul, type Fault } from '../fakes/consul.ts'
+import { FakeConsul, type FakeRequest, type Fault } from '../fakes/consul.ts'
 import { FakeConsulState } from '../fakes/consul-state.ts'
 import type { ConsulRegistration } from './consul.ts'
 import { until } from './eventually.ts'
@@ -52,8 +52,8 @@ async function startFakeConsulDriver(): Promise<RegistryDriver> {
     last = change
     fake.apply(() => change(fake.state))
   }
-  const faulty = async (fault: (resource: string) => Fault | undefined) => {
-    fake.fault = ({ resource }) => fault(resource)
+  const faulty = async (fault: (resource: string, request: FakeRequest) => Fault | undefined) => {
+    fake.fault = request => fault(request.resource, request)
     fake.release()
   }
   return {
@@ -77,7 +77,10 @@ async function startFakeConsulDriver(): Promise<RegistryDriver> {
       stall: () => faulty(() => ({ kind: 'hang' })),
       async staleRead() {
         const asked = fake.requests.length
-        await faulty(resource => ({ kind: 'body', body: readOf(older, resource), index: older.index(resource) }))
+        // whoever asks the leader to prove itself one gets the truth: only a replica lags behind
+        await faulty((resource, { consistent }) =>
+          consistent ? undefined : { kind: 'body', body: readOf(older, resource), index: older.index(resource) },
+        )
         // who asks again has read the answers before
         await until('the old state has been read', () => fake.requests.length > asked + 3)
       },

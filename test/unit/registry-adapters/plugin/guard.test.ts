@@ -155,6 +155,19 @@ t.test('a plugin that yields without end holds nothing up, and is read at its pa
   t.equal(names().length, yielded)
 })
 
+t.test('a plugin that yields nonsense without end is read less and less often', async t => {
+  let yielded = 0
+  const { clock, health } = guarded(t, async function* () {
+    for (;;) {
+      yielded += 1
+      yield yielded % 2 === 0 ? {} : undefined
+    }
+  })
+  await clock.advance(60_000)
+  t.ok(yielded <= 8, `${yielded} times in a minute`)
+  t.ok(health.every(said => said.kind === 'failing'))
+})
+
 t.test('a plugin that says nothing at all is reported', async t => {
   const { clock, health } = guarded(t, () => silence)
   await clock.advance(29_999)
