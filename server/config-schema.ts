@@ -114,7 +114,7 @@ export const serverSettings = {
     env: 'WEFT_SERVER_DEFAULT_IDENTITY',
   },
   registries: {
-    doc: 'Where services are found: a list of mappings, each with a name, a kind (static or consul) and the options of that kind. The environment variable takes JSON.',
+    doc: 'Where services are found: a list of mappings, each with a name, a kind (static, consul, nomad, kubernetes or plugin) and the options of that kind. The environment variable takes JSON.',
     format: Array,
     default: [] as object[],
     env: 'WEFT_SERVER_REGISTRIES',
