@@ -1,7 +1,7 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { MeshError } from '../../../mesh/std/errors.ts'
 import { type HttpExchange, type HttpHead, readBody } from '../../http.ts'
-import { createLineReader } from '../../nomad/client/lines.ts'
+import { createLineReader } from '../../lines.ts'
 import type { KubernetesPace } from '../options.ts'
 import { acceptOf, pathOf } from '../reads.ts'
 import { type Asked, about, errorOfStatus, isFailure, kubernetesError } from './errors.ts'

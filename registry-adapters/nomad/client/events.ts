@@ -1,8 +1,8 @@
 import type { MeshError } from '../../../mesh/std/errors.ts'
+import { createLineReader } from '../../lines.ts'
 import type { NomadEventBatch, NomadEventsQuery } from './client.ts'
 import { nomadError } from './errors.ts'
 import { type Exchange, openExchange } from './exchange.ts'
-import { createLineReader } from './lines.ts'
 import type { RequestDeps } from './request.ts'
 import { eventsPathOf } from './url.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createLineReader } from '../../../../../registry-adapters/nomad/client/lines.ts'
+import { createLineReader } from '../../../registry-adapters/lines.ts'
 
 t.test('lines are the same however the text is cut into pieces', async t => {
   const line = fc.string({ unit: 'grapheme' }).map(text => text.replaceAll('\n', ''))
