@@ -20,6 +20,7 @@ const settingKeys = [
   'node',
   'locality',
   'weight',
+  'health',
   'uid',
   'user',
   'unit',

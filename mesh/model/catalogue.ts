@@ -31,7 +31,10 @@ export interface CatalogueService extends Service {
 
 /** A workload as the mesh knows it: its health is what counts, whoever told it. */
 export interface CatalogueWorkload extends Workload {
-  /** Who told the health: the registry's name, `probe` for a check that the mesh runs itself, or `assumed`. */
+  /**
+   * Who told the health: the registry's name, `probe` for a check that the mesh runs itself, `pending` before its
+   * first answer, or `assumed`.
+   */
   readonly healthFrom: string
   /** When the workload appeared, and when its health last changed; milliseconds since 1970. */
   readonly since: number

@@ -3,6 +3,7 @@ import type { Protocol } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { canonicalAddress } from '../../mesh/std/ip-address.ts'
 import { callersOf } from '../callers.ts'
+import { probeOf } from '../health-setting.ts'
 import { refusalOf } from '../instance-names.ts'
 import { type InstanceSettings, protocolOf, servicePortOf, weightOf } from '../instance-settings.ts'
 import { quoted } from '../quoted.ts'
@@ -58,6 +59,7 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
   const { port: servicePort, reasons: wrongPort } = servicePortOf(settings)
   const { protocol, reasons: wrongProtocol } = protocolOf(settings)
   const { weight: said, reasons: wrongWeight } = weightOf(settings)
+  const { probe, reasons: wrongProbe } = probeOf(settings)
   const { health, weight, healthReason } = healthOf(consul)
   const workload: Workload = {
     id: `${context.registry}/${consul.node.name}/${consul.id}`,
@@ -72,11 +74,13 @@ export function translateInstance(service: string, consul: ConsulInstance, conte
     weight: said ?? weight,
     health,
     ...(healthReason !== undefined && { healthReason }),
+    ...(probe !== undefined && { probe }),
     callers,
   }
   const port = own === 0 ? undefined : own
   const { virtual, reasons: wrongVirtual } = virtualOf(consul)
-  const reasons = [...wrongSettings, ...wrongCallers, ...wrongPort, ...wrongProtocol, ...wrongWeight, ...wrongVirtual]
+  const wrong = [wrongSettings, wrongCallers, wrongPort, wrongProtocol, wrongWeight, wrongVirtual, wrongProbe]
+  const reasons = wrong.flat()
   return { instance: { workload, port, servicePort, protocol, virtual }, reasons }
 }
 

@@ -3,6 +3,7 @@ import type { Protocol } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { canonicalAddress } from '../../mesh/std/ip-address.ts'
 import { callersOf } from '../callers.ts'
+import { probeOf } from '../health-setting.ts'
 import { refusalOf } from '../instance-names.ts'
 import { type InstanceSettings, protocolOf, servicePortOf, weightOf } from '../instance-settings.ts'
 import { labelsFrom } from '../labels.ts'
@@ -82,6 +83,7 @@ export function translateInstance(
   const { port: servicePort, reasons: wrongPort } = servicePortOf(settings)
   const { protocol, reasons: wrongProtocol } = protocolOf(settings)
   const { weight = 1, reasons: wrongWeight } = weightOf(settings)
+  const { probe, reasons: wrongProbe } = probeOf(settings)
   const workload: Workload = {
     id: `${context.registry}/${registration.allocId}/${restOfId(registration)}`,
     registry: context.registry,
@@ -94,6 +96,7 @@ export function translateInstance(
     locality: localityOf(settings, registration, group, node),
     weight,
     ...healthOf({ service, allocation, group, block, checks }),
+    ...(probe !== undefined && { probe }),
     callers,
   }
   return {
@@ -106,7 +109,7 @@ export function translateInstance(
       servicePort,
       protocol,
     },
-    reasons: [...wrongSettings, ...wrongCallers, ...wrongPort, ...wrongProtocol, ...wrongWeight],
+    reasons: [wrongSettings, wrongCallers, wrongPort, wrongProtocol, wrongWeight, wrongProbe].flat(),
   }
 }
 

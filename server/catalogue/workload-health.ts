@@ -38,5 +38,5 @@ export function judgeHealth(workload: Workload, kind: string, evidence: HealthEv
       : { health: 'unhealthy', healthReason: found.reason, healthFrom: 'probe' }
   }
   if (held || !reporting || before?.health === 'healthy') return told
-  return { health: 'unhealthy', healthReason: 'its health check has not answered yet', healthFrom: 'probe' }
+  return { health: 'unhealthy', healthReason: 'its health check has not answered yet', healthFrom: 'pending' }
 }
