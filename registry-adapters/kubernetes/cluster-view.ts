@@ -61,8 +61,8 @@ export function createClusterView(context: TranslateContext): ClusterView {
   function retranslate(key: ObjectKey): void {
     const service = services.get(key)
     const before = fragments.get(key) ?? emptyFragment
-    const knowsPod = (pod: ObjectKey) => pods.has(pod)
-    const now = service === undefined ? emptyFragment : translateService(service, slices.of(key), knowsPod, context)
+    const podOf = (pod: ObjectKey) => pods.get(pod)
+    const now = service === undefined ? emptyFragment : translateService(service, slices.of(key), podOf, context)
     setOrDelete(fragments, key, service === undefined ? undefined : now)
     problems.set(`service ${key}`, now.problems)
     for (const pod of before.pods) if (!now.pods.has(pod)) servicesOfPod.remove(pod, key)
@@ -161,9 +161,11 @@ export function createClusterView(context: TranslateContext): ClusterView {
       staleServices.add(owner)
     },
     pod(key, pod) {
-      const known = pods.has(key)
+      const before = pods.get(key)
       setOrDelete(pods, key, pod)
-      if (known !== (pod !== undefined)) for (const service of servicesOfPod.keys(key)) staleServices.add(service)
+      const moved = !isDeepStrictEqual(before?.addresses, pod?.addresses)
+      if (moved || (before === undefined) !== (pod === undefined))
+        for (const service of servicesOfPod.keys(key)) staleServices.add(service)
       for (const id of workloadIdsOf(context.registry, key)) if (targets.has(id)) staleWorkloads.add(id)
     },
     node(key, node) {

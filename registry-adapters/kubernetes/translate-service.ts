@@ -7,7 +7,7 @@ import { dnsLabel } from '../instance-names.ts'
 import { isPort, protocolOf } from '../instance-settings.ts'
 import { quoted } from '../quoted.ts'
 import { settingsOf } from './annotations.ts'
-import type { KubeEndpoint, KubeService, KubeSlice, ObjectKey } from './objects.ts'
+import type { KubeEndpoint, KubePod, KubeService, KubeSlice, ObjectKey } from './objects.ts'
 import { compareVersions } from './resource-version.ts'
 
 /** What the translation needs to know besides the objects. */
@@ -55,7 +55,7 @@ export const emptyFragment: ServiceFragment = { service: undefined, targets: new
 export function translateService(
   service: KubeService,
   slices: readonly KubeSlice[],
-  knowsPod: (key: ObjectKey) => boolean,
+  podOf: (key: ObjectKey) => Pick<KubePod, 'addresses'> | undefined,
   context: TranslateContext,
 ): ServiceFragment {
   const { namespace, name } = service
@@ -69,6 +69,7 @@ export function translateService(
   else if (ports.length === 0) complain('it has no TCP port')
   if (ports.length === 0) return { ...emptyFragment, problems }
   const pods = new Set<ObjectKey>()
+  const said: Said[] = []
   const targets = new Map<string, Target>()
   const endpoints = new Map<string, Endpoint>()
   for (const slice of [...slices].sort(newestFirst)) {
@@ -77,24 +78,28 @@ export function translateService(
       continue
     }
     const sharedPorts = endpointPorts(service, slice)
-    const hasPorts = Object.keys(sharedPorts).length > 0
     for (const endpoint of slice.endpoints) {
       const pod = endpoint.pod === undefined ? undefined : `${namespace}/${endpoint.pod}`
       if (pod !== undefined) pods.add(pod)
-      const id = workloadId(context.registry, namespace, endpoint)
-      // a pod that moves from one slice to another is in both for a moment
-      if (endpoints.has(id)) continue
-      if (pod !== undefined && !knowsPod(pod)) {
-        problems.push({ item: itemOf(slice), reason: `its pod ${quoted(endpoint.pod ?? '')} does not exist` })
-      } else if (endpoint.address === undefined) {
-        const reason = `the address ${quoted(endpoint.writtenAddress)} is not an IP address`
-        problems.push({ item: itemOf(slice), reason })
-      } else if (hasPorts) {
-        endpoints.set(id, { workload: id, ports: sharedPorts })
-        const { address, node, zone } = endpoint
-        const { version } = slice
-        targets.set(id, { service: name, address, pod, node, zone, version, ...healthOf(endpoint, slice) })
-      }
+      said.push({ slice, endpoint, pod, sharedPorts })
+    }
+  }
+  // what a slice says wrongly of a pod must not hide what another says rightly
+  const { true: right = [], false: wrong = [] } = Object.groupBy(said, one => `${isAtPod(one, podOf)}`)
+  for (const { slice, endpoint, pod, sharedPorts } of [...right, ...wrong]) {
+    const id = workloadId(context.registry, namespace, endpoint)
+    // a pod that moves from one slice to another is in both for a moment
+    if (endpoints.has(id)) continue
+    if (pod !== undefined && podOf(pod) === undefined) {
+      problems.push({ item: itemOf(slice), reason: `its pod ${quoted(endpoint.pod ?? '')} does not exist` })
+    } else if (endpoint.address === undefined) {
+      const reason = `the address ${quoted(endpoint.writtenAddress)} is not an IP address`
+      problems.push({ item: itemOf(slice), reason })
+    } else if (Object.keys(sharedPorts).length > 0) {
+      endpoints.set(id, { workload: id, ports: sharedPorts })
+      const { address, node, zone } = endpoint
+      const { version } = slice
+      targets.set(id, { service: name, address, pod, node, zone, version, ...healthOf(endpoint, slice) })
     }
   }
   const translated: Service = {
@@ -108,6 +113,20 @@ export function translateService(
     ...exportToOf(service),
   }
   return { service: translated, targets, pods, problems: distinct(problems) }
+}
+
+/** What one slice says of one endpoint. */
+interface Said {
+  readonly slice: KubeSlice
+  readonly endpoint: KubeEndpoint
+  readonly pod: ObjectKey | undefined
+  readonly sharedPorts: Endpoint['ports']
+}
+
+/** False where the pod's own addresses are known and this is none of them. */
+function isAtPod({ endpoint, pod }: Said, podOf: (pod: ObjectKey) => Pick<KubePod, 'addresses'> | undefined): boolean {
+  const addresses = pod === undefined ? undefined : podOf(pod)?.addresses
+  return addresses === undefined || endpoint.address === undefined || addresses.includes(endpoint.address)
 }
 
 /** The workloads a pod can be: one for each family of addresses. */

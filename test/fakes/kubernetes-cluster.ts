@@ -2,8 +2,10 @@ import type { ServerOptions } from 'node:https'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/adapter.ts'
 import type { KubernetesOptions } from '../../registry-adapters/kubernetes/options.ts'
 import type { RegisteredInstance, RegistryDriver } from '../compliance/registry-adapter.ts'
+import { until } from '../support/eventually.ts'
 import { FakeKubernetes } from './kubernetes.ts'
 import { endpointOf, podObject, quickPace, serviceObject, sliceObject, writeKubeconfig } from './kubernetes-objects.ts'
+import { resources } from './kubernetes-state.ts'
 
 /**
  * A cluster in which every instance is a pod behind a Service, as a Deployment makes it: slices follow the pods, one
@@ -16,6 +18,8 @@ export async function startCluster(
   const fake = await FakeKubernetes.start(secure?.tls)
   const kubeconfig = await writeKubeconfig(fake.address, secure?.user, secure?.cluster)
   const instances = new Map<string, RegisteredInstance>()
+  /** What each collection held before the last change. */
+  let older = collectionsOf(fake)
   let stopped = false
 
   function followPods(service: string): void {
@@ -32,9 +36,21 @@ export async function startCluster(
     }
   }
 
+  /** From now on; what is watched is asked for anew. */
+  const faulty = async (fault: FakeKubernetes['fault']) => {
+    fake.fault = fault
+    fake.cut()
+  }
+  /** Every list is answered so, and no watch goes on without one. */
+  const lists = (bodyOf: (resource: string) => object) =>
+    faulty(({ verb, resource }) => {
+      return verb === 'watch' ? { kind: 'status', code: 410 } : { kind: 'body', body: bodyOf(resource) }
+    })
+
   return {
     adapter: deps => createKubernetesAdapter(deps, { kubeconfig: kubeconfig.file, pace: quickPace, ...options }),
     async put(instance) {
+      older = collectionsOf(fake)
       const { id, service, address, port } = instance
       instances.set(id, instance)
       const services = fake.state.all('services')
@@ -45,6 +61,7 @@ export async function startCluster(
       followPods(service)
     },
     async remove(id) {
+      older = collectionsOf(fake)
       fake.remove('Service', `default/${id}`)
       fake.remove('Pod', `default/${id}`)
       const service = instances.get(id)?.service
@@ -71,5 +88,41 @@ export async function startCluster(
       await fake.stop()
       await kubeconfig.remove()
     },
+    faults: {
+      // a list of the API server always has the version that it is of
+      emptyAnswer: () => lists(() => ({ kind: 'List', apiVersion: 'v1', metadata: {}, items: [] })),
+      halfAnswer: () => faulty(() => ({ kind: 'cut', midway: true })),
+      garbage: () => faulty(() => ({ kind: 'garbage' })),
+      stall: () => faulty(() => ({ kind: 'hang' })),
+      async staleRead() {
+        const asked = fake.requests.length
+        const { version, items } = older
+        await lists(resource => {
+          const metadata = { resourceVersion: String(version) }
+          return { kind: 'List', apiVersion: 'v1', metadata, items: items.get(resource) ?? [] }
+        })
+        await until('the older state has been read', () => {
+          return fake.requests.slice(asked).some(({ verb, resource }) => verb === 'list' && resource === 'pods')
+        })
+      },
+      async putHuge(instance) {
+        instances.set(instance.id, instance)
+        fake.put(serviceObject(instance.service, { ports: [{ protocol: 'TCP', port: instance.port }] }))
+        const pod = podObject(instance.id, [instance.address])
+        const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': 'x'.repeat(1_000_000) }
+        fake.put({ ...pod, metadata: { ...pod.metadata, annotations } })
+        followPods(instance.service)
+      },
+      async putTwice({ id, service, port }, address) {
+        const slice = [endpointOf(address, id)]
+        fake.put(sliceObject(`${service}-again`, service, slice, { ports: [{ name: '', port, protocol: 'TCP' }] }))
+      },
+    },
   }
+}
+
+/** Everything there is, by collection, and the version it is of. */
+function collectionsOf({ state }: FakeKubernetes) {
+  const items = new Map(Object.values(resources).map(({ resource }) => [resource, state.all(resource)]))
+  return { version: state.version, items }
 }

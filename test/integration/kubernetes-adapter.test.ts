@@ -49,6 +49,7 @@ async function start(t: Test, tls: object, user: object, cluster: object = autho
 
 t.test('the Kubernetes adapter passes the suite over TLS with a client certificate', t =>
   testRegistryAdapter(t, {
+    strict: true,
     setup: () =>
       startCluster(
         {},

@@ -13,12 +13,18 @@ const context: TranslateContext = {
 }
 
 /** Slices are given resource versions in their order. */
-function translate(service: ApiObject, slices: readonly ApiObject[] = [], knowsPod = (_: string) => true) {
+function translate(
+  service: ApiObject,
+  slices: readonly ApiObject[] = [],
+  knowsPod = (_: string) => true,
+  addresses?: readonly string[],
+) {
+  const podOf = (pod: string) => (knowsPod(pod) ? { addresses } : undefined)
   const versioned = slices.map((slice, at) => ({
     ...slice,
     metadata: { ...slice.metadata, resourceVersion: String(10 + at) },
   }))
-  return translateService(readService(service), versioned.map(readSlice), knowsPod, context)
+  return translateService(readService(service), versioned.map(readSlice), podOf, context)
 }
 
 t.test('a Service is a mesh service with its cluster address and its name in the cluster', async t => {
@@ -229,9 +235,9 @@ t.test('endpoints by name, and addresses that are none, are left out by name', a
   const { service, problems } = translate(serviceObject('web'), [names, nonsense])
   t.same(service?.endpoints, [])
   t.match(problems, [
+    { item: 'EndpointSlice default/a', reason: /names/ },
     { item: 'EndpointSlice default/b', reason: /"10.0.0.300"/ },
     { item: 'EndpointSlice default/b', reason: /eth0/ },
-    { item: 'EndpointSlice default/a', reason: /names/ },
   ])
 })
 
@@ -257,4 +263,16 @@ t.test('objects with fields of other types are read as far as they go', async t 
   t.equal(translate(odd).service, undefined)
   const slice = { ...sliceObject('a', 'web', []), endpoints: [null, { addresses: 'x' }, 5], ports: [{ port: '80' }] }
   t.same(translate(serviceObject('web'), [slice]).service?.endpoints, [])
+})
+
+t.test('a newer slice with an address that is not the pod’s does not hide the one that is right', async t => {
+  const slices = ['10.0.0.1', '10.0.0.66'].map((address, at) =>
+    sliceObject(`web-${at}`, 'web', [endpointOf(address, 'web-1')]),
+  )
+  const addressIn = (addresses?: readonly string[]) => {
+    const { targets } = translate(serviceObject('web'), slices, () => true, addresses)
+    return [...targets.values()].map(({ address }) => address)
+  }
+  t.same(addressIn(['10.0.0.1']), ['10.0.0.1'])
+  t.same(addressIn(), ['10.0.0.66'], 'where only metadata is read the newer one counts')
 })
