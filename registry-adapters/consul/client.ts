@@ -47,7 +47,7 @@ export interface ClientDeps {
 export function createConsulClient(settings: ConsulSettings, deps: ClientDeps): ConsulClient {
   const { clock, log } = deps
   const { servers, pace } = settings
-  const choice = createServerChoice(servers.length, clock)
+  const choice = createServerChoice(servers.length, pace.avoidMs, clock)
   const connections = new Map<number, Connection>()
   let tls: TlsTexts | undefined
   let suspect = false
@@ -160,6 +160,7 @@ export function createConsulClient(settings: ConsulSettings, deps: ClientDeps): 
           await readOf(server, { kind: 'service', name: 'consul' }, mode, signal)
         } catch (error) {
           if (signal.aborted) return
+          choice.failed(server)
           log.debug('a consul server is still out of reach', { server: serverOf(server).url, error })
           continue
         }

@@ -2,7 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 import Consul from 'consul'
 import { bare } from './consul-package.ts'
-import type { ConsulServer, ConsulSettings } from './options.ts'
+import { type ConsulServer, type ConsulSettings, readersOf } from './options.ts'
 import type { TlsTexts } from './tls-files.ts'
 
 /** A kind of read, as the HTTP API has it; everything the adapter ever reads. */
@@ -43,21 +43,32 @@ export interface Connection {
   close(): void
 }
 
+/** Idle sockets are kept in small number: Consul counts them among the connections that a client may have. */
+const maxFreeSockets = 4
 /** A peer that vanished without a word is noticed about ten probes after this. */
 const tcpKeepAliveMs = 10_000
 
 /** Opens nothing yet: sockets are made as requests need them, never more than `maxOpenQueries`. */
 export function createConnection(server: ConsulServer, settings: ConsulSettings, tls: TlsTexts): Connection {
   const { secure, host, port } = server
-  const sockets = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs, maxSockets: settings.maxOpenQueries }
-  const agent = secure ? new https.Agent({ ...sockets, ...tls }) : new http.Agent(sockets)
-  const { datacenter, consulNamespace, partition } = settings
-  const consul = new Consul({ host, port, secure, agent })
-  const plain = bare(consul, { ...(consulNamespace && { ns: consulNamespace }), ...(partition && { partition }) })
+  const { datacenter, consulNamespace, partition, maxOpenQueries } = settings
+  const agentFor = (maxSockets: number) => {
+    const sockets = { keepAlive: true, keepAliveMsecs: tcpKeepAliveMs, maxSockets, maxFreeSockets }
+    return secure ? new https.Agent({ ...sockets, ...tls }) : new http.Agent(sockets)
+  }
+  const packageFor = (agent: http.Agent) => {
+    const consul = new Consul({ host, port, secure, agent })
+    return bare(consul, { ...(consulNamespace && { ns: consulNamespace }), ...(partition && { partition }) })
+  }
+  // Apart from each other, so that queries that stay open never take the sockets that reads need.
+  const quick = readersOf(settings) + 1
+  const agents = [agentFor(quick), agentFor(maxOpenQueries - quick)] as const
+  const [reading, waiting] = [packageFor(agents[0]), packageFor(agents[1])]
   const common = datacenter === undefined ? {} : { dc: datacenter }
   return {
     read(resource, parameters, ctx) {
       const options = { ...common, ...parameters, ctx }
+      const { consul } = parameters.wait === undefined ? reading : waiting
       switch (resource.kind) {
         case 'services':
           return consul.catalog.services(options)
@@ -74,7 +85,9 @@ export function createConnection(server: ConsulServer, settings: ConsulSettings,
           return consul.agent.self(options)
       }
     },
-    write: (write, { token }, ctx) => plain.write(write, token, ctx),
-    close: () => agent.destroy(),
+    write: (write, { token }, ctx) => reading.write(write, token, ctx),
+    close() {
+      for (const agent of agents) agent.destroy()
+    },
   }
 }

@@ -2,8 +2,9 @@ import type http from 'node:http'
 import type Consul from 'consul'
 import type { Write } from './connection.ts'
 
-/** What the package can do and its type declarations leave out. */
+/** The package, with what its type declarations leave out. */
 export interface BareConsul {
+  readonly consul: Consul
   /** Sends a write for which the package has no method, and resolves to `[response, body]`. */
   write(write: Write, token: string | undefined, context: object): Promise<unknown>
 }
@@ -52,6 +53,7 @@ export function bare(consul: Consul, parameters: Readonly<Record<string, string>
     next()
   })
   return {
+    consul,
     write({ method, path, body }, token, ctx) {
       const headers = token === undefined ? {} : { 'x-consul-token': token }
       const content = body === undefined ? {} : { body, type: 'json' }

@@ -25,8 +25,12 @@ export interface Knowledge {
   isListed(name: string): boolean
   /** Index under which a service was read last; 0 for none. */
   indexOf(name: string): bigint
-  /** Takes what was read of one service; true when that shows. */
-  store(name: string, answer: ServiceAnswer): boolean
+  /**
+   * Takes what was read of one service; true when that shows. Reads may cross each other: what is older than what is
+   * known came too late. Only a read that began when the service was known under that index, and still is, may take it
+   * back: the reader has made sure of it.
+   */
+  store(name: string, answer: ServiceAnswer, known?: bigint): boolean
   /** Shows what has changed, from when every listed service has been read once: before, it would look like a loss. */
   publish(): void
   /** True after the first view. */
@@ -90,9 +94,11 @@ export function createKnowledge(deps: KnowledgeDeps): Knowledge {
     },
     isListed,
     indexOf: name => indexes.get(name) ?? 0n,
-    store(name, { index, instances }) {
+    store(name, { index, instances }, known) {
       // It may have been deregistered while it was being read.
       if (!isListed(name)) return false
+      const now = indexes.get(name) ?? 0n
+      if (index < now && known !== now) return false
       indexes.set(name, index)
       readIndex.read(name, instances)
       return view.set(name, instances)

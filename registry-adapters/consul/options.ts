@@ -38,9 +38,9 @@ export interface ConsulOptions {
   readonly stale?: boolean
   /** Mesh namespace of services that name none: `default` when left out. */
   readonly meshNamespace?: string
-  /** Most requests open at once, at least 6; 128 when left out. */
+  /** Most requests open at once, at least 6; 64 when left out. */
   readonly maxOpenQueries?: number
-  /** How long Consul may hold a blocking query, 1 ms to ten minutes; five minutes when left out. */
+  /** How long Consul may hold a blocking query, 1 ms to ten minutes; a minute when left out. */
   readonly waitMs?: number
   /** Identity of instances that name none: their service's name, or none, which means outside the mesh. */
   readonly defaultServiceAccount?: 'none' | 'service-name'
@@ -62,6 +62,10 @@ export interface ConsulPace {
   readonly answerMs: number
   /** The answer to a heartbeat must arrive within this; else another server is asked. */
   readonly aliveMs: number
+  /** Shortest time between two fresh starts of everything that is open at Consul. */
+  readonly restartMs: number
+  /** A server that has failed is not asked before others for so long. */
+  readonly avoidMs: number
   readonly backoffBaseMs: number
   readonly backoffCapMs: number
 }
@@ -73,6 +77,8 @@ export const defaultPace: ConsulPace = {
   sweepMs: 1_000,
   answerMs: 10_000,
   aliveMs: 4_000,
+  restartMs: 60_000,
+  avoidMs: 30_000,
   backoffBaseMs: 1_000,
   backoffCapMs: 15_000,
 }
@@ -121,15 +127,7 @@ export function readersOf({ maxOpenQueries }: { readonly maxOpenQueries: number 
 /** Checks the options; throws WEFT_CONFIG_INVALID that names the option. */
 export function checkOptions(options: ConsulOptions): ConsulSettings {
   const servers = checkAddresses(options)
-  const {
-    token,
-    tokenFile,
-    login,
-    tls = {},
-    maxOpenQueries = 128,
-    waitMs = 300_000,
-    meshNamespace = 'default',
-  } = options
+  const { token, tokenFile, login, tls = {}, maxOpenQueries = 64, waitMs = 60_000, meshNamespace = 'default' } = options
   const tokens = Object.entries({ token, tokenFile, login }).filter(([, value]) => value !== undefined)
   if (tokens.length > 1) throw invalid(tokens.at(-1)?.[0] ?? '', 'a token, a token file and a login exclude each other')
   if (login !== undefined && (login.method === '' || login.bearerTokenFile === '')) {

@@ -22,8 +22,8 @@ export interface ReaderDeps {
   readonly queue: ReadQueue
   /** Names that are being read at this moment; kept by the reader. */
   readonly reading: Set<string>
-  /** Takes what was read of one service. */
-  store(name: string, answer: ServiceAnswer): void
+  /** Takes what was read of one service, which was known under an index when the read began. */
+  store(name: string, answer: ServiceAnswer, known: bigint): void
   /** Whether Consul still lists a service. */
   isListed(name: string): boolean
   /** Index under which a service was read last. */
@@ -114,7 +114,8 @@ async function readBatch(names: readonly string[], deps: ReaderDeps, signal: Abo
       if (name === undefined) return
       deps.reading.add(name)
       try {
-        deps.store(name, await readService(name, deps, signal))
+        const known = deps.indexOf(name)
+        deps.store(name, await readService(name, known, deps, signal), known)
         read += 1
       } catch (cause) {
         error ??= cause
@@ -137,13 +138,12 @@ async function readBatch(names: readonly string[], deps: ReaderDeps, signal: Abo
  * deregistered or the token may not read its nodes: the list, read again, tells which. No instances means deregistered,
  * or that the filter takes none of them.
  */
-async function readService(name: string, deps: ReaderDeps, signal: AbortSignal): Promise<ServiceAnswer> {
+async function readService(name: string, known: bigint, deps: ReaderDeps, signal: AbortSignal): Promise<ServiceAnswer> {
   const { client, rights, settings } = deps
   const read = async (consistency: Consistency, resource = serviceResource(name, settings)): Promise<ServiceAnswer> => {
     const { index, body } = await client.read(resource, { kind: 'now', consistency }, signal)
     return { index, instances: instancesOf(body, settings) }
   }
-  const known = deps.indexOf(name)
   const first = await read('default')
   const answer = first.index < known ? await read('consistent') : first
   if (answer.instances.length > 0) return answer

@@ -62,6 +62,11 @@ export function isBrokenSocket(error: unknown): boolean {
   return cause instanceof Error && 'code' in cause && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
 }
 
+/** True for what a Consul does whose client has too many connections: it hangs up, or says so with 429. */
+export function isRefusal(error: unknown): boolean {
+  return isBrokenSocket(error) || (error instanceof MeshError && error.fields.status === 429)
+}
+
 function checkAnswer(answer: unknown, about: RequestDeps['about']): Answer {
   const [response, body] = answer as [{ headers: IncomingHttpHeaders }, unknown]
   const { headers } = response

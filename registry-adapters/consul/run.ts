@@ -1,6 +1,6 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
 import type { AdapterDeps } from '../adapter.ts'
-import { createStanding } from '../standing.ts'
+import { createStanding, type Standing } from '../standing.ts'
 import { follow } from './blocking-query.ts'
 import { createConsulClient } from './client.ts'
 import { beat } from './heartbeat.ts'
@@ -21,31 +21,31 @@ export async function runAdapter(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, log } = deps
-  const standing = createStanding(health => {
+  const reported = createStanding(health => {
     if (!signal.aborted) deps.report(health)
   })
+  const standing: Standing = {
+    ...reported,
+    failed(part, error) {
+      watchers.yieldRoom(error)
+      reported.failed(part, error)
+    },
+  }
   const rights = createRights(log, settings.consulNamespace !== undefined || settings.partition !== undefined)
-  const restarts = createRestarts()
+  const restarts = createRestarts(settings.pace.restartMs, clock, () => watchers.reopen())
   const queue = createReadQueue()
   const reading = new Set<string>()
 
-  /** What waits may wait for nothing: at a server that is not asked any more, or for what came while it was away. */
-  function startAnew(): void {
-    watchers.reopen()
-    restarts.restart()
-  }
-  const client = createConsulClient(settings, { clock, random, log, moved: startAnew })
+  const client = createConsulClient(settings, { clock, random, log, moved: restarts.restart })
 
-  /** A watch and a read may cross each other: what is older than what is known came too late. */
   function changed(name: string, answer: ServiceAnswer): void {
-    if (answer.index < knowledge.indexOf(name)) return
     if (knowledge.store(name, answer)) watchers.offer(name, answer.index, true)
     knowledge.publish()
   }
 
-  function store(name: string, answer: ServiceAnswer): void {
-    const shows = knowledge.store(name, answer)
-    if (knowledge.isListed(name)) watchers.offer(name, answer.index, shows && knowledge.viewed)
+  function store(name: string, answer: ServiceAnswer, known: bigint): void {
+    const shows = knowledge.store(name, answer, known)
+    if (knowledge.isListed(name)) watchers.offer(name, knowledge.indexOf(name), shows && knowledge.viewed)
   }
 
   const watchers = createServiceWatchers(
@@ -80,12 +80,13 @@ export async function runAdapter(
     follow({ kind: 'nodes' }, applyNodes, shared, signal),
     follow({ kind: 'critical' }, body => applyChecks('critical', body), shared, signal),
     follow({ kind: 'warning' }, body => applyChecks('warning', body), shared, signal),
-    beat({ ...shared, recovered: startAnew }, signal),
+    beat({ ...shared, recovered: restarts.restartSoon }, signal),
     readQueued({ ...shared, reading, store, isListed, indexOf, batchDone: publish }, signal),
   ]
   try {
     await Promise.all(parts)
   } finally {
+    restarts.stop()
     await watchers.ended()
     await client.close()
   }

@@ -6,18 +6,15 @@ export interface ServerChoice {
   readonly current: number
   /** The one in use first, then the others: those that have failed a moment ago last. */
   order(): readonly number[]
-  /** Those before the one in use. */
+  /** Those before the one in use that have not failed a moment ago. */
   better(): readonly number[]
   failed(server: number): void
   /** A server has answered who was asked while `before` was in use; true when the one in use changes by that. */
   worked(server: number, before: number): boolean
 }
 
-/** A server that has failed is not tried before others for so long. */
-const avoidMs = 30_000
-
-/** The first one is in use. */
-export function createServerChoice(count: number, clock: Clock): ServerChoice {
+/** The first one is in use. A server that has failed is not asked before others for `avoidMs`. */
+export function createServerChoice(count: number, avoidMs: number, clock: Clock): ServerChoice {
   const failedAt = new Map<number, number>()
   let current = 0
 
@@ -32,7 +29,7 @@ export function createServerChoice(count: number, clock: Clock): ServerChoice {
       const others = Array.from({ length: count }, (_, server) => server).filter(server => server !== current)
       return [current, ...others.sort((a, b) => avoided(a) - avoided(b) || a - b)]
     },
-    better: () => Array.from({ length: current }, (_, server) => server),
+    better: () => Array.from({ length: current }, (_, server) => server).filter(server => avoided(server) === 0),
     failed: server => void failedAt.set(server, clock.monotonic()),
     worked(server, before) {
       failedAt.delete(server)

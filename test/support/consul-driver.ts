@@ -13,6 +13,8 @@ export const quickPace: Partial<ConsulPace> = {
   heartbeatMs: 200,
   sweepMs: 20,
   answerMs: 5_000,
+  restartMs: 50,
+  avoidMs: 100,
   backoffBaseMs: 20,
   backoffCapMs: 100,
 }

@@ -123,7 +123,7 @@ function start(t: Test, steps: readonly Step[], stale = false) {
   const modes: ReadMode[] = []
   const applied: unknown[] = []
   const health: { kind: string }[] = []
-  const restarts = createRestarts()
+  const restarts = createRestarts(0, clock)
   const standing = createStanding(said => void health.push(said))
   standing.viewed()
   health.length = 0

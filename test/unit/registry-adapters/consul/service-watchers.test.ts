@@ -40,13 +40,27 @@ t.test('a service that changes takes the place of the one that has been still fo
   watchers.offer('a', 8n, true)
   watchers.offer('d', 9n, true)
   await clock.advance(0)
-  t.same([...open.keys()].sort(), ['a', 'c', 'd'])
   t.same(events, ['a changed at 8', 'b displaced'])
-  watchers.offer('e', 9n, true)
+  t.notOk(watchers.has('b'))
+  t.same([...open.keys()].sort(), ['a', 'b', 'c'], 'but Consul still holds its query: hanging up would free nothing')
+  answer('b', 7, [instance])
   await clock.advance(0)
+  t.same([...open.keys()].sort(), ['a', 'c', 'd'])
+  watchers.offer('e', 9n, true)
   watchers.offer('f', 9n, true)
+  answer('c', 7, [instance])
   await clock.advance(0)
   t.same([...open.keys()].sort(), ['a', 'd', 'e'], 'one that has its place since a moment keeps it')
+})
+
+t.test('the last answer of a service that lost its place still counts', async t => {
+  const { watchers, answer, clock, events } = start(t)
+  for (const name of ['a', 'b', 'c']) watchers.offer(name, 7n, false)
+  await clock.advance(60_000)
+  watchers.offer('d', 9n, true)
+  answer('a', 8, [instance])
+  await clock.advance(0)
+  t.same(events, ['a displaced', 'a changed at 8'])
 })
 
 t.test('an answer that is empty or has gone backwards ends the watch, and the service is read', async t => {
@@ -60,27 +74,41 @@ t.test('an answer that is empty or has gone backwards ends the watch, and the se
   t.equal(open.size, 0)
 })
 
-t.test('what Consul refuses at once is not asked for again before a pause, and then less is asked', async t => {
-  const { watchers, fail, open, clock, events, warnings } = start(t)
+t.test('where Consul refuses a query, less is asked, and nothing before a pause', async t => {
+  const { watchers, answer, fail, open, clock, events, warnings } = start(t)
   for (const name of ['a', 'b', 'c']) watchers.offer(name, 7n, false)
   await clock.advance(0)
   fail('c')
   await clock.advance(0)
-  t.same(events, ['c lost'])
+  t.same(events, ['a displaced', 'c lost'], 'of the two that are left one makes room for others')
+  answer('a', 7, [instance])
   watchers.offer('c', 7n, false)
   await clock.advance(0)
-  t.same([...open.keys()], ['a', 'b'])
+  t.same([...open.keys()], ['b'])
   await clock.advance(1_000)
-  t.same(events, ['c lost', 'c displaced'], 'it is offered anew when the pause is over')
+  t.same(events.slice(2), ['c displaced'], 'it is offered anew when the pause is over')
   watchers.offer('c', 7n, false)
   await clock.advance(0)
-  t.same([...open.keys()], ['a', 'b'], 'there is no room any more')
+  t.same([...open.keys()], ['b'], 'there is no room any more')
   t.equal(warnings.length, 1)
+  await clock.advance(600_000)
   watchers.reopen()
-  t.same(events.slice(2), ['a displaced', 'b displaced'])
+  t.same(events.slice(3), ['b displaced'])
+  await clock.advance(0)
   for (const name of ['a', 'b', 'c']) watchers.offer(name, 7n, false)
   await clock.advance(0)
-  t.same([...open.keys()], ['a', 'b', 'c'], 'until it begins anew')
+  t.same([...open.keys()], ['a', 'b', 'c'], 'it is tried again after a long time')
+})
+
+t.test('when something else is refused, watches make room for it', async t => {
+  const { watchers, clock, events } = start(t)
+  for (const name of ['a', 'b', 'c']) watchers.offer(name, 7n, false)
+  await clock.advance(60_000)
+  watchers.yieldRoom(new Error('connect ECONNREFUSED'))
+  t.same(events, [], 'a Consul that is away needs no room')
+  watchers.yieldRoom(hangUp())
+  watchers.yieldRoom(hangUp())
+  t.same(events, ['a displaced'], 'once before each pause')
 })
 
 t.test('a query that fails after a while says nothing about the room', async t => {
@@ -96,16 +124,21 @@ t.test('a query that fails after a while says nothing about the room', async t =
 })
 
 t.test('a service that is not listed any more is not watched any more', async t => {
-  const { watchers, open, clock, events } = start(t)
+  const { watchers, answer, open, clock, events } = start(t)
   for (const name of ['a', 'b']) watchers.offer(name, 7n, false)
   await clock.advance(0)
   watchers.retain(new Set(['b']))
+  answer('a', 8, [instance])
   await clock.advance(0)
   t.same([...open.keys()], ['b'])
-  t.same(events, [])
+  t.same(events, ['a changed at 8'])
 })
 
 const instance = { Node: { Node: 'vm-1', Address: '10.0.0.1' }, Service: { ID: 'x', Service: 'x', Port: 80 } }
+
+function hangUp(): Error {
+  return Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+}
 
 /** A client whose queries stay open until the test answers them. */
 function start(t: Test) {
@@ -156,7 +189,7 @@ function start(t: Test) {
     open.delete(name)
   }
   const fail = (name: string) => {
-    open.get(name)!.reject(new Error('socket hang up'))
+    open.get(name)!.reject(hangUp())
     open.delete(name)
   }
   return { watchers, clock, open, opened, events, warnings, answer, fail }
