@@ -7,6 +7,7 @@ import type { Clock } from '../mesh/std/clock.ts'
 import type { Watch } from '../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../registry-adapters/adapter.ts'
 import { createConsulAdapter } from '../registry-adapters/consul/adapter.ts'
+import { createConsulHealthWriter } from '../registry-adapters/consul/health-writer.ts'
 import type { ConsulOptions } from '../registry-adapters/consul/options.ts'
 import { createKubernetesAdapter } from '../registry-adapters/kubernetes/adapter.ts'
 import type { KubernetesOptions } from '../registry-adapters/kubernetes/options.ts'
@@ -14,6 +15,7 @@ import { createNomadAdapter } from '../registry-adapters/nomad/adapter.ts'
 import type { NomadAdapterOptions } from '../registry-adapters/nomad/options.ts'
 import { loadPlugin } from '../registry-adapters/plugin.ts'
 import { createStaticAdapter } from '../registry-adapters/static/static-adapter.ts'
+import type { HealthWriter } from './health/write-back.ts'
 import type { RegistryConfig } from './registry-config.ts'
 
 /**
@@ -58,24 +60,39 @@ export function createResourcesAdapter(resources: Watch<readonly Resource[]>, de
   }
 }
 
+/** Who tells a registry what the mesh's own checks find; undefined where that is not wanted. */
+export function createHealthWriter(
+  config: RegistryConfig,
+  deps: Omit<AdapterDeps, 'name' | 'report'>,
+): HealthWriter | undefined {
+  if (config.kind !== 'consul' || !config.writeHealth) return undefined
+  return createConsulHealthWriter({ ...deps, name: config.name }, consulOptions(config))
+}
+
 /** The configuration writes "not set" as an empty text, the adapter as an absent option. */
 function consulOptions(config: Extract<RegistryConfig, { kind: 'consul' }>): ConsulOptions {
-  const { address, stale, datacenter, tokenFile, caFile, certFile, keyFile, namespace, maxOpenQueries } = config
-  const tls = {
-    ...(caFile === '' ? {} : { ca: caFile }),
-    ...(certFile === '' ? {} : { cert: certFile }),
-    ...(keyFile === '' ? {} : { key: keyFile }),
-  }
+  const { address, addresses, stale, namespace, maxOpenQueries, services, excludeServices } = config
+  const { loginMethod: method, loginBearerTokenFile: bearerTokenFile } = config
+  const tls = given({ ca: config.caFile, cert: config.certFile, key: config.keyFile })
   return {
-    address,
+    addresses,
     stale,
+    services,
+    excludeServices,
     meshNamespace: namespace,
     maxOpenQueries,
     defaultServiceAccount: config.serviceAccounts === 'service-name' ? 'service-name' : 'none',
-    ...(datacenter === '' ? {} : { datacenter }),
-    ...(tokenFile === '' ? {} : { tokenFile }),
+    ...given({ address, datacenter: config.datacenter, tokenFile: config.tokenFile }),
+    ...given({ consulNamespace: config.consulNamespace, partition: config.partition }),
+    ...given({ filter: config.filter, addressTag: config.addressTag }),
+    ...(method === '' && bearerTokenFile === '' ? {} : { login: { method, bearerTokenFile } }),
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
   }
+}
+
+/** The texts that are not empty. */
+function given<T extends Readonly<Record<string, string>>>(texts: T): Partial<T> {
+  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== '')) as Partial<T>
 }
 
 function nomadOptions(config: Extract<RegistryConfig, { kind: 'nomad' }>): NomadAdapterOptions {

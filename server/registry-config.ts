@@ -6,9 +6,9 @@ import { commonOptions, type RegistryKind, registryKinds } from './registry-sche
 type KindConfig =
   | { readonly kind: 'static'; readonly name: string; readonly directory: string; readonly files: readonly string[] }
   | ({ readonly kind: 'consul'; readonly name: string } & ConsulSettings)
-  | ({ readonly kind: 'kubernetes'; readonly name: string } & KubernetesSettings)
   | ({ readonly kind: 'nomad'; readonly name: string } & NomadSettings)
   | ({ readonly kind: 'plugin'; readonly name: string } & PluginSettings)
+  | ({ readonly kind: 'kubernetes'; readonly name: string } & KubernetesSettings)
 
 /** One registry of the configuration, checked, with the defaults of its kind filled in. */
 export type RegistryConfig = KindConfig & { readonly mapping: MappingOptions }
@@ -27,8 +27,17 @@ export interface PluginSettings {
 /** How to reach a Consul agent; empty texts mean that nothing is set. */
 export interface ConsulSettings {
   readonly address: string
+  readonly addresses: readonly string[]
   readonly datacenter: string
+  readonly consulNamespace: string
+  readonly partition: string
+  readonly services: readonly string[]
+  readonly excludeServices: readonly string[]
+  readonly filter: string
+  readonly addressTag: string
   readonly tokenFile: string
+  readonly loginMethod: string
+  readonly loginBearerTokenFile: string
   readonly caFile: string
   readonly certFile: string
   readonly keyFile: string
@@ -36,6 +45,7 @@ export interface ConsulSettings {
   readonly namespace: string
   readonly serviceAccounts: string
   readonly trustCallers: boolean
+  readonly writeHealth: boolean
   readonly maxOpenQueries: number
 }
 

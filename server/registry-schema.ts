@@ -36,8 +36,24 @@ export const registryKinds = {
   consul: {
     options: {
       address: option('URL of a Consul agent: http://127.0.0.1:8500, or https with the three files below.', ''),
+      addresses: listOption(
+        'URLs of several agents or servers of one datacentre instead: the first that answers is asked. One of address and addresses is required.',
+      ),
       datacenter: option("Datacentre to read; empty means the agent's own.", ''),
+      consulNamespace: option('Namespace of Consul Enterprise to read; empty elsewhere.', ''),
+      partition: option('Admin partition of Consul Enterprise to read; empty elsewhere.', ''),
+      services: listOption(
+        'Services to follow: names, or tags as tag:<tag>; * stands for any text. None means all of them.',
+      ),
+      excludeServices: listOption('Services not to follow, in the same form.'),
+      filter: option('Which instances to take, in the filter language of Consul: "mesh" in Service.Tags.', ''),
+      addressTag: option(
+        'Which tagged address to use where an instance or its node has one: lan, wan, lan_ipv6; empty means none.',
+        '',
+      ),
       tokenFile: option('File with an ACL token that may read services and nodes; empty sends none.', ''),
+      loginMethod: option('Name of an auth method that gives such a token instead; empty logs in nowhere.', ''),
+      loginBearerTokenFile: option('File with the bearer token (a JWT) for that auth method.', ''),
       caFile: option("File with the certificate authorities of Consul's certificate, PEM.", ''),
       certFile: option('File with the client certificate for Consul, PEM.', ''),
       keyFile: option('File with the key of that certificate, PEM.', ''),
@@ -51,9 +67,14 @@ export const registryKinds = {
         'Whether instances may say which local processes they are (uid, user, unit, cgroup): those get their identity.',
         false,
       ),
-      maxOpenQueries: option('Most requests that are open at once, at least 5.', 16),
+      writeHealth: option(
+        'Whether what the mesh’s own checks find is written back as a TTL check, to the agent at address.',
+        false,
+      ),
+      maxOpenQueries: option('Most requests that are open at once, at least 6.', 64),
     },
-    required: ['address'],
+    required: [],
+    oneOf: ['address', 'addresses'],
   },
   kubernetes: {
     options: {
