@@ -7,6 +7,7 @@ import { type Running, Started } from '../mesh/std/lifecycle.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { version } from '../mesh/std/version.ts'
 import { Watch } from '../mesh/std/watch.ts'
+import { createHealthWriter } from './adapters.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import type { ApiCredentials } from './api/http-api.ts'
 import { startServerApi } from './api/server-api.ts'
@@ -20,6 +21,7 @@ import { identityOf } from './compile/services.ts'
 import type { CompileSettings } from './compile/settings.ts'
 import type { ServerConfig } from './config.ts'
 import { createHostReports } from './health/host-reports.ts'
+import { startHealthWriteBack } from './health/write-back.ts'
 import { type Authority, openAuthority } from './identity/authority.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
@@ -153,6 +155,13 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     answers: answersTcp,
   })
   started.add(() => confirmHeld.stop())
+
+  const writers = config.registries.flatMap(registry => {
+    const writer = createHealthWriter(registry, deps)
+    return writer === undefined ? [] : [[registry.name, writer] as const]
+  })
+  const writeBack = startHealthWriteBack(catalogue.snapshot, new Map(writers))
+  started.add(() => writeBack.stop())
 
   const place = createPlacement()
   const mayHold = derived([catalogue.snapshot, nodes.all], () => {
