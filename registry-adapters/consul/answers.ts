@@ -78,21 +78,23 @@ export function parseInstances(body: unknown): readonly ConsulInstance[] {
   if (!Array.isArray(body)) throw nonsense('service')
   return body.map(entry => {
     if (!isObject(entry) || !isObject(entry.Node) || !isObject(entry.Service)) throw nonsense('service')
-    const { Service: service } = entry
+    const { Service: service, Checks: checks } = entry
+    // Without its checks an instance would pass for healthy.
+    if (!Array.isArray(checks ?? [])) throw nonsense('service')
     const weights = objectOf(service.Weights)
     return {
       node: parseNode(entry.Node),
-      id: text(service.ID) || text(service.Service),
-      kind: text(service.Kind),
-      address: text(service.Address),
-      port: number(service.Port, 0),
+      id: said(service.ID) || said(service.Service),
+      kind: said(service.Kind),
+      address: said(service.Address),
+      port: portOf(service.Port),
       taggedAddresses: taggedAddresses(service.TaggedAddresses),
       tags: strings(service.Tags),
       namespace: text(service.Namespace),
       partition: text(service.Partition),
       meta: stringMap(service.Meta),
       weights: { passing: number(weights.Passing, 1), warning: number(weights.Warning, 1) },
-      checks: Array.isArray(entry.Checks) ? entry.Checks.map(parseCheck) : [],
+      checks: Array.isArray(checks) ? checks.map(parseCheck) : [],
       modifyIndex: number(service.ModifyIndex, 0),
     }
   })
@@ -107,8 +109,8 @@ export function parseNodeName(body: unknown): string {
 
 function parseNode(entry: JsonObject): ConsulNode {
   return {
-    name: text(entry.Node),
-    address: text(entry.Address),
+    name: said(entry.Node),
+    address: said(entry.Address),
     datacenter: text(entry.Datacenter),
     meta: stringMap(entry.Meta),
     taggedAddresses: stringMap(entry.TaggedAddresses),
@@ -118,9 +120,9 @@ function parseNode(entry: JsonObject): ConsulNode {
 function taggedAddresses(value: unknown): Readonly<Record<string, TaggedAddress>> {
   const entries = isObject(value) ? Object.entries(value) : []
   return Object.fromEntries(
-    entries.map(([tag, said]) => {
-      const { Address: address, Port: port } = isObject(said) ? said : {}
-      return [tag, { address: text(address), port: number(port, 0) }]
+    entries.map(([tag, written]) => {
+      const { Address: address, Port: port } = objectOf(written)
+      return [tag, { address: said(address), port: portOf(port) }]
     }),
   )
 }
@@ -137,6 +139,16 @@ function parseCheck(entry: unknown): ConsulCheck {
     output: firstLine(text(check.Output)),
     notes: firstLine(text(check.Notes)),
   }
+}
+
+/** Where an empty text stands for something else, what is no text becomes one that names it and that no check lets pass. */
+function said(value: unknown): string {
+  return typeof value === 'string' || value === undefined || value === null ? text(value) : `${JSON.stringify(value)}`
+}
+
+/** 0 for none, NaN for what is no number. */
+function portOf(value: unknown): number {
+  return value === undefined || value === null ? 0 : number(value, Number.NaN)
 }
 
 /** Enough for a reason; the rest of a page that a check has fetched is not kept. */

@@ -37,7 +37,7 @@ const anyInstances = fc.array(
     Checks: fc.oneof(
       fc.array(fc.record({ CheckID: anyText, Status: anyText, ServiceName: anyText })),
       fc.array(fc.anything()),
-      fc.anything(),
+      fc.constant(null),
     ),
   }),
 )
