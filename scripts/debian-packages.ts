@@ -23,6 +23,7 @@ export const netnsTools: readonly Tool[] = [
 export const testTools: readonly Tool[] = [
   ...netnsTools,
   { command: 'conntrack', package: 'conntrack' },
+  { command: 'nft', package: 'nftables' },
   { command: 'openssl', package: 'openssl' },
   { command: 'nghttp', package: 'nghttp2-client' },
   { command: 'nghttpd', package: 'nghttp2-server' },

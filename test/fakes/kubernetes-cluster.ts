@@ -20,6 +20,8 @@ export async function startCluster(
   const instances = new Map<string, RegisteredInstance>()
   /** What each collection held before the last change. */
   let older = collectionsOf(fake)
+  // pods and slices come by two watches: what belongs together must have arrived before it is shown
+  const pace = options.serviceAccounts === 'pods' ? { ...quickPace, settleMs: 100 } : quickPace
   let stopped = false
 
   function followPods(service: string): void {
@@ -48,7 +50,7 @@ export async function startCluster(
     })
 
   return {
-    adapter: deps => createKubernetesAdapter(deps, { kubeconfig: kubeconfig.file, pace: quickPace, ...options }),
+    adapter: deps => createKubernetesAdapter(deps, { kubeconfig: kubeconfig.file, pace, ...options }),
     async put(instance) {
       older = collectionsOf(fake)
       const { id, service, address, port } = instance
