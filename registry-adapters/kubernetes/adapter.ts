@@ -6,6 +6,7 @@ import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
 import type { JsonObject } from '../json.ts'
 import { createStanding } from '../standing.ts'
+import { watchViews } from '../watch-views.ts'
 import { createSession, type Session } from './client/session.ts'
 import { createClusterView } from './cluster-view.ts'
 import { createIstioView, type IstioKind } from './istio-view.ts'
@@ -25,22 +26,9 @@ export function createKubernetesAdapter(deps: AdapterDeps, options: KubernetesOp
   return {
     async *watch(signal) {
       if (signal.aborted) return
-      const stop = new AbortController()
-      const abort = () => stop.abort()
-      signal.addEventListener('abort', abort, { once: true })
       const session = createSession(settings, deps.clock)
-      const views = new Watch<RegistrySnapshot | undefined>(undefined)
-      // A loop ends by itself only through a defect; the others end with it, and the defect is thrown below.
-      const running = run(deps, settings, session, views, stop.signal).finally(abort)
-      running.catch(() => {})
-      try {
-        for await (const view of views.changes(stop.signal)) if (view !== undefined) yield view
-      } finally {
-        abort()
-        signal.removeEventListener('abort', abort)
-        session.close()
-        await running
-      }
+      const close = () => session.close()
+      yield* watchViews(signal, (views, stop) => run(deps, settings, session, views, stop), close)
     },
   }
 }

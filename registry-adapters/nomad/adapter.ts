@@ -1,7 +1,8 @@
 import type { RegistrySnapshot } from '../../mesh/model/catalogue.ts'
-import { Watch } from '../../mesh/std/watch.ts'
+import type { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
 import { createStanding } from '../standing.ts'
+import { watchViews } from '../watch-views.ts'
 import { createCheckPoller } from './check-poller.ts'
 import { createNomadClient, type NomadClient } from './client/client.ts'
 import { checkOptions } from './client/options.ts'
@@ -24,22 +25,12 @@ export function createNomadAdapter(deps: AdapterDeps, options: NomadAdapterOptio
   return {
     async *watch(signal) {
       if (signal.aborted) return
-      const stop = new AbortController()
-      const abort = () => stop.abort()
-      signal.addEventListener('abort', abort, { once: true })
       const client = createNomadClient(clientOptions, deps)
-      const views = new Watch<RegistrySnapshot | undefined>(undefined)
-      // A loop ends by itself only through a defect; the others end with it, and the defect is thrown below.
-      const running = run(deps, settings, client, views, stop.signal).finally(abort)
-      running.catch(() => {})
-      try {
-        for await (const view of views.changes(stop.signal)) if (view !== undefined) yield view
-      } finally {
-        abort()
-        signal.removeEventListener('abort', abort)
-        client.close()
-        await running
-      }
+      yield* watchViews(
+        signal,
+        (views, stop) => run(deps, settings, client, views, stop),
+        () => client.close(),
+      )
     },
   }
 }
