@@ -5,7 +5,7 @@ import { createConsulAdapter } from '../../../../registry-adapters/consul/adapte
 import type { ConsulOptions } from '../../../../registry-adapters/consul/options.ts'
 import { FakeConsul, type Fault } from '../../../fakes/consul.ts'
 import { quickPace, registrationOf } from '../../../support/consul-driver.ts'
-import { eventually } from '../../../support/eventually.ts'
+import { eventually, until } from '../../../support/eventually.ts'
 import { endpointsOf, watchAdapter } from '../../../support/watch-adapter.ts'
 
 const faults: readonly (readonly [string, Fault, RegExp])[] = [
@@ -107,6 +107,7 @@ t.test('a Consul that was restarted without its memory is read anew', async t =>
   for (let times = 0; times < 50; times += 1) fake.state.touch('services')
   const watched = watch({})
   await watched.view(view => endpointsOf(view, 'api')?.length === 1)
+  await until('all queries are waiting', () => fake.requests.filter(({ index }) => index !== undefined).length > 4)
   fake.state.reset()
   add(fake, 'web-1', '10.77.0.7', 'web')
   fake.cut()
