@@ -22,7 +22,10 @@ export interface FaultyMesh {
   readonly hosts: Mesh<Name>['hosts']
   /** The programs behind the services, by host. */
   readonly serving: ReadonlyMap<Name, HostProcess>
-  tell(command: FaultyConsulCommand): Promise<void>
+  /** Gives the number of wrong answers since the last fault began. */
+  tell(command: FaultyConsulCommand): Promise<number>
+  /** Waits until the fault has been met by whoever asks. */
+  met(): Promise<void>
   registrationOf(host: Host, service: (typeof services)[number]): ConsulRegistration
   registerAll(meta?: Readonly<Record<string, string>>): Promise<void>
   /** Waits until the registry is as it should be. */
@@ -40,13 +43,14 @@ export interface FaultyMesh {
 export async function createFaultyMesh(t: { teardown(stop: () => unknown): unknown }): Promise<FaultyMesh> {
   let consul: HostProcess | undefined
   let address = ''
-  const tell = async (command: FaultyConsulCommand): Promise<void> => {
+  const tell = async (command: FaultyConsulCommand): Promise<number> => {
     if (consul === undefined) throw new Error('there is no registry')
     const registry = consul
     const text = JSON.stringify(command)
     const before = registry.lines('done').length
     registry.write(`${text}\n`)
     await until(`the registry obeys ${text.slice(0, 60)}`, () => registry.lines('done').length > before)
+    return Number(/ (\d+)$/.exec(registry.lines('done').at(-1) ?? '')?.[1])
   }
   const registrationOf = (host: Host, service: (typeof services)[number]): ConsulRegistration => {
     const meta = { 'weft-service-account': service, 'weft-port': '80', 'weft-protocol': 'tcp' }
@@ -105,6 +109,7 @@ export async function createFaultyMesh(t: { teardown(stop: () => unknown): unkno
     hosts,
     serving,
     tell,
+    met: () => until('the fault has been met', async () => (await tell({ do: 'count' })) > 2, 30_000),
     registrationOf,
     registerAll: meta => registerOn(hosts, meta),
     registry,

@@ -4,7 +4,8 @@ import type { ConsulRegistration } from '../../support/consul.ts'
 
 // `node faulty-consul.ts ADDRESS` is a Consul that does what it is told: one JSON command a line on standard input, each
 // answered by a line. `fault` is wrong with every answer whose resource matches; `half` cuts every list in half; `flap`
-// makes a check pass and fail in turn, this often a second, until the next one.
+// makes a check pass and fail in turn, this often a second, until the next one. Each line of an answer ends in the number
+// of wrong answers that were given since the last fault began.
 
 export type FaultyConsulCommand =
   | { readonly do: 'register'; readonly registration: ConsulRegistration }
@@ -12,10 +13,22 @@ export type FaultyConsulCommand =
   | { readonly do: 'fault'; readonly on: string; readonly fault: Fault }
   | { readonly do: 'half'; readonly on: string }
   | { readonly do: 'flap'; readonly hertz: number; readonly registration: ConsulRegistration }
+  | { readonly do: 'count' }
   | { readonly do: 'well' }
 
 const fake = await FakeConsul.start(process.argv[2] ?? '127.0.0.1')
 let flapping: NodeJS.Timeout | undefined
+let wrong = 0
+
+function breakWith(faultOf: (resource: string) => Fault | undefined): void {
+  wrong = 0
+  fake.fault = ({ resource }) => {
+    const fault = faultOf(resource)
+    if (fault !== undefined) wrong += 1
+    return fault
+  }
+  fake.release()
+}
 
 function obey(command: FaultyConsulCommand): void {
   switch (command.do) {
@@ -25,18 +38,15 @@ function obey(command: FaultyConsulCommand): void {
       return fake.apply(() => fake.state.deregister({ Node: command.node, ServiceID: command.service }))
     case 'fault': {
       const matching = new RegExp(command.on)
-      fake.fault = ({ resource }) => (matching.test(resource) ? command.fault : undefined)
-      return fake.release()
+      return breakWith(resource => (matching.test(resource) ? command.fault : undefined))
     }
     case 'half': {
       const matching = new RegExp(command.on)
-      fake.fault = ({ resource }) => {
+      return breakWith(resource => {
         if (!matching.test(resource)) return undefined
-        const name = resource.replace(/^service\//, '')
-        const whole = fake.state.service(name)
+        const whole = fake.state.service(resource.replace(/^service\//, ''))
         return { kind: 'body', body: whole.slice(0, Math.floor(whole.length / 2)) }
-      }
-      return fake.release()
+      })
     }
     case 'flap': {
       let bad = false
@@ -49,6 +59,8 @@ function obey(command: FaultyConsulCommand): void {
       }, 1000 / command.hertz)
       return
     }
+    case 'count':
+      return
     case 'well':
       clearInterval(flapping)
       fake.fault = () => undefined
@@ -59,5 +71,5 @@ function obey(command: FaultyConsulCommand): void {
 console.log(`listening ${fake.address}`)
 for await (const line of createInterface({ input: process.stdin })) {
   obey(JSON.parse(line))
-  console.log(`done ${line.slice(0, 60)}`)
+  console.log(`done ${line.slice(0, 60)} ${wrong}`)
 }
