@@ -16,6 +16,7 @@ export interface StreamHost {
  */
 export class LiveStream implements H2Stream {
   readonly id: number
+  readonly protocol = 'HTTP/2'
   onHeaders: H2Stream['onHeaders'] = undefined
   onData: H2Stream['onData'] = undefined
   onEnd: H2Stream['onEnd'] = undefined

@@ -1,0 +1,319 @@
+/**
+ * Operators' traffic resources as routing reads them: Istio's `spec` as it was written and validated
+ * (networking.istio.io/v1: virtual_service.proto, destination_rule.proto, sidecar.proto), with the metadata that decides
+ * who wins. `mesh/resources` holds the schemas; these types have no dependency, so the data plane can use them.
+ * Durations are Go durations as text (`1.5s`), percentages 0 to 100.
+ */
+export interface Config<Spec> {
+  readonly namespace: string
+  readonly name: string
+  /** Milliseconds since 1970: the older of two wins where Istio says so, then the name, then the namespace. */
+  readonly createdAt: number
+  readonly spec: Spec
+}
+
+/** Everything operators have said about traffic, in no particular order. */
+export interface TrafficConfig {
+  /** Namespace whose DestinationRules and Sidecars hold for the whole mesh. */
+  readonly rootNamespace: string
+  readonly virtualServices: readonly Config<VirtualServiceSpec>[]
+  readonly destinationRules: readonly Config<DestinationRuleSpec>[]
+  readonly sidecars: readonly Config<SidecarSpec>[]
+  readonly mesh: MeshSettingsSpec
+}
+
+type Optional<T> = T | undefined
+type Labels = Readonly<Record<string, string>>
+
+export interface StringMatch {
+  readonly exact?: Optional<string>
+  readonly prefix?: Optional<string>
+  /** RE2, must match the whole value. */
+  readonly regex?: Optional<string>
+  /** Ours: whole path segments, `/foo` matches `/foo` and `/foo/x` but not `/foobar`. Only for `uri`. */
+  readonly pathPrefix?: Optional<string>
+}
+
+export interface Percent {
+  readonly value?: Optional<number>
+}
+
+export interface HeaderOperations {
+  readonly set?: Optional<Labels>
+  readonly add?: Optional<Labels>
+  readonly remove?: Optional<readonly string[]>
+}
+
+export interface Headers {
+  readonly request?: Optional<HeaderOperations>
+  readonly response?: Optional<HeaderOperations>
+}
+
+export interface DestinationRef {
+  readonly host: string
+  readonly subset?: Optional<string>
+  readonly port?: Optional<{ readonly number?: Optional<number> }>
+}
+
+export interface VirtualServiceSpec {
+  readonly hosts?: Optional<readonly string[]>
+  readonly gateways?: Optional<readonly string[]>
+  readonly http?: Optional<readonly HttpRouteSpec[]>
+  readonly tls?: Optional<readonly TlsRouteSpec[]>
+  readonly tcp?: Optional<readonly TcpRouteSpec[]>
+  readonly exportTo?: Optional<readonly string[]>
+}
+
+export interface HttpRouteSpec {
+  readonly name?: Optional<string>
+  readonly match?: Optional<readonly HttpMatchSpec[]>
+  readonly route?: Optional<readonly HttpDestinationSpec[]>
+  readonly redirect?: Optional<{
+    readonly uri?: Optional<string>
+    readonly authority?: Optional<string>
+    readonly port?: Optional<number>
+    readonly derivePort?: Optional<'FROM_PROTOCOL_DEFAULT' | 'FROM_REQUEST_PORT'>
+    readonly scheme?: Optional<string>
+    readonly redirectCode?: Optional<number>
+  }>
+  readonly directResponse?: Optional<{
+    readonly status: number
+    readonly body?: Optional<{ readonly string?: Optional<string>; readonly bytes?: Optional<string> }>
+  }>
+  readonly rewrite?: Optional<{
+    readonly uri?: Optional<string>
+    readonly authority?: Optional<string>
+    readonly uriRegexRewrite?: Optional<{ readonly match?: Optional<string>; readonly rewrite?: Optional<string> }>
+  }>
+  readonly timeout?: Optional<string>
+  readonly retries?: Optional<RetriesSpec>
+  readonly fault?: Optional<{
+    readonly delay?: Optional<{ readonly fixedDelay?: Optional<string>; readonly percentage?: Optional<Percent> }>
+    readonly abort?: Optional<{
+      readonly httpStatus?: Optional<number>
+      readonly grpcStatus?: Optional<string>
+      readonly percentage?: Optional<Percent>
+    }>
+  }>
+  readonly mirror?: Optional<DestinationRef>
+  readonly mirrorPercentage?: Optional<Percent>
+  readonly mirrorPercent?: Optional<number>
+  readonly mirrors?: Optional<
+    readonly { readonly destination: DestinationRef; readonly percentage?: Optional<Percent> }[]
+  >
+  readonly corsPolicy?: Optional<{
+    readonly allowOrigins?: Optional<readonly StringMatch[]>
+    readonly allowMethods?: Optional<readonly string[]>
+    readonly allowHeaders?: Optional<readonly string[]>
+    readonly exposeHeaders?: Optional<readonly string[]>
+    readonly maxAge?: Optional<string>
+    readonly allowCredentials?: Optional<boolean>
+    readonly unmatchedPreflights?: Optional<'UNSPECIFIED' | 'FORWARD' | 'IGNORE'>
+  }>
+  readonly headers?: Optional<Headers>
+}
+
+export interface RetriesSpec {
+  readonly attempts?: Optional<number>
+  readonly perTryTimeout?: Optional<string>
+  readonly retryOn?: Optional<string>
+  readonly retryRemoteLocalities?: Optional<boolean>
+  readonly retryIgnorePreviousHosts?: Optional<boolean>
+  readonly backoff?: Optional<string>
+}
+
+export interface HttpMatchSpec {
+  readonly name?: Optional<string>
+  readonly uri?: Optional<StringMatch>
+  readonly scheme?: Optional<StringMatch>
+  readonly method?: Optional<StringMatch>
+  readonly authority?: Optional<StringMatch>
+  readonly headers?: Optional<Readonly<Record<string, StringMatch>>>
+  readonly withoutHeaders?: Optional<Readonly<Record<string, StringMatch>>>
+  readonly queryParams?: Optional<Readonly<Record<string, StringMatch>>>
+  readonly port?: Optional<number>
+  readonly sourceLabels?: Optional<Labels>
+  readonly sourceNamespace?: Optional<string>
+  readonly gateways?: Optional<readonly string[]>
+  readonly ignoreUriCase?: Optional<boolean>
+}
+
+export interface HttpDestinationSpec {
+  readonly destination: DestinationRef
+  readonly weight?: Optional<number>
+  readonly headers?: Optional<Headers>
+}
+
+export interface L4MatchSpec {
+  readonly destinationSubnets?: Optional<readonly string[]>
+  readonly port?: Optional<number>
+  readonly sourceLabels?: Optional<Labels>
+  readonly sourceNamespace?: Optional<string>
+  readonly gateways?: Optional<readonly string[]>
+}
+
+export interface TlsRouteSpec {
+  readonly match: readonly (L4MatchSpec & { readonly sniHosts: readonly string[] })[]
+  readonly route?: Optional<readonly { readonly destination: DestinationRef; readonly weight?: Optional<number> }[]>
+}
+
+export interface TcpRouteSpec {
+  readonly match?: Optional<readonly L4MatchSpec[]>
+  readonly route?: Optional<readonly { readonly destination: DestinationRef; readonly weight?: Optional<number> }[]>
+}
+
+export interface DestinationRuleSpec {
+  readonly host: string
+  readonly trafficPolicy?: Optional<TrafficPolicySpec>
+  readonly subsets?: Optional<
+    readonly {
+      readonly name: string
+      readonly labels?: Optional<Labels>
+      readonly trafficPolicy?: Optional<TrafficPolicySpec>
+    }[]
+  >
+  readonly exportTo?: Optional<readonly string[]>
+  readonly workloadSelector?: Optional<{ readonly matchLabels?: Optional<Labels> }>
+}
+
+/** What can be said of a port; a port's entry replaces the four parts as a whole. */
+export interface PortPolicySpec {
+  readonly loadBalancer?: Optional<LoadBalancerSpec>
+  readonly connectionPool?: Optional<ConnectionPoolSpec>
+  readonly outlierDetection?: Optional<OutlierDetectionSpec>
+  readonly tls?: Optional<ClientTlsSpec>
+}
+
+export interface TrafficPolicySpec extends PortPolicySpec {
+  readonly portLevelSettings?: Optional<
+    readonly (PortPolicySpec & { readonly port?: Optional<{ readonly number?: Optional<number> }> })[]
+  >
+  readonly retryBudget?: Optional<{
+    readonly percent?: Optional<number>
+    readonly minRetryConcurrency?: Optional<number>
+    readonly budgetInterval?: Optional<string>
+  }>
+}
+
+export interface LoadBalancerSpec {
+  readonly simple?: Optional<'UNSPECIFIED' | 'LEAST_CONN' | 'RANDOM' | 'PASSTHROUGH' | 'ROUND_ROBIN' | 'LEAST_REQUEST'>
+  readonly consistentHash?: Optional<{
+    readonly httpHeaderName?: Optional<string>
+    readonly httpCookie?: Optional<{
+      readonly name: string
+      readonly path?: Optional<string>
+      readonly ttl?: Optional<string>
+      readonly attributes?: Optional<readonly { readonly name: string; readonly value?: Optional<string> }[]>
+    }>
+    readonly useSourceIp?: Optional<boolean>
+    readonly httpQueryParameterName?: Optional<string>
+    readonly ringHash?: Optional<{ readonly minimumRingSize?: Optional<number> }>
+    readonly maglev?: Optional<{ readonly tableSize?: Optional<number> }>
+    readonly minimumRingSize?: Optional<number>
+  }>
+  readonly localityLbSetting?: Optional<LocalityLbSpec>
+  readonly warmup?: Optional<{
+    readonly duration: string
+    readonly minimumPercent?: Optional<number>
+    readonly aggression?: Optional<number>
+  }>
+  readonly warmupDurationSecs?: Optional<string>
+}
+
+export interface LocalityLbSpec {
+  readonly distribute?: Optional<
+    readonly { readonly from?: Optional<string>; readonly to?: Optional<Readonly<Record<string, number>>> }[]
+  >
+  readonly failover?: Optional<readonly { readonly from?: Optional<string>; readonly to?: Optional<string> }[]>
+  readonly failoverPriority?: Optional<readonly string[]>
+  readonly enabled?: Optional<boolean>
+}
+
+export interface ConnectionPoolSpec {
+  readonly tcp?: Optional<{
+    readonly maxConnections?: Optional<number>
+    readonly connectTimeout?: Optional<string>
+    readonly tcpKeepalive?: Optional<{
+      readonly probes?: Optional<number>
+      readonly time?: Optional<string>
+      readonly interval?: Optional<string>
+    }>
+    readonly maxConnectionDuration?: Optional<string>
+    readonly idleTimeout?: Optional<string>
+  }>
+  readonly http?: Optional<{
+    readonly http1MaxPendingRequests?: Optional<number>
+    readonly http2MaxRequests?: Optional<number>
+    readonly maxRequestsPerConnection?: Optional<number>
+    readonly maxRetries?: Optional<number>
+    readonly idleTimeout?: Optional<string>
+    readonly h2UpgradePolicy?: Optional<'DEFAULT' | 'DO_NOT_UPGRADE' | 'UPGRADE'>
+    readonly useClientProtocol?: Optional<boolean>
+    readonly maxConcurrentStreams?: Optional<number>
+  }>
+}
+
+export interface OutlierDetectionSpec {
+  readonly consecutiveErrors?: Optional<number>
+  readonly splitExternalLocalOriginErrors?: Optional<boolean>
+  readonly consecutiveLocalOriginFailures?: Optional<number>
+  readonly consecutiveGatewayErrors?: Optional<number>
+  readonly consecutive5xxErrors?: Optional<number>
+  readonly interval?: Optional<string>
+  readonly baseEjectionTime?: Optional<string>
+  readonly maxEjectionPercent?: Optional<number>
+  readonly minHealthPercent?: Optional<number>
+}
+
+export interface ClientTlsSpec {
+  readonly mode?: Optional<'DISABLE' | 'SIMPLE' | 'MUTUAL' | 'ISTIO_MUTUAL'>
+  readonly clientCertificate?: Optional<string>
+  readonly privateKey?: Optional<string>
+  readonly caCertificates?: Optional<string>
+  readonly subjectAltNames?: Optional<readonly string[]>
+  readonly sni?: Optional<string>
+  readonly insecureSkipVerify?: Optional<boolean>
+}
+
+export interface SidecarSpec {
+  readonly workloadSelector?: Optional<{ readonly labels?: Optional<Labels> }>
+  readonly egress?: Optional<
+    readonly {
+      readonly port?: Optional<{
+        readonly number?: Optional<number>
+        readonly name?: Optional<string>
+        readonly protocol?: Optional<string>
+      }>
+      readonly hosts?: Optional<readonly string[]>
+    }[]
+  >
+  readonly outboundTrafficPolicy?: Optional<{ readonly mode?: Optional<'REGISTRY_ONLY' | 'ALLOW_ANY'> }>
+  readonly inboundConnectionPool?: Optional<ConnectionPoolSpec>
+}
+
+/** `weft.dev/v1` MeshSettings: what Istio keeps in MeshConfig and ProxyConfig; one, in the root namespace. */
+export interface MeshSettingsSpec {
+  /** What happens to calls of hosts that nobody knows; ALLOW_ANY when left out. */
+  readonly outboundTrafficPolicy?: Optional<{ readonly mode?: Optional<'REGISTRY_ONLY' | 'ALLOW_ANY'> }>
+  /** Retries of HTTP routes that say nothing themselves. */
+  readonly defaultHttpRetryPolicy?: Optional<RetriesSpec>
+  /** Mesh-wide locality setting; `enabled: true` when left out. */
+  readonly localityLbSetting?: Optional<LocalityLbSpec>
+  readonly connectTimeout?: Optional<string>
+  readonly tcpKeepalive?: Optional<{
+    readonly probes?: Optional<number>
+    readonly time?: Optional<string>
+    readonly interval?: Optional<string>
+  }>
+  readonly pathNormalization?: Optional<{
+    readonly normalization?: Optional<'DEFAULT' | 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'>
+  }>
+  /** Access logs of HTTP requests: absent leaves the agents' own setting. */
+  readonly accessLogEncoding?: Optional<'TEXT' | 'JSON'>
+  readonly tracing?: Optional<{
+    /** OTLP/HTTP endpoint, `http://host:4318`; without one nothing is exported. */
+    readonly otlpEndpoint?: Optional<string>
+    /** Percent of requests without a decision of their caller; 1 when left out. */
+    readonly sampling?: Optional<number>
+  }>
+}
