@@ -8,6 +8,7 @@ function setup() {
   const resets: number[] = []
   const stream: H2Stream = {
     id: 1,
+    protocol: 'HTTP/2' as const,
     onHeaders: undefined,
     onData: undefined,
     onEnd: undefined,

@@ -29,6 +29,7 @@ async function aConnection(t: Teardown): Promise<{ readonly near: Socket; readon
 /** A stream whose peer is the test. */
 class PlayedStream implements H2Stream {
   readonly id = 1
+  readonly protocol = 'HTTP/2'
   onHeaders: H2Stream['onHeaders']
   onData: H2Stream['onData']
   onEnd: H2Stream['onEnd']
