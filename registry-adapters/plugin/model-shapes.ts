@@ -67,7 +67,10 @@ export const workloadShape: Shape<Workload> = object<Workload>({
   callers: list(caller, 1000),
 })
 
-export const serviceShape: Shape<Service> = object<Service>({
+/** Other ways to find endpoints than listing them are for operators' resources. */
+type ListedService = Omit<Service, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'>
+
+export const serviceShape: Shape<Service> = object<ListedService>({
   namespace: name,
   name,
   hosts: names,
