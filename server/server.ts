@@ -278,6 +278,7 @@ function compileSettings(config: ServerConfig, authority: Authority): CompileSet
   return {
     trustDomain: config.trustDomain,
     dnsDomain: config.dnsDomain,
+    rootNamespace: config.rootNamespace,
     virtualIpRanges: [config.virtualIps.ipv4, config.virtualIps.ipv6],
     ...(config.defaultIdentity === '' ? {} : { defaultIdentity: config.defaultIdentity }),
     trust: { sequence, roots },

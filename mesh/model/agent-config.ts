@@ -1,13 +1,15 @@
 import type { Locality } from './locality.ts'
 import type { Probe } from './probe.ts'
 import type { Protocol, ServicePort } from './service.ts'
+import type { TrafficConfig } from './traffic.ts'
+import type { TrafficResource } from './traffic-resource.ts'
 import type { CallerSelector, Health } from './workload.ts'
 
 /**
  * What one agent needs to know, as the server compiled it for that agent alone: a set of named resources. The names
- * are `host`, `trust`, `workload/<workload id>` and `service/<namespace>/<name>`.
+ * are `host`, `trust`, `workload/<workload id>`, `service/<namespace>/<name>` and `traffic/<Kind>/<namespace>/<name>`.
  */
-export type AgentResource = HostResource | TrustResource | LocalWorkloadResource | MeshServiceResource
+export type AgentResource = HostResource | TrustResource | LocalWorkloadResource | MeshServiceResource | TrafficResource
 
 export const mtlsModes = ['DISABLE', 'PERMISSIVE', 'STRICT'] as const
 export type MtlsMode = (typeof mtlsModes)[number]
@@ -17,6 +19,8 @@ export interface HostResource {
   readonly kind: 'host'
   readonly node: string
   readonly trustDomain: string
+  /** Namespace whose traffic resources hold for the whole mesh; empty when there is none. */
+  readonly rootNamespace: string
   /** The zone the agent's DNS answers for: `mesh`. */
   readonly dnsDomain: string
   /** SPIFFE id for callers that belong to no workload; absent means that they are refused. */
@@ -93,6 +97,8 @@ export interface MeshServiceResource {
   readonly external: boolean
   readonly ports: readonly ServicePort[]
   readonly endpoints: readonly MeshEndpoint[]
+  /** Namespaces whose workloads may call it; absent or `*` means all. */
+  readonly exportTo?: readonly string[]
 }
 
 /** The resources of one agent by name, whole. */
@@ -101,6 +107,7 @@ export interface AgentConfig {
   readonly trust: TrustResource
   readonly workloads: readonly LocalWorkloadResource[]
   readonly services: readonly MeshServiceResource[]
+  readonly traffic: TrafficConfig
 }
 
 /** The name a resource goes by on the wire, in acknowledgements and in status. */
@@ -113,5 +120,7 @@ export function resourceName(resource: AgentResource): string {
       return `workload/${resource.id}`
     case 'service':
       return `service/${resource.namespace}/${resource.name}`
+    case 'traffic':
+      return `traffic/${resource.resource}/${resource.namespace}/${resource.name}`
   }
 }

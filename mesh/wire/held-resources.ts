@@ -1,4 +1,5 @@
 import type { AgentConfig, AgentResource } from '../model/agent-config.ts'
+import { trafficConfigOf } from '../model/traffic-resource.ts'
 import { describeError } from '../std/errors.ts'
 import { decodeResource, hashOf } from './agent-config-codec.ts'
 import { malformed } from './fields.ts'
@@ -54,6 +55,10 @@ export function agentConfigOf(held: HeldResources): AgentConfig | undefined {
     trust,
     workloads: byName.flatMap(({ resource }) => (resource.kind === 'workload' ? [resource] : [])),
     services: byName.flatMap(({ resource }) => (resource.kind === 'service' ? [resource] : [])),
+    traffic: trafficConfigOf(
+      host.rootNamespace,
+      byName.flatMap(({ resource }) => (resource.kind === 'traffic' ? [resource] : [])),
+    ),
   }
 }
 

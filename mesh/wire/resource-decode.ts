@@ -26,6 +26,7 @@ import {
 import { readProbe } from './probe-codec.ts'
 import { healthNames, mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
 import { schema } from './schema.ts'
+import { readTraffic } from './traffic-codec.ts'
 
 const maxRoots = 256
 const maxPorts = 4096
@@ -44,7 +45,7 @@ const healths = wordsByName(healthNames)
 export function decodeBody(name: string, body: Buffer): AgentResource {
   const path = `resource ${name}`
   const fields = new Fields(parse(body, path), path)
-  const kind = fields.oneOf(['host', 'trust', 'workload', 'service'])
+  const kind = fields.oneOf(['host', 'trust', 'workload', 'service', 'traffic'])
   const inner = fields.message(kind)
   switch (kind) {
     case 'host':
@@ -55,6 +56,8 @@ export function decodeBody(name: string, body: Buffer): AgentResource {
       return workload(inner)
     case 'service':
       return service(inner)
+    case 'traffic':
+      return readTraffic(inner)
     default:
       return assertNever(kind)
   }
@@ -73,6 +76,7 @@ function host(fields: Fields): HostResource {
     kind: 'host',
     node: fields.name('node'),
     trustDomain: fields.name('trustDomain'),
+    rootNamespace: fields.text('rootNamespace'),
     dnsDomain: dnsName(fields.name('dnsDomain'), `${fields.path}.dnsDomain`),
     ...fields.optionalName('defaultIdentity'),
     virtualIpRanges: fields.list('virtualIpRanges', maxNames, checkAddressRange),
@@ -111,6 +115,7 @@ function service(fields: Fields): MeshServiceResource {
       throw malformed(`${fields.path}.ports`, `has the same ${key} twice`)
     }
   }
+  const exportTo = fields.list('exportTo', maxNames, checkName)
   return {
     kind: 'service',
     namespace: fields.name('namespace'),
@@ -121,6 +126,7 @@ function service(fields: Fields): MeshServiceResource {
     external: fields.flag('external'),
     ports,
     endpoints: fields.messages('endpoints', maxEndpoints, endpoint),
+    ...(exportTo.length === 0 ? {} : { exportTo }),
   }
 }
 

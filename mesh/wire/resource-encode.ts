@@ -5,6 +5,7 @@ import { assertNever } from '../std/assert-never.ts'
 import { plainProbe } from './probe-codec.ts'
 import { healthNames, mtlsModeNames, protocolNames } from './resource-enums.ts'
 import { schema } from './schema.ts'
+import { plainTraffic } from './traffic-codec.ts'
 
 /**
  * Writes one resource as protobuf, the same value as the same bytes: fields in the order of their numbers, lists in the
@@ -23,6 +24,8 @@ function plain(resource: AgentResource): object {
       return plainWorkload(resource)
     case 'service':
       return { ...resource, ports: resource.ports.map(plainPort), endpoints: resource.endpoints.map(plainEndpoint) }
+    case 'traffic':
+      return plainTraffic(resource)
     default:
       return assertNever(resource)
   }

@@ -1,9 +1,11 @@
 import type { MtlsMode } from '../model/agent-config.ts'
 import type { Protocol } from '../model/service.ts'
+import type { TrafficKind } from '../model/traffic-resource.ts'
 import type { Health } from '../model/workload.ts'
 
 /** Our words and the protobuf enum names they travel as. `UNSPECIFIED` has no word: it is a field nobody set. */
 export const protocolNames: Readonly<Record<Protocol, string>> = {
+  auto: 'PROTOCOL_AUTO',
   tcp: 'PROTOCOL_TCP',
   tls: 'PROTOCOL_TLS',
   http: 'PROTOCOL_HTTP',
@@ -29,6 +31,14 @@ export const healthNames: Readonly<Record<Health, string>> = {
 export const httpSchemeNames: Readonly<Record<'http' | 'https', string>> = {
   http: 'HTTP_SCHEME_HTTP',
   https: 'HTTP_SCHEME_HTTPS',
+}
+
+/** See {@link protocolNames}. */
+export const trafficKindNames: Readonly<Record<TrafficKind, string>> = {
+  VirtualService: 'TRAFFIC_KIND_VIRTUAL_SERVICE',
+  DestinationRule: 'TRAFFIC_KIND_DESTINATION_RULE',
+  Sidecar: 'TRAFFIC_KIND_SIDECAR',
+  MeshSettings: 'TRAFFIC_KIND_MESH_SETTINGS',
 }
 
 /** The way back: protobuf enum names to our words. */

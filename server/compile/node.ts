@@ -27,6 +27,7 @@ export function compileNode(
     kind: 'host',
     node,
     trustDomain,
+    rootNamespace: settings.rootNamespace,
     dnsDomain: settings.dnsDomain,
     ...(defaultIdentity === undefined ? {} : { defaultIdentity }),
     virtualIpRanges: settings.virtualIpRanges,

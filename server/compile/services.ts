@@ -70,6 +70,7 @@ function compileService(
     external,
     ports: [...service.ports].sort((a, b) => a.port - b.port),
     endpoints: endpoints.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
+    ...(service.exportTo === undefined ? {} : { exportTo: [...service.exportTo].sort() }),
   }
 }
 

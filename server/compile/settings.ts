@@ -5,6 +5,8 @@ import type { Workload } from '../../mesh/model/workload.ts'
 export interface CompileSettings {
   readonly trustDomain: string
   readonly dnsDomain: string
+  /** Namespace whose resources hold for the whole mesh. */
+  readonly rootNamespace: string
   readonly virtualIpRanges: readonly string[]
   /** `<namespace>/<service-account>` for callers that belong to no workload. */
   readonly defaultIdentity?: string

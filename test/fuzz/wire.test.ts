@@ -10,6 +10,7 @@ import {
   encodeServerMessage,
 } from '../../mesh/wire/codec.ts'
 import { hostResource, serviceResource, trustResource, workloadResource } from '../support/resources.ts'
+import { wholeTrafficResources } from '../support/traffic.ts'
 
 const checks: readonly ProbeCheck[] = [
   { kind: 'http', scheme: 'https', host: 'a.example', port: 8443, path: '/healthz', headers: [['x-a', 'b']] },
@@ -18,7 +19,8 @@ const checks: readonly ProbeCheck[] = [
   { kind: 'unit', unit: 'api.service' },
 ]
 const probed = { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) }
-const resources = [hostResource, trustResource(), probed, serviceResource('api')].map(encodeResource)
+const service = { ...serviceResource('api'), exportTo: ['shop'] }
+const resources = [hostResource, trustResource(), probed, service, ...wholeTrafficResources].map(encodeResource)
 
 const valid: readonly Buffer[] = [
   encodeAgentMessage({

@@ -5,6 +5,7 @@ import type {
   MeshServiceResource,
 } from '../../mesh/model/agent-config.ts'
 import { unknownLocality } from '../../mesh/model/locality.ts'
+import { trafficConfigOf } from '../../mesh/model/traffic-resource.ts'
 
 /** Builders of agent configs for tests: everything has a sensible value, tests say what matters to them. */
 
@@ -67,6 +68,7 @@ export function aConfig(values: Partial<AgentConfig> = {}): AgentConfig {
       kind: 'host',
       node: 'h1',
       trustDomain: 'mesh.local',
+      rootNamespace: 'weft-system',
       dnsDomain: 'mesh',
       virtualIpRanges: ['240.240.0.0/16', 'fd77:6566:7400::/64'],
       locality: unknownLocality,
@@ -74,6 +76,7 @@ export function aConfig(values: Partial<AgentConfig> = {}): AgentConfig {
     trust: { kind: 'trust', trustDomain: 'mesh.local', sequence: 1, roots: [] },
     workloads: [],
     services: [],
+    traffic: trafficConfigOf('weft-system', []),
     ...values,
   }
 }

@@ -46,6 +46,7 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
     settings: {
       trustDomain: 'mesh.test',
       dnsDomain: 'mesh',
+      rootNamespace: 'weft-system',
       virtualIpRanges: ['240.240.0.0/16', 'fd77:6566:7400::/64'],
       trust: { sequence: 1, roots: ['ROOT'] },
       ...(input.defaultIdentity === undefined ? {} : { defaultIdentity: input.defaultIdentity }),

@@ -15,6 +15,7 @@ export const hostResource: HostResource = {
   kind: 'host',
   node: 'vm-17',
   trustDomain: 'mesh.test',
+  rootNamespace: 'weft-system',
   dnsDomain: 'mesh',
   defaultIdentity: 'spiffe://mesh.test/ns/default/sa/host',
   virtualIpRanges: ['240.240.0.0/16', 'fd77:6566::/64'],

@@ -102,7 +102,13 @@ export async function runCatalogue(load: CatalogueLoad): Promise<CatalogueResult
     while (!catalogue.ready.value) await sleep(clock, 1, signal)
     const coldMs = performance.now() - startedAt
     const compile = createServiceCompiler()
-    const settings = { trustDomain: 'bench', dnsDomain: 'mesh', virtualIpRanges: [], trust: { sequence: 1, roots: [] } }
+    const settings = {
+      trustDomain: 'bench',
+      dnsDomain: 'mesh',
+      rootNamespace: 'weft-system',
+      virtualIpRanges: [],
+      trust: { sequence: 1, roots: [] },
+    }
     compile(catalogue.snapshot.value, settings)
 
     const pending = new Map<string, { readonly number: number; readonly at: number }>()

@@ -35,12 +35,14 @@ const checks: readonly ProbeCheck[] = [
 const resources: readonly AgentResource[] = [
   hostResource,
   hostWithoutDefault,
+  { ...hostResource, rootNamespace: '' },
   trustResource(),
   trustResource([root, root], Number.MAX_SAFE_INTEGER),
   workloadResource,
   { ...workloadOutside, ports: [], callers: [], labels: {}, probes: [] },
   { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) },
   serviceResource('api'),
+  { ...serviceResource('cart'), exportTo: ['shop', '*'], ports: [{ name: '80', port: 80, protocol: 'auto' }] },
   { ...serviceResource('bank'), external: true, endpoints: [plainEndpoint], addresses: ['192.0.2.1', '2001:db8::1'] },
 ]
 

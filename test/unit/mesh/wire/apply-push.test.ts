@@ -1,10 +1,11 @@
 import t from 'tap'
-import type { AgentConfig, AgentResource } from '../../../../mesh/model/agent-config.ts'
-import { encodeResource } from '../../../../mesh/wire/agent-config-codec.ts'
+import { type AgentConfig, type AgentResource, resourceName } from '../../../../mesh/model/agent-config.ts'
+import { encodeResource, hashOf } from '../../../../mesh/wire/agent-config-codec.ts'
 import { type Applied, type ApplyConfig, applyPush } from '../../../../mesh/wire/apply-push.ts'
 import { restoreResources } from '../../../../mesh/wire/held-resources.ts'
 import type { EncodedResource, Push } from '../../../../mesh/wire/messages.ts'
 import { hostResource, serviceResource, trustResource } from '../../../support/resources.ts'
+import { virtualServiceResource } from '../../../support/traffic.ts'
 
 const api = serviceResource('api')
 const web = serviceResource('web')
@@ -36,6 +37,28 @@ t.test('a resource that does not decode keeps its last good version, the rest is
   t.same(ports, [[80, 81]])
   t.match(after.rejected, [{ name: 'service/shop/api', reason: /virtualIps\[0\] is not an IP address/ }])
   t.equal(after.held.get('service/shop/api')?.hash, encodeResource(api).hash)
+})
+
+t.test('a rule that says more than this version knows is nacked, and its last good version stays in use', async t => {
+  const good = virtualServiceResource('cart', { hosts: ['cart'], http: [{ name: 'good' }] })
+  const newer = virtualServiceResource('cart', { hosts: ['cart'], http: [{ name: 'newer' }] })
+  const { body } = encodeResource(newer)
+  const known = Buffer.from('"newer"')
+  const at = body.indexOf(known)
+  // the same length, so that the frame around it still is right: {"name":"newer"} becomes {"nama":"newer"}
+  body.write('nama', at - 6)
+  const altered = { name: resourceName(newer), hash: hashOf(body), body }
+  const inUse: string[] = []
+  const apply: ApplyConfig = async ({ traffic }) => {
+    inUse.push(...traffic.virtualServices.map(({ spec }) => spec.http?.[0]?.name ?? ''))
+    return []
+  }
+  const before = holding(hostResource, trustResource(), good)
+  const after = await applyPush(push([altered, encodeResource(web)]), before, apply)
+  t.match(after.rejected, [{ name: 'traffic/VirtualService/shop/cart', reason: /does not know: "nama"/ }])
+  t.same(inUse, ['good'])
+  t.ok(after.held.has('service/shop/web'))
+  t.equal(after.held.get('traffic/VirtualService/shop/cart')?.hash, encodeResource(good).hash)
 })
 
 t.test('a body that is not what its hash says is refused', async t => {

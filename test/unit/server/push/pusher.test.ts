@@ -21,6 +21,7 @@ const resources: readonly AgentResource[] = [
     node: 'vm-1',
     trustDomain: 'mesh.test',
     dnsDomain: 'mesh',
+    rootNamespace: 'weft-system',
     virtualIpRanges: [],
     locality: unknownLocality,
   },

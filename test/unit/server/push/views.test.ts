@@ -13,6 +13,7 @@ import { recordedLog } from '../../../support/recorded-log.ts'
 const settings: CompileSettings = {
   trustDomain: 'mesh.test',
   dnsDomain: 'mesh',
+  rootNamespace: 'weft-system',
   virtualIpRanges: [],
   trust: { sequence: 1, roots: [] },
 }

@@ -1,0 +1,124 @@
+import type {
+  ClientTlsSpec,
+  ConnectionPoolSpec,
+  DestinationRuleSpec,
+  LoadBalancerSpec,
+  LocalityLbSpec,
+  OutlierDetectionSpec,
+  TrafficPolicySpec,
+} from '../model/traffic.ts'
+import { amount, count, duration, flag, listOf, mapOf, needed, objectOf, oneOf, percent, port, text } from './shape.ts'
+
+type Part<T, Key extends keyof T> = Exclude<T[Key], undefined>
+type Tcp = Part<ConnectionPoolSpec, 'tcp'>
+type Hash = Part<LoadBalancerSpec, 'consistentHash'>
+type Cookie = Part<Hash, 'httpCookie'>
+type Subset = Part<DestinationRuleSpec, 'subsets'>[number]
+type PortPolicy = Part<TrafficPolicySpec, 'portLevelSettings'>[number]
+
+const texts = listOf(text)
+const labels = mapOf(text)
+
+/** Also of MeshSettings. */
+export const tcpKeepalive = objectOf<Part<Tcp, 'tcpKeepalive'>>({ probes: count, time: duration, interval: duration })
+
+/** Also of Sidecars, for what comes in. */
+export const connectionPool = objectOf<ConnectionPoolSpec>({
+  tcp: objectOf<Tcp>({
+    maxConnections: count,
+    connectTimeout: duration,
+    tcpKeepalive,
+    maxConnectionDuration: duration,
+    idleTimeout: duration,
+  }),
+  http: objectOf<Part<ConnectionPoolSpec, 'http'>>({
+    http1MaxPendingRequests: count,
+    http2MaxRequests: count,
+    maxRequestsPerConnection: count,
+    maxRetries: count,
+    idleTimeout: duration,
+    h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
+    useClientProtocol: flag,
+    maxConcurrentStreams: count,
+  }),
+})
+
+/** Also of MeshSettings. */
+export const localityLb = objectOf<LocalityLbSpec>({
+  distribute: listOf(objectOf<Part<LocalityLbSpec, 'distribute'>[number]>({ from: text, to: mapOf(count) })),
+  failover: listOf(objectOf<Part<LocalityLbSpec, 'failover'>[number]>({ from: text, to: text })),
+  failoverPriority: texts,
+  enabled: flag,
+})
+
+const consistentHash = objectOf<Hash>({
+  httpHeaderName: text,
+  httpCookie: objectOf<Cookie>({
+    name: needed(text),
+    path: text,
+    ttl: duration,
+    attributes: listOf(objectOf<Part<Cookie, 'attributes'>[number]>({ name: needed(text), value: text })),
+  }),
+  useSourceIp: flag,
+  httpQueryParameterName: text,
+  ringHash: objectOf<Part<Hash, 'ringHash'>>({ minimumRingSize: count }),
+  maglev: objectOf<Part<Hash, 'maglev'>>({ tableSize: count }),
+  minimumRingSize: count,
+})
+
+const loadBalancer = objectOf<LoadBalancerSpec>({
+  simple: oneOf('UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'),
+  consistentHash,
+  localityLbSetting: localityLb,
+  warmup: objectOf<Part<LoadBalancerSpec, 'warmup'>>({
+    duration: needed(duration),
+    minimumPercent: percent,
+    aggression: amount,
+  }),
+  warmupDurationSecs: duration,
+})
+
+const outlierDetection = objectOf<OutlierDetectionSpec>({
+  consecutiveErrors: count,
+  splitExternalLocalOriginErrors: flag,
+  consecutiveLocalOriginFailures: count,
+  consecutiveGatewayErrors: count,
+  consecutive5xxErrors: count,
+  interval: duration,
+  baseEjectionTime: duration,
+  maxEjectionPercent: count,
+  minHealthPercent: count,
+})
+
+const tls = objectOf<ClientTlsSpec>({
+  mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+  clientCertificate: text,
+  privateKey: text,
+  caCertificates: text,
+  subjectAltNames: texts,
+  sni: text,
+  insecureSkipVerify: flag,
+})
+
+const portPolicy = { loadBalancer, connectionPool, outlierDetection, tls }
+
+const trafficPolicy = objectOf<TrafficPolicySpec>({
+  ...portPolicy,
+  portLevelSettings: listOf(
+    objectOf<PortPolicy>({ ...portPolicy, port: objectOf<Part<PortPolicy, 'port'>>({ number: port }) }),
+  ),
+  retryBudget: objectOf<Part<TrafficPolicySpec, 'retryBudget'>>({
+    percent,
+    minRetryConcurrency: count,
+    budgetInterval: duration,
+  }),
+})
+
+/** A DestinationRule's spec as it travels. */
+export const destinationRule = objectOf<DestinationRuleSpec>({
+  host: needed(text),
+  trafficPolicy,
+  subsets: listOf(objectOf<Subset>({ name: needed(text), labels, trafficPolicy })),
+  exportTo: texts,
+  workloadSelector: objectOf<Part<DestinationRuleSpec, 'workloadSelector'>>({ matchLabels: labels }),
+})

@@ -1,0 +1,38 @@
+import type { MeshSettingsSpec, SidecarSpec } from '../model/traffic.ts'
+import { connectionPool, localityLb, tcpKeepalive } from './destination-rule-shape.ts'
+import { duration, listOf, mapOf, objectOf, oneOf, percent, port, text } from './shape.ts'
+import { retries } from './virtual-service-shape.ts'
+
+type Part<T, Key extends keyof T> = Exclude<T[Key], undefined>
+type Egress = Part<SidecarSpec, 'egress'>[number]
+
+const outboundTrafficPolicy = objectOf<Part<SidecarSpec, 'outboundTrafficPolicy'>>({
+  mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY'),
+})
+
+/** A Sidecar's spec as it travels. */
+export const sidecar = objectOf<SidecarSpec>({
+  workloadSelector: objectOf<Part<SidecarSpec, 'workloadSelector'>>({ labels: mapOf(text) }),
+  egress: listOf(
+    objectOf<Egress>({
+      port: objectOf<Part<Egress, 'port'>>({ number: port, name: text, protocol: text }),
+      hosts: listOf(text),
+    }),
+  ),
+  outboundTrafficPolicy,
+  inboundConnectionPool: connectionPool,
+})
+
+/** The mesh's settings as they travel. */
+export const meshSettings = objectOf<MeshSettingsSpec>({
+  outboundTrafficPolicy,
+  defaultHttpRetryPolicy: retries,
+  localityLbSetting: localityLb,
+  connectTimeout: duration,
+  tcpKeepalive,
+  pathNormalization: objectOf<Part<MeshSettingsSpec, 'pathNormalization'>>({
+    normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
+  }),
+  accessLogEncoding: oneOf('TEXT', 'JSON'),
+  tracing: objectOf<Part<MeshSettingsSpec, 'tracing'>>({ otlpEndpoint: text, sampling: percent }),
+})
