@@ -34,6 +34,49 @@ export function peerAuthenticationCases(): PeerAuthenticationCase[] {
   return lines('peerauth.jsonl.gz')
 }
 
+/** Operations on host names; which fields there are depends on `op`. */
+export type HostMatchCase = { readonly id: string } & (
+  | {
+      readonly op: 'pair'
+      readonly a: string
+      readonly b: string
+      readonly matches: boolean
+      readonly aSubsetOfB: boolean
+      readonly bSubsetOfA: boolean
+      readonly aMoreSpecific: boolean
+    }
+  | {
+      readonly op: 'mostSpecific'
+      readonly list: readonly string[]
+      readonly host: string
+      readonly match: string | null
+    }
+  | { readonly op: 'sort'; readonly list: readonly string[]; readonly sorted: readonly string[] }
+  | {
+      readonly op: 'intersection'
+      readonly left: readonly string[]
+      readonly right: readonly string[]
+      readonly intersection: readonly string[]
+    }
+  | {
+      readonly op: 'forNamespace'
+      readonly list: readonly string[]
+      readonly namespace: string
+      readonly names: readonly string[]
+    }
+  | {
+      readonly op: 'shortname'
+      readonly host: string
+      readonly namespace: string
+      readonly domain: string
+      readonly fqdn: string
+    }
+)
+
+export function hostMatchCases(): HostMatchCase[] {
+  return lines('hostmatch.jsonl.gz')
+}
+
 function lines<T>(name: string): T[] {
   const packed = readFileSync(new URL(`../fixtures/istio/${name}`, import.meta.url))
   return gunzipSync(packed)
