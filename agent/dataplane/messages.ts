@@ -62,6 +62,11 @@ export interface DataThreadReport {
     readonly reason: string
     readonly count: number
   }[]
+  readonly http: readonly HttpSeriesReport[]
+  /** Requests that an agent answered itself, by reason code. */
+  readonly localReplies: DataThreadReport['refused']
+  /** What outlier detection does; absent while there is none. */
+  readonly ejections?: EjectionReport
   /** Access-log lines given up because their reader was too slow. */
   readonly droppedLogLines: number
 }
@@ -75,4 +80,19 @@ export interface TcpSeries {
   readonly sentBytes: number
   /** What the caller received (Istio's `istio_tcp_sent_bytes_total`). */
   readonly receivedBytes: number
+}
+
+/** One label set of the `istio_request*` metrics. */
+export interface HttpSeriesReport {
+  /** As Prometheus' text format has them, without braces. */
+  readonly labels: string
+  /** `telemetry/http-series.ts` says what is where. */
+  readonly values: Float64Array
+}
+
+export interface EjectionReport {
+  /** Endpoints that get no requests now; each thread has its own opinion, and counts its own. */
+  readonly active: number
+  /** How often one was taken out, by cause: `consecutive_5xx`. */
+  readonly totals: Readonly<Record<string, number>>
 }

@@ -101,7 +101,7 @@ export class ThreadCore {
       pooledSessions: pool.sessions + this.#hbone.sessions,
       openStreams: pool.openStreams,
     }
-    return { ...telemetry.metrics.report(), gauges, droppedLogLines: this.#accessLog.dropped() }
+    return { ...telemetry.report(), gauges }
   }
 
   /** Takes nothing new, waits for what is open up to the deadline, then cuts it. */

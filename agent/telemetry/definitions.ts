@@ -3,12 +3,12 @@
  * from closed sets or from the mesh's own names, never from addresses.
  */
 export interface MetricDefinition {
-  readonly kind: 'counter' | 'gauge'
+  readonly kind: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
 }
 
-/** Istio's labels of the standard TCP metrics; always present, `unknown` where nothing is known. */
+/** Istio's labels of its standard metrics; always present, `unknown` where nothing is known. */
 const istioTcpLabels = [
   'reporter',
   'source_workload',
@@ -35,6 +35,9 @@ const istioTcpLabels = [
   'connection_security_policy',
 ] as const
 
+/** Istio's labels of the standard HTTP metrics. */
+const istioHttpLabels = [...istioTcpLabels, 'response_code', 'grpc_response_status'] as const
+
 export const agentMetrics = {
   istio_tcp_connections_opened_total: {
     kind: 'counter',
@@ -55,6 +58,39 @@ export const agentMetrics = {
     kind: 'counter',
     help: 'Bytes that the destination received.',
     labels: istioTcpLabels,
+  },
+  istio_requests_total: { kind: 'counter', help: 'HTTP and gRPC requests that are over.', labels: istioHttpLabels },
+  istio_request_duration_milliseconds: {
+    kind: 'histogram',
+    help: 'From the head of a request to the end of its response.',
+    labels: istioHttpLabels,
+  },
+  istio_request_bytes: { kind: 'histogram', help: 'Sizes of requests, heads included.', labels: istioHttpLabels },
+  istio_response_bytes: { kind: 'histogram', help: 'Sizes of responses, heads included.', labels: istioHttpLabels },
+  istio_request_messages_total: {
+    kind: 'counter',
+    help: 'Messages of gRPC requests.',
+    labels: istioHttpLabels,
+  },
+  istio_response_messages_total: {
+    kind: 'counter',
+    help: 'Messages of gRPC responses.',
+    labels: istioHttpLabels,
+  },
+  weft_agent_http_local_replies_total: {
+    kind: 'counter',
+    help: 'Requests that the agent answered itself, by direction and reason code.',
+    labels: ['direction', 'reason'],
+  },
+  weft_agent_http_ejections_active: {
+    kind: 'gauge',
+    help: 'Endpoints that outlier detection keeps away from now; each thread counts its own.',
+    labels: [],
+  },
+  weft_agent_http_ejections_total: {
+    kind: 'counter',
+    help: 'How often outlier detection took an endpoint out, by cause.',
+    labels: ['cause'],
   },
   weft_connections_refused_total: {
     kind: 'counter',

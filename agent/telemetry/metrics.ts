@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { DataThreadReport, TcpSeries } from '../dataplane/messages.ts'
 import { type AgentMetricName, agentMetrics, type MetricDefinition } from './definitions.ts'
+import { httpPage } from './http-page.ts'
 
 /** What the control thread knows at a scrape, besides what the data threads report. */
 export interface AgentFacts {
@@ -20,6 +21,9 @@ export interface MetricsSources {
   facts(): AgentFacts
 }
 
+/** What Istio's metrics are called first: `istio_`, unless something else is wanted beside a real Istio. */
+const istioPrefix = 'istio_'
+
 /** The Prometheus page of an agent. */
 export interface AgentMetrics {
   /** For the header of the same name. */
@@ -28,10 +32,18 @@ export interface AgentMetrics {
   render(): Promise<string>
 }
 
-/** Declares all metrics in a registry of their own. Nothing is counted here: a scrape copies what the parts know. */
-export function createAgentMetrics(sources: MetricsSources): AgentMetrics {
+/**
+ * Declares all metrics in a registry of their own. Nothing is counted here: a scrape copies what the parts know.
+ * Istio's metrics get `prefix` (`istio`) at the front of their names.
+ */
+export function createAgentMetrics(sources: MetricsSources, prefix = 'istio'): AgentMetrics {
   const registry = new Registry()
-  const metrics = new Map(Object.entries(agentMetrics).map(([name, one]) => [name, declare(registry, name, one)]))
+  const rename = (name: string) => (name.startsWith(istioPrefix) ? `${prefix}_${name.slice(istioPrefix.length)}` : name)
+  const metrics = new Map(
+    Object.entries(agentMetrics)
+      .filter(([name]) => !isHttp(name))
+      .map(([name, one]) => [name, declare(registry, rename(name), one)]),
+  )
   let rendering: Promise<string> | undefined
 
   function set(name: AgentMetricName, rows: Iterable<readonly [Readonly<Record<string, string>>, number]>): void {
@@ -67,6 +79,15 @@ export function createAgentMetrics(sources: MetricsSources): AgentMetrics {
       'weft_connections_refused_total',
       report.refused.map(({ direction, reason, count }) => [{ direction, reason }, count]),
     )
+    set(
+      'weft_agent_http_local_replies_total',
+      report.localReplies.map(({ direction, reason, count }) => [{ direction, reason }, count]),
+    )
+    set('weft_agent_http_ejections_active', one(report.ejections?.active ?? 0))
+    set(
+      'weft_agent_http_ejections_total',
+      Object.entries(report.ejections?.totals ?? {}).map(([cause, count]) => [{ cause }, count]),
+    )
     set('weft_open_connections', one(report.gauges.openConnections))
     set('weft_pooled_sessions', one(report.gauges.pooledSessions))
     set('weft_open_streams', one(report.gauges.openStreams))
@@ -82,7 +103,7 @@ export function createAgentMetrics(sources: MetricsSources): AgentMetrics {
     set('weft_ready', one(Number(facts.ready)))
     set('weft_agent_resident_bytes', one(facts.residentBytes))
     set('weft_build_info', [[{ version: facts.version }, 1]])
-    return registry.metrics()
+    return (await registry.metrics()) + httpPage(report.http, rename)
   }
 
   return {
@@ -94,6 +115,11 @@ export function createAgentMetrics(sources: MetricsSources): AgentMetrics {
       return rendering
     },
   }
+}
+
+/** Those of Istio's metrics that the HTTP page writes. */
+function isHttp(name: string): boolean {
+  return name.startsWith(istioPrefix) && !name.startsWith(`${istioPrefix}tcp_`)
 }
 
 type Metric = Pick<Gauge<string>, 'reset'> & { inc(labels: Readonly<Record<string, string>>, value: number): void }

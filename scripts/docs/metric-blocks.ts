@@ -31,5 +31,6 @@ function metricTable(metrics: readonly (readonly [string, Metric])[]): string {
 
 function labelText(labels: readonly string[]): string {
   if (labels === agentMetrics.istio_tcp_connections_opened_total.labels) return "Istio's, below"
+  if (labels === agentMetrics.istio_requests_total.labels) return "Istio's, and `response_code`, `grpc_response_status`"
   return labels.map(label => code(label)).join(', ') || '–'
 }

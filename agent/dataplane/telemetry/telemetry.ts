@@ -1,6 +1,8 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
+import type { DataThreadReport } from '../messages.ts'
 import type { Reason } from '../reasons.ts'
 import type { AccessLog, AccessRecord } from './access-log.ts'
+import { HttpTelemetry } from './http-telemetry.ts'
 import type { TcpCounters, TcpMetrics } from './tcp-metrics.ts'
 
 /** The part of an access record that is found out while a connection is being decided. */
@@ -14,6 +16,7 @@ export type ConnectionFacts = {
 /** Metrics and access log of one data thread. */
 export class Telemetry {
   readonly metrics: TcpMetrics
+  readonly http: HttpTelemetry
   readonly #log: AccessLog
   readonly #clock: Clock
   readonly #passed: (bytes: number) => void
@@ -22,15 +25,21 @@ export class Telemetry {
   /** `passed` is told of all bytes that pass through tunnels, as they do. */
   constructor(metrics: TcpMetrics, log: AccessLog, clock: Clock, passed: (bytes: number) => void = () => {}) {
     this.metrics = metrics
+    this.http = new HttpTelemetry(log, clock)
     this.#log = log
     this.#clock = clock
     this.#passed = passed
   }
 
+  /** All that was counted since the thread started. */
+  report(): Omit<DataThreadReport, 'gauges'> {
+    return { ...this.metrics.report(), ...this.http.metrics.report(), droppedLogLines: this.#log.dropped() }
+  }
+
   /** Counts and logs a connection that was never let through. */
   refuse(facts: ConnectionFacts, reason: Reason, detail: string, since: number): void {
     this.metrics.refused(facts.direction, reason)
-    this.#log.write({
+    this.#log.connection({
       ...facts,
       verdict: 'refused',
       reason,
@@ -51,7 +60,7 @@ export class Telemetry {
   readonly #closed = (record: ConnectionRecord): void => {
     this.openConnections -= 1
     record.counters.closed += 1
-    this.#log.write({
+    this.#log.connection({
       ...record.facts,
       verdict: 'allowed',
       reason: record.reason,

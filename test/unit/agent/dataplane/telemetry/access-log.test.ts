@@ -10,7 +10,7 @@ t.test('nothing that a peer says can forge a line, end a string, or steer a term
   const log = openAccessLog(file, systemClock)
   const nasty = '"}\n{"verdict":"allowed"}\r\u001b[2J\u009b2J\u007f\u2028\u2029\\'
   const facts = { ...factsOf('inbound', '10.0.0.1:1'), sourceWorkload: nasty, destinationWorkload: nasty }
-  log.write({
+  log.connection({
     ...facts,
     verdict: 'refused',
     reason: 'BAD_REQUEST',
