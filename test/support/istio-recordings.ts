@@ -77,6 +77,54 @@ export function hostMatchCases(): HostMatchCase[] {
   return lines('hostmatch.jsonl.gz')
 }
 
+/** What selection and effective settings are computed from: configs are YAML documents. */
+export interface RecordedWorld {
+  readonly services: readonly {
+    readonly hostname: string
+    readonly namespace: string
+    readonly address: string
+    readonly exportTo?: readonly string[]
+    readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
+  }[]
+  readonly configs: readonly string[]
+  readonly client: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> }
+  readonly rootNamespace: string
+}
+
+export interface RecordedRoutes {
+  readonly virtualHost: string | null
+  readonly virtualServices: readonly string[]
+  readonly routes: readonly {
+    readonly cluster?: string
+    readonly name?: string
+    readonly virtualService: string | null
+  }[]
+}
+
+export type SelectionCase = RecordedWorld & { readonly id: string } & (
+    | {
+        readonly type: 'destinationRule'
+        readonly host: string
+        readonly result: {
+          readonly from: readonly string[]
+          readonly host?: string
+          readonly subsets?: readonly string[]
+          readonly serviceVisible: boolean
+          readonly policy?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+        }
+      }
+    | {
+        readonly type: 'virtualService' | 'gatewayVirtualService'
+        readonly authority: string
+        readonly port: number
+        readonly result: RecordedRoutes
+      }
+  )
+
+export function selectionCases(): SelectionCase[] {
+  return lines('selection.jsonl.gz')
+}
+
 function lines<T>(name: string): T[] {
   const packed = readFileSync(new URL(`../fixtures/istio/${name}`, import.meta.url))
   return gunzipSync(packed)
