@@ -6,7 +6,7 @@ import type { LoadResult, LoadTools } from './types.ts'
 /** The user that the load generators run as: to Weft it is a workload with an identity of its own. */
 export const clientUid = 4242
 
-/** wrk, and the open-loop client compiled into `directory`. Both throw with what the program said when it fails. */
+/** wrk, h2load, and the open-loop client compiled into `directory`. They throw with what the program said when it fails. */
 export function loadTools(client: Host, directory: string): LoadTools {
   const pacedBinary = join(directory, 'paced')
   execFileSync('cc', ['-O2', '-o', pacedBinary, join(import.meta.dirname, 'paced.c')])
@@ -17,6 +17,10 @@ export function loadTools(client: Host, directory: string): LoadTools {
       const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '10s']
       for (const header of headers) args.push('-H', header)
       return parseWrk(await run('wrk', [...args, `http://${address}:${port}${path}`], seconds))
+    },
+    async h2load({ address, port }, path, seconds, { connections, streams }) {
+      const args = ['-t1', `-c${connections}`, `-m${streams}`, `-D${seconds}`, '--connection-active-timeout=30s']
+      return parseH2load(await run('h2load', [...args, `http://${address}:${port}${path}`], seconds), seconds)
     },
     async paced({ address, port }, path, seconds, { perSecond, connections }) {
       const args = [perSecond, seconds, connections, address, port, path].map(String)
@@ -56,4 +60,22 @@ export function parsePaced(text: string, seconds: number): LoadResult {
   const [requests, errors, p50, p99] = [field('n'), field('err'), field('p50'), field('p99')]
   if (Number.isNaN(requests)) throw new Error(`paced printed no result:\n${text}`)
   return { requests, seconds, p50Ms: p50 / 1000, p99Ms: p99 / 1000, errors }
+}
+
+/** What `h2load -D` prints. It gives no percentiles: the mean and the largest stand for them. */
+export function parseH2load(text: string, seconds: number): LoadResult {
+  const [, done, succeeded, failed, errored, timedOut] =
+    /requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(
+      text,
+    ) ?? []
+  const [, slowest = '0', slowestUnit = 'ms', mean = '0', meanUnit = 'ms'] =
+    /time for request:\s+\S+\s+([\d.]+)(us|ms|s)\s+([\d.]+)(us|ms|s)/.exec(text) ?? []
+  if (done === undefined) throw new Error(`h2load printed no result:\n${text}`)
+  return {
+    requests: Number(succeeded),
+    seconds,
+    p50Ms: milliseconds(mean, meanUnit),
+    p99Ms: milliseconds(slowest, slowestUnit),
+    errors: Number(failed) + Number(errored) + Number(timedOut),
+  }
 }

@@ -1,9 +1,12 @@
 import { benchCatalogue } from './catalogue/bench.ts'
+import { benchHttp, benchHttp2 } from './http.ts'
 import { benchL4 } from './l4.ts'
 
 /** `npm run bench -- <name> [options]`: each bench says in its own file what it measures and which options it has. */
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   l4: benchL4,
+  http: benchHttp,
+  http2: benchHttp2,
   catalogue: benchCatalogue,
 }
 

@@ -58,12 +58,19 @@ export interface Scenario {
 /** The load generators, on the client host. */
 export interface LoadTools {
   wrk(target: Address, path: string, seconds: number, options: WrkOptions): Promise<LoadResult>
+  /** h2load: `connections` × `streams` requests at once, HTTP/2 without TLS. */
+  h2load(target: Address, path: string, seconds: number, options: H2LoadOptions): Promise<LoadResult>
   paced(target: Address, path: string, seconds: number, options: PacedOptions): Promise<LoadResult>
 }
 
 export interface WrkOptions {
   readonly connections: number
   readonly headers?: readonly string[]
+}
+
+export interface H2LoadOptions {
+  readonly connections: number
+  readonly streams: number
 }
 
 export interface PacedOptions {

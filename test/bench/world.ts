@@ -6,6 +6,7 @@ import { createMesh, type Mesh } from '../netns/mesh.ts'
 import { startBackend } from './backend.ts'
 import { writeCertificates } from './certificates.ts'
 import { clientUid } from './load.ts'
+import type { Suite } from './suite.ts'
 import type { Address, BenchHosts } from './types.ts'
 
 export type BenchMesh = Mesh<'client' | 'server'>
@@ -22,34 +23,43 @@ export interface BenchWorld {
 /** The cable between the two hosts, beside the bridge by which they reach Weft's server. */
 const cable = { client: '10.99.0.1', server: '10.99.0.2' } as const
 const backend: Address = { address: cable.server, port: 9000 }
+/** The same over HTTP/2 without TLS. */
+const backendHttp2: Address = { address: cable.server, port: 9003 }
 
-const registry = JSON.stringify({
-  services: [{ name: 'backend', ports: { tcp: backend.port } }],
-  workloads: [
-    {
-      name: 'backend',
-      node: 'server',
-      address: backend.address,
-      serviceAccount: 'backend',
-      services: { backend: backend.port },
-      // nobody: what matters is that it has callers of its own
-      uid: 65534,
-    },
-    { name: 'client', node: 'client', address: cable.client, serviceAccount: 'client', uid: clientUid },
-  ],
-})
+function registry(protocol: Suite['protocol'], { address, port }: Address): string {
+  return JSON.stringify({
+    // a port is called by what it speaks
+    services: [{ name: 'backend', ports: { [protocol]: port } }],
+    workloads: [
+      {
+        name: 'backend',
+        node: 'server',
+        address,
+        serviceAccount: 'backend',
+        services: { backend: port },
+        // nobody: what matters is that it has callers of its own
+        uid: 65534,
+      },
+      { name: 'client', node: 'client', address: cable.client, serviceAccount: 'client', uid: clientUid },
+    ],
+  })
+}
 
 /**
  * Two hosts joined by a veth pair, a backend on one of them, and a mesh with an agent on each: a real server, joined
  * agents, ready to be started and stopped for each repetition. Agents are stopped when this returns, and what they
  * had put on the hosts is gone.
  */
-export async function createBenchWorld(t: { teardown(run: () => unknown): unknown }): Promise<BenchWorld> {
+export async function createBenchWorld(
+  t: { teardown(run: () => unknown): unknown },
+  protocol: Suite['protocol'],
+): Promise<BenchWorld> {
+  const served = protocol === 'http2' ? backendHttp2 : backend
   const mesh = await createMesh(t, {
     hosts: ['client', 'server'],
     // What is installed is what is measured: from source, Node would carry its TypeScript reader along.
     built: true,
-    files: () => ({ 'bench.json': registry }),
+    files: () => ({ 'bench.json': registry(protocol, served) }),
     agent: { threads: 1, capture: { dns: false, onAgentDown: 'open' }, dns: { enabled: false }, logLevel: 'info' },
   })
   const { client, server } = mesh.hosts
@@ -62,8 +72,8 @@ export async function createBenchWorld(t: { teardown(run: () => unknown): unknow
   const certificates = join(mesh.directory, 'certificates')
   mkdirSync(certificates)
   writeCertificates(certificates, Date.now())
-  await startBackend(server, backend, mesh.directory)
-  return { mesh, hosts: { client, server }, backend, certificates, directory: mesh.directory }
+  await startBackend(server, { http1: backend, http2: backendHttp2 }, mesh.directory)
+  return { mesh, hosts: { client, server }, backend: served, certificates, directory: mesh.directory }
 }
 
 /** Gives the host its end of the cable, and settings under which proxies and not the kernel's limits are measured. */

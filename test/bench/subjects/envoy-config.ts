@@ -6,7 +6,7 @@ import { inboundPort, outboundListener } from './pair.ts'
 
 /** Its TLS library has no setting for the suites of TLS 1.3; on machines with AES instructions it takes AES-128-GCM. */
 const tlsOnly13 = '{ tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_3 }'
-const type = 'type.googleapis.com/envoy'
+export const type = 'type.googleapis.com/envoy'
 const http2 =
   'max_concurrent_streams: 2147483647, initial_stream_window_size: 4194304, initial_connection_window_size: 16777216'
 
@@ -40,7 +40,7 @@ export function hboneInbound({ backend, certificates }: BenchSetup): string {
   return bootstrap(9902, from, filter, downstreamTls(certificates, 'alpn_protocols: [h2],'), backend, '', '')
 }
 
-function bootstrap(
+export function bootstrap(
   adminPort: number,
   listen: Address,
   filter: string,
@@ -48,13 +48,16 @@ function bootstrap(
   upstream: Address,
   protocol: string,
   upstreamTls: string,
+  more: { readonly stats?: string; readonly listener?: string; readonly cluster?: string } = {},
 ): string {
+  const { stats = '{ stats_matcher: { reject_all: true } }', listener = '', cluster = '' } = more
   return `admin: { address: ${socket({ address: '127.0.0.1', port: adminPort })} }
-stats_config: { stats_matcher: { reject_all: true } }
+stats_config: ${stats}
 static_resources:
   listeners:
   - name: l
     address: ${socket(listen)}
+    ${listener}
     filter_chains:
     - filters:
       - ${filter}
@@ -63,6 +66,7 @@ static_resources:
   - name: up
     connect_timeout: 5s
     type: STATIC
+    ${cluster}
     load_assignment: { cluster_name: up, endpoints: [ { lb_endpoints: [ { endpoint: { address: ${socket(upstream)} } } ] } ] }
     ${protocol}
     ${upstreamTls}
@@ -78,13 +82,13 @@ function tcpProxy(more: string): string {
 }
 
 /** `max_session_keys: 0`: no resumption, so that each connection proves both identities. */
-function upstreamTls(certificates: string): string {
+export function upstreamTls(certificates: string): string {
   return `transport_socket: { name: envoy.transport_sockets.tls, typed_config: {
       "@type": ${type}.extensions.transport_sockets.tls.v3.UpstreamTlsContext, max_session_keys: 0,
       common_tls_context: { ${common(certificates, 'a', `exact: "${identities.b}"`)} } } }`
 }
 
-function downstreamTls(certificates: string, more: string): string {
+export function downstreamTls(certificates: string, more: string): string {
   return `transport_socket: { name: envoy.transport_sockets.tls, typed_config: {
         "@type": ${type}.extensions.transport_sockets.tls.v3.DownstreamTlsContext, require_client_certificate: true,
         common_tls_context: { ${more} ${common(certificates, 'b', `exact: "${identities.a}"`)} } } }`

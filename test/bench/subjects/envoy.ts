@@ -4,7 +4,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { BenchSetup, RunningSubject, Subject } from '../types.ts'
 import { hboneInbound, hboneOutbound, tcpInbound, tcpOutbound } from './envoy-config.ts'
-import { startPair } from './pair.ts'
+import { httpInbound, httpOutbound, istioInbound, istioOutbound } from './envoy-http-config.ts'
+import { type Speaks, startPair } from './pair.ts'
 
 /** One Envoy TLS connection for each connection of the application. */
 export const envoyTcp: Subject = {
@@ -18,7 +19,28 @@ export const envoyHbone: Subject = {
   start: bench => startEnvoys(bench, hboneOutbound(bench), hboneInbound(bench)),
 }
 
-function startEnvoys({ hosts, directory }: BenchSetup, outbound: string, inbound: string): Promise<RunningSubject> {
+/** Envoy as an HTTP proxy and nothing else. */
+export function envoyMinimal(speaks: Speaks): Subject {
+  return {
+    name: 'envoy-minimal',
+    start: bench => startEnvoys(bench, httpOutbound(bench), httpInbound(bench), speaks),
+  }
+}
+
+/** Envoy as Istio sets up its sidecars: what Weft does for each request, it does too. */
+export function envoyIstio(speaks: Speaks): Subject {
+  return {
+    name: 'envoy-istio',
+    start: bench => startEnvoys(bench, istioOutbound(bench), istioInbound(bench), speaks),
+  }
+}
+
+function startEnvoys(
+  { hosts, directory }: BenchSetup,
+  outbound: string,
+  inbound: string,
+  speaks: Speaks = 'http1',
+): Promise<RunningSubject> {
   const binary = envoyBinary()
   const command = (name: string, config: string, id: number) => {
     const file = join(directory, `${name}.yaml`)
@@ -36,7 +58,12 @@ function startEnvoys({ hosts, directory }: BenchSetup, outbound: string, inbound
     ]
     return { file: binary, args }
   }
-  return startPair(hosts, directory, { outbound: command('out', outbound, 1), inbound: command('in', inbound, 2) })
+  return startPair(
+    hosts,
+    directory,
+    { outbound: command('out', outbound, 1), inbound: command('in', inbound, 2) },
+    speaks,
+  )
 }
 
 /** Version of the Python package, which carries the same version of Envoy. */
