@@ -1,0 +1,30 @@
+import type { BalancerSettings } from '../../../../mesh/routing/cluster.ts'
+import { assertNever } from '../../../../mesh/std/assert-never.ts'
+import type { Random } from '../../../../mesh/std/clock.ts'
+import type { ClusterEndpoint } from '../endpoint.ts'
+import type { Balancer } from './balancer.ts'
+import { LeastRequest } from './least-request.ts'
+import { RandomChoice } from './random.ts'
+import { RoundRobin } from './round-robin.ts'
+
+/** The balancer that the settings ask for. `weightOf` is an endpoint's weight after slow start. */
+export function makeBalancer<E extends ClusterEndpoint>(
+  settings: BalancerSettings,
+  weightOf: (endpoint: E) => number,
+  random: Random,
+): Balancer<E> {
+  switch (settings.kind) {
+    case 'least-request':
+      return new LeastRequest(weightOf, random)
+    case 'round-robin':
+      return new RoundRobin(weightOf, random)
+    // Whoever passes through does not choose; should it be asked to, any endpoint is as good.
+    case 'passthrough':
+    case 'random':
+    case 'ring-hash':
+    case 'maglev':
+      return new RandomChoice(random)
+    default:
+      return assertNever(settings)
+  }
+}
