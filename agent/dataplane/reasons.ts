@@ -1,6 +1,6 @@
 /**
- * Why a connection ended as it did: the closed set of codes in access logs, metrics and the `weft-reason` header of a
- * refused CONNECT. `docs/reference/reasons.md` explains each; a test compares the two.
+ * Why a connection or a request ended as it did: the closed set of codes in access logs, metrics and the `weft-reason`
+ * header of whatever an agent answers itself. `docs/reference/reasons.md` explains each; a test compares the two.
  */
 export const reasons = {
   OK: 'both sides finished',
@@ -24,6 +24,23 @@ export const reasons = {
   LOCAL_CONNECT: 'the local process does not accept connections on its declared port',
   TOO_MANY_CONNECTIONS: 'the agent has as many connections open as it may',
   DRAINING: 'the agent is shutting down',
+  NO_HTTP_ROUTE: 'the host has rules for its requests, and none of them matches this one',
+  BLOCKED_HOST: 'nobody knows the host of the request, and the mesh lets only known ones be called',
+  NO_CLUSTER: 'the rule sends the request to a service, port or subset that does not exist',
+  UPSTREAM_OVERFLOW: 'the destination has as many connections or requests as its circuit breaker allows',
+  REQUEST_TIMEOUT: 'no complete response came within the time that the rule or the caller gives',
+  PER_TRY_TIMEOUT: 'the last try got no response within the time that the rule gives to each',
+  IDLE_TIMEOUT: 'nothing moved in the request for as long as is allowed',
+  RETRY_LIMIT: 'another try was wanted, and the destination has as many retries under way as are allowed',
+  FAULT_ABORT: 'a rule’s fault injection answered the request',
+  DIRECT_RESPONSE: 'the rule answers the request itself',
+  REDIRECT: 'the rule redirects the request',
+  BAD_HTTP_REQUEST: 'the request breaks the rules of HTTP',
+  BAD_HTTP_RESPONSE: 'the response breaks the rules of HTTP',
+  NOT_HTTP: 'what came to a port of HTTP is not HTTP',
+  HEADERS_TOO_LARGE: 'the head of the request is larger than the agent takes',
+  BODY_BROKEN_OFF: 'the body of the request is not as long as it was said to be, or its framing is broken',
+  LOOP: 'the request came back to the agent that had sent it',
 } as const
 
 export type Reason = keyof typeof reasons
