@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { OriginalDst } from '../intercept/original-dst.ts'
 import type { BlockPool } from './h2/blocks.ts'
+import type { InboundRequests } from './hbone/inbound-requests.ts'
 import type { HbonePool } from './hbone/pool.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
@@ -16,6 +17,8 @@ export interface ThreadState {
   contexts: TlsContexts
   draining: boolean
   readonly pool: HbonePool
+  /** Serves the requests that other agents send as streams; without it they are answered 501. */
+  inboundRequests?: InboundRequests
   /** Output buffers of all HTTP/2 connections. */
   readonly blocks: BlockPool
   /** The port where other agents serve HBONE. */

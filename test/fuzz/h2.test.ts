@@ -9,7 +9,7 @@ import { huffmanDecode, huffmanEncode, huffmanLength } from '../../agent/datapla
 import { FakeClock } from '../fakes/clock.ts'
 import { connectBlock, frameBytes } from '../support/h2-raw.ts'
 
-const decoderOptions = { tableSize: 4096, maxListBytes: 16_384, maxPairs: 64 }
+const decoderOptions = { tableSize: 4096, maxListBytes: 16_384, maxPairs: 64, remembers: true }
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map(array => Buffer.from(array))
 const latin1 = fc.uint8Array({ maxLength: 200 }).map(array => Buffer.from(array).toString('latin1'))
 
@@ -26,15 +26,18 @@ function feed(role: 'client' | 'server', input: Buffer, cuts: readonly number[])
   const socket = new HeldSocket()
   const events: string[] = []
   const connection = new H2Connection(socket, role, { clock: new FakeClock(), keepalive: false })
+  let opened = 0
   connection.onStream = (stream, headers, endStream) => {
-    events.push(`open ${stream.id} ${JSON.stringify(headers)} ${endStream}`)
+    opened += 1
+    const id = opened
+    events.push(`open ${id} ${JSON.stringify(headers)} ${endStream}`)
     const payload: Buffer[] = []
     stream.onData = chunk => {
       payload.push(Buffer.from(chunk))
       stream.consumed(chunk.length)
     }
-    stream.onEnd = () => events.push(`end ${stream.id} ${Buffer.concat(payload).toString('hex')}`)
-    stream.onReset = code => events.push(`reset ${stream.id} ${code}`)
+    stream.onEnd = () => events.push(`end ${id} ${Buffer.concat(payload).toString('hex')}`)
+    stream.onReset = code => events.push(`reset ${id} ${code}`)
     stream.respond([':status', '200'], false)
   }
   connection.onGoaway = code => events.push(`goaway ${code}`)

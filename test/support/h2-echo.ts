@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import tls from 'node:tls'
 import type { Test } from 'tap'
-import { H2Connection, type H2Options, type H2Stream, type HeaderList } from '../../agent/dataplane/h2/connection.ts'
+import { H2Connection, type H2Options, type HeaderList } from '../../agent/dataplane/h2/connection.ts'
+import type { HttpStream } from '../../agent/dataplane/http/stream.ts'
 import { systemClock } from '../../mesh/std/clock.ts'
 import { h2TlsOptions } from './h2-tls.ts'
 
@@ -42,7 +43,7 @@ export async function startEchoServer(
   return { port: address.port, connections, closed }
 }
 
-function handle(stream: H2Stream, headers: HeaderList, endStream: boolean): void {
+function handle(stream: HttpStream, headers: HeaderList, endStream: boolean): void {
   const method = headers[headers.indexOf(':method') + 1]
   const path = headers[headers.indexOf(':path') + 1] ?? ''
   if (method === 'CONNECT' || method === 'POST') return echo(stream, endStream)
@@ -54,7 +55,7 @@ function handle(stream: H2Stream, headers: HeaderList, endStream: boolean): void
 }
 
 /** Consumes only what could be sent on. */
-function echo(stream: H2Stream, endStream: boolean): void {
+function echo(stream: HttpStream, endStream: boolean): void {
   let held = 0
   stream.respond([':status', '200'], endStream)
   stream.onData = chunk => {
@@ -68,7 +69,7 @@ function echo(stream: H2Stream, endStream: boolean): void {
   stream.onEnd = () => stream.end()
 }
 
-function giveBytes(stream: H2Stream, total: number): void {
+function giveBytes(stream: HttpStream, total: number): void {
   const chunk = Buffer.alloc(64 * 1024, 0x61)
   let left = total
   const more = () => {

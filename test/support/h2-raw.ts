@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
-import { H2Connection, type H2Options, type H2Stream, type HeaderList } from '../../agent/dataplane/h2/connection.ts'
+import { H2Connection, type H2Options, type HeaderList } from '../../agent/dataplane/h2/connection.ts'
 import { clientPreface, flag, frameType, writeFrameHeader } from '../../agent/dataplane/h2/frames.ts'
 import { HpackEncoder } from '../../agent/dataplane/h2/hpack/encoder.ts'
+import type { HttpStream } from '../../agent/dataplane/http/stream.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { eventually } from './eventually.ts'
 import { socketPair } from './sockets.ts'
@@ -134,7 +135,7 @@ export class RawPeer {
 
 /** A stream the connection under test opened or was asked to open, with everything that happened on it. */
 export interface Seen {
-  readonly stream: H2Stream
+  readonly stream: HttpStream
   readonly headers: HeaderList[]
   readonly data: Buffer[]
   ended: boolean
@@ -143,7 +144,7 @@ export interface Seen {
 }
 
 /** Records what happens on a stream; payload is given back at once unless `hold`. */
-export function watchStream(stream: H2Stream, first?: HeaderList, hold = false): Seen {
+export function watchStream(stream: HttpStream, first?: HeaderList, hold = false): Seen {
   const seen: Seen = {
     stream,
     headers: first === undefined ? [] : [first],

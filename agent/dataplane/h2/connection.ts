@@ -1,9 +1,14 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+import type { HttpClientConnection, HttpServerConnection } from '../http/stream.ts'
 import { BlockPool } from './blocks.ts'
 import { Deadlines } from './deadlines.ts'
+import { asksForUpgrade, type FieldRules, fieldRules } from './fields.ts'
 import { clientPreface, defaultWindow, flag, frameType, goawayPayload, h2Error, maxWindow } from './frames.ts'
+import { DynamicEncoder } from './hpack/dynamic-encoder.ts'
+import { HpackEncoder } from './hpack/encoder.ts'
+import type { HeaderEncoder } from './hpack/header-encoder.ts'
 import { type ConnectionEvents, IncomingFrames } from './incoming.ts'
 import { defaultKeepalive, Keepalive } from './keepalive.ts'
 import { defaultLimits, EventLimit, type H2Limits } from './limits.ts'
@@ -30,6 +35,8 @@ export type { H2Stream, HeaderList } from './stream.ts'
 const lingerMs = 1_000
 /** How long a peer may take to receive the rest of its streams and to close its side, after both said goodbye. */
 const gracefulLingerMs = 30_000
+/** How much of a peer's header table is used, in the dialect that has one. */
+const maxPeerTableBytes = 16 * 1024
 /** How long a graceful goaway waits for the peer to have seen its first half. */
 const goawayRoundTripMs = 1_000
 
@@ -38,9 +45,9 @@ const goawayRoundTripMs = 1_000
  * flow control, and the limits that keep a hostile peer cheap. It knows nothing of what the streams carry. It reads
  * from the moment it is made, so callbacks are set in the same turn.
  */
-export class H2Connection {
+export class H2Connection implements HttpClientConnection, HttpServerConnection {
   /** A peer opened a stream (server). Set the stream's callbacks before returning. */
-  onStream: ((stream: H2Stream, headers: HeaderList, endStream: boolean) => void) | undefined = undefined
+  onStream: HttpServerConnection['onStream'] = undefined
   /** The peer takes no new streams; those it will not handle were reset with REFUSED_STREAM. */
   onGoaway: ((code: number) => void) | undefined = undefined
   /** The connection is over, for whatever reason; exactly once, after every stream's `onReset`. */
@@ -53,6 +60,8 @@ export class H2Connection {
   readonly #maxStreams: number
   readonly #peer: PeerSettings = initialPeerSettings()
   readonly #writer: FrameWriter
+  readonly #encoder: HeaderEncoder
+  readonly #rules: FieldRules
   readonly #streams: StreamTable
   readonly #incoming: IncomingFrames
   readonly #reader: FrameReader
@@ -73,7 +82,7 @@ export class H2Connection {
   constructor(socket: Duplex, role: 'client' | 'server', options: H2Options) {
     const local: LocalSettings = { ...defaultLocalSettings, ...options.settings }
     const limits: H2Limits = { ...defaultLimits, ...options.limits }
-    const { clock } = options
+    const { clock, dialect = 'h2' } = options
     this.#socket = socket
     this.#role = role
     this.#clock = clock
@@ -83,8 +92,11 @@ export class H2Connection {
       this.#keepalive?.written()
       this.#streams.sender.pump()
     })
-    this.#streams = new StreamTable(this.#writer, local, this.#peer, () => this.#closeWhenDone())
-    this.#incoming = new IncomingFrames(this.#streams, this.#events(), { role, local, limits, clock })
+    this.#encoder = dialect === 'weft' ? new DynamicEncoder(maxPeerTableBytes) : new HpackEncoder()
+    this.#rules = fieldRules(dialect)
+    this.#streams = new StreamTable(this.#writer, this.#encoder, local, this.#peer, () => this.#closeWhenDone())
+    const incoming = { role, local, limits, clock, dialect, rules: this.#rules }
+    this.#incoming = new IncomingFrames(this.#streams, this.#events(), incoming)
     this.#reader = new FrameReader(this.#incoming, {
       maxFrameSize: local.maxFrameSize,
       headerBlockBytes: limits.headerBlockBytes,
@@ -130,8 +142,22 @@ export class H2Connection {
     const method = headers[headers.indexOf(':method') + 1]
     stream.sentConnect = method === 'CONNECT'
     stream.sentHead = method === 'HEAD'
+    stream.upgrades = asksForUpgrade(headers, this.#rules)
     this.#streams.sendHeaders(stream, headers, endStream)
     return stream
+  }
+
+  /**
+   * Counts a look at each request whose response has not begun (tunnels left out), and returns how many looks the
+   * oldest of them has seen: 0 when there is none.
+   */
+  lookAtUnanswered(): number {
+    return this.#streams.lookAtUnanswered()
+  }
+
+  /** Gives those up that have seen at least so many looks: cancelled for the peer, and `code` for their users. */
+  giveUpUnanswered(looks: number, code: number, reason: string): void {
+    this.#streams.giveUpUnanswered(looks, code, reason)
   }
 
   /** Measures the round trip in milliseconds; `done` gets undefined when the connection ends first. */
@@ -205,6 +231,7 @@ export class H2Connection {
     const code = applySettings(payload, this.#peer, this.#role === 'client')
     if (code !== h2Error.noError) return this.#fail(code, 'a setting has a value that is not allowed')
     this.#streams.sender.maxFrameSize = this.#peer.maxFrameSize
+    this.#encoder.peerTableSize(this.#peer.headerTableSize)
     const difference = this.#peer.initialWindowSize - before
     if (difference !== 0 && !this.#streams.adjustWindows(difference)) {
       return this.#fail(h2Error.flowControl, 'a stream window overflowed')
@@ -237,7 +264,7 @@ export class H2Connection {
     return this.#streams.size >= this.#maxStreams ? 'refuse' : 'take'
   }
 
-  #streamOpened(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
+  #streamOpened(stream: LiveStream, headers: string[], endStream: boolean): void {
     if (this.onStream === undefined) this.#streams.resetFor(stream, h2Error.refusedStream, 'nobody takes streams')
     else this.onStream(stream, headers, endStream)
   }

@@ -1,6 +1,8 @@
+import type { Dialect } from './dialect.ts'
+import { consistsOf, FieldNames, fieldKind, octets } from './field-names.ts'
 import type { HeaderList } from './stream.ts'
 
-/**
+/*
  * Whether a header list may be a request, a response or trailers: RFC 9113 sections 8.2 and 8.3, RFC 9110 section 5.
  * A list that may not is malformed and its stream is reset, so that nothing behind this layer sees one.
  */
@@ -17,13 +19,18 @@ export interface MessageHead {
   readonly head: boolean
 }
 
-const connectionSpecific: ReadonlySet<string> = new Set([
-  'connection',
-  'proxy-connection',
-  'keep-alive',
-  'transfer-encoding',
-  'upgrade',
-])
+/** How the fields of one connection are judged. */
+export interface FieldRules {
+  readonly names: FieldNames
+  /** `upgrade` fields and `:status` 101 are allowed. */
+  readonly upgrades: boolean
+}
+
+/** The rules of a dialect, for one connection. */
+export function fieldRules(dialect: Dialect): FieldRules {
+  const upgrades = dialect === 'weft'
+  return { names: new FieldNames(upgrades), upgrades }
+}
 
 const tokenOctets = octets(/[!#$%&'*+\-.^_`|~0-9a-z]/)
 const methodOctets = octets(/[!#$%&'*+\-.^_`|~0-9A-Za-z]/)
@@ -32,7 +39,7 @@ const authorityOctets = octets(/[!$%&'()*+,\-.:;=_~[\]0-9A-Za-z]/)
 const connectHead: MessageHead = { connect: true, status: 0, contentLength: -1, head: false }
 
 /** Checks a request; undefined when it is malformed. */
-export function checkRequest(headers: HeaderList): MessageHead | undefined {
+export function checkRequest(headers: HeaderList, rules: FieldRules): MessageHead | undefined {
   let method: string | undefined
   let scheme: string | undefined
   let path: string | undefined
@@ -62,7 +69,7 @@ export function checkRequest(headers: HeaderList): MessageHead | undefined {
     }
   }
   if (method === undefined) return undefined
-  const contentLength = checkFields(headers, at)
+  const contentLength = checkFields(headers, at, rules)
   if (contentLength === malformed) return undefined
   if (method === 'CONNECT') {
     return scheme === undefined && path === undefined && authority !== undefined ? connectHead : undefined
@@ -72,42 +79,48 @@ export function checkRequest(headers: HeaderList): MessageHead | undefined {
 }
 
 /** Checks a response, informational ones included; undefined when it is malformed. */
-export function checkResponse(headers: HeaderList): MessageHead | undefined {
+export function checkResponse(headers: HeaderList, rules: FieldRules): MessageHead | undefined {
   if (headers[0] !== ':status') return undefined
   const status = parseStatus(headers[1] ?? '')
-  const contentLength = checkFields(headers, 2)
-  if (status === 0 || contentLength === malformed) return undefined
+  const contentLength = checkFields(headers, 2, rules)
+  if (status === 0 || contentLength === malformed || (status === 101 && !rules.upgrades)) return undefined
   return { connect: false, status, contentLength, head: false }
 }
 
 /** Checks trailers: fields only. */
-export function checkTrailers(headers: HeaderList): boolean {
-  return checkFields(headers, 0) !== malformed
+export function checkTrailers(headers: HeaderList, rules: FieldRules): boolean {
+  return checkFields(headers, 0, rules) !== malformed
 }
 
 const malformed = -2
 
 /** Checks the fields from `from` on; returns the content length, -1 without one, or {@link malformed}. */
-function checkFields(headers: HeaderList, from: number): number {
+function checkFields(headers: HeaderList, from: number, rules: FieldRules): number {
   let contentLength = -1
   for (let at = from; at < headers.length; at += 2) {
-    const name = headers[at] ?? ''
+    const kind = rules.names.kindOf(headers[at] ?? '')
     const value = headers[at + 1] ?? ''
-    if (!consistsOf(name, tokenOctets) || !validValue(value) || connectionSpecific.has(name)) return malformed
-    if (name === 'te' && value !== 'trailers') return malformed
-    if (name === 'content-length') {
+    if (!validValue(value)) return malformed
+    if (kind === fieldKind.plain) continue
+    if (kind === fieldKind.contentLength) {
       const length = parseLength(value)
       if (length < 0 || (contentLength >= 0 && contentLength !== length)) return malformed
       contentLength = length
+    } else if (kind === fieldKind.te ? value !== 'trailers' : kind !== fieldKind.upgrade || !rules.upgrades) {
+      return malformed
     }
   }
   return contentLength
 }
 
-function consistsOf(text: string, allowed: Uint8Array): boolean {
-  if (text.length === 0) return false
-  for (let at = 0; at < text.length; at += 1) if (allowed[text.charCodeAt(at)] !== 1) return false
-  return true
+/** Whether a request asks for another protocol. */
+export function asksForUpgrade(headers: HeaderList, rules: FieldRules): boolean {
+  if (!rules.upgrades) return false
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (name.length === 7 && rules.names.kindOf(name) === fieldKind.upgrade) return true
+  }
+  return false
 }
 
 /** No NUL, CR or LF anywhere, no space or tab at the ends: RFC 9113 section 8.2.1. */
@@ -151,8 +164,4 @@ function parseLength(text: string): number {
     length = length * 10 + digit
   }
   return length
-}
-
-function octets(pattern: RegExp): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, octet) => (pattern.test(String.fromCharCode(octet)) ? 1 : 0))
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
-import { checkRequest, checkResponse, checkTrailers } from './fields.ts'
+import type { Dialect } from './dialect.ts'
+import { asksForUpgrade, checkRequest, checkResponse, checkTrailers, type FieldRules } from './fields.ts'
 import { defaultWindow, flag, frameType, h2Error, readUint31, readUint32 } from './frames.ts'
 import { type BlockProblem, HeaderBlock } from './header-block.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
@@ -20,7 +21,7 @@ export interface ConnectionEvents {
   goawayReceived(lastStreamId: number, code: number): void
   /** Whether a stream the peer wants to open is taken, refused, or passed over because we said goodbye before. */
   admission(streamId: number): 'take' | 'refuse' | 'ignore'
-  streamOpened(stream: LiveStream, headers: HeaderList, endStream: boolean): void
+  streamOpened(stream: LiveStream, headers: string[], endStream: boolean): void
   /** The connection must end. */
   violation(code: number, reason: string): void
 }
@@ -30,6 +31,8 @@ export interface IncomingOptions {
   readonly local: LocalSettings
   readonly limits: H2Limits
   readonly clock: Clock
+  readonly dialect: Dialect
+  readonly rules: FieldRules
 }
 
 /** What happens on a stream that never was, or is over. */
@@ -43,6 +46,7 @@ export class IncomingFrames implements FrameSink {
   readonly #streams: StreamTable
   readonly #events: ConnectionEvents
   readonly #options: IncomingOptions
+  readonly #rules: FieldRules
   readonly #decoder: HpackDecoder
   readonly #block: HeaderBlock
   readonly #resets: EventLimit
@@ -64,11 +68,13 @@ export class IncomingFrames implements FrameSink {
     this.#streams = streams
     this.#events = events
     this.#options = options
+    this.#rules = options.rules
     this.#block = new HeaderBlock(limits)
     this.#decoder = new HpackDecoder({
       tableSize: local.headerTableSize,
       maxListBytes: limits.headerListBytes,
       maxPairs: limits.headerPairs,
+      remembers: options.dialect === 'h2',
     })
     this.#resets = new EventLimit(limits.resets, now)
     this.#emptyData = new EventLimit(limits.emptyData, now)
@@ -204,7 +210,7 @@ export class IncomingFrames implements FrameSink {
     this.#expectAbsence(streamId, true)
   }
 
-  #request(streamId: number, headers: HeaderList | 'oversize', endStream: boolean): void {
+  #request(streamId: number, headers: string[] | 'oversize', endStream: boolean): void {
     this.#lastPeerId = streamId
     const admission = this.#events.admission(streamId)
     if (admission === 'ignore') {
@@ -213,26 +219,29 @@ export class IncomingFrames implements FrameSink {
     }
     if (admission === 'refuse') return this.#refuse(streamId, h2Error.refusedStream)
     if (headers === 'oversize') return this.#refuse(streamId, h2Error.enhanceYourCalm)
-    const head = checkRequest(headers)
+    const head = checkRequest(headers, this.#rules)
     if (head === undefined || (endStream && head.contentLength > 0)) return this.#refuse(streamId, h2Error.protocol)
     const stream = this.#streams.add(streamId)
     stream.headSeen = true
     stream.tunnel = head.connect
+    stream.upgrades = asksForUpgrade(headers, this.#rules)
     stream.expected = head.contentLength
     stream.remoteEnded = endStream
     this.#events.streamOpened(stream, headers, endStream)
   }
 
   #response(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
-    const head = checkResponse(headers)
-    const interim = head !== undefined && head.status < 200
-    if (head === undefined || head.status === 101 || (interim && endStream)) {
+    const head = checkResponse(headers, this.#rules)
+    const switches = head !== undefined && head.status === 101
+    const interim = head !== undefined && head.status < 200 && !switches
+    if (head === undefined || (interim && endStream) || (switches && !stream.upgrades)) {
       return this.#blame(stream, h2Error.protocol, 'the response is malformed')
     }
     if (!interim) {
       stream.headSeen = true
-      stream.tunnel = stream.sentConnect && head.status < 300
-      const bodiless = stream.sentHead || stream.sentConnect || head.status === 204 || head.status === 304
+      stream.tunnel = switches || (stream.sentConnect && head.status < 300)
+      const bodiless =
+        stream.sentHead || stream.tunnel || stream.sentConnect || head.status === 204 || head.status === 304
       stream.expected = bodiless ? -1 : head.contentLength
       if (endStream && stream.expected > 0) {
         return this.#blame(stream, h2Error.protocol, 'less payload than its content-length')
@@ -242,7 +251,7 @@ export class IncomingFrames implements FrameSink {
   }
 
   #trailers(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
-    if (!endStream || stream.tunnel || !checkTrailers(headers)) {
+    if (!endStream || stream.tunnel || !checkTrailers(headers, this.#rules)) {
       return this.#blame(stream, h2Error.protocol, 'the trailers are malformed')
     }
     if (stream.expected > 0) return this.#blame(stream, h2Error.protocol, 'less payload than its content-length')

@@ -7,6 +7,8 @@ export interface H2Limits {
   /** Bytes of a decoded header list, each field counted as name + value + 32 (RFC 9113 section 6.5.2). */
   readonly headerListBytes: number
   readonly headerPairs: number
+  /** Bytes of the decoded header lists of all streams that are open, in all. */
+  readonly heldHeaderBytes: number
   /** Per 10 s: streams given up before they were answered, by the peer or because of what it sent. */
   readonly resets: number
   /** Per 10 s: PING frames to answer. */
@@ -33,6 +35,7 @@ export const defaultLimits: H2Limits = {
   continuations: 16,
   headerListBytes: 16 * 1024,
   headerPairs: 64,
+  heldHeaderBytes: 4 * 1024 * 1024,
   resets: 100,
   pings: 1000,
   settings: 100,

@@ -32,11 +32,15 @@ export class LiveStream implements H2Stream {
   localEnded = false
   /** The request (server) or the final response (client) was received. */
   headSeen = false
-  /** An accepted CONNECT: DATA only, RFC 9113 section 8.5. */
+  /** An accepted CONNECT, or a granted upgrade: DATA only, RFC 9113 section 8.5. */
   tunnel = false
   /** The request that was sent is a CONNECT or a HEAD. */
   sentConnect = false
   sentHead = false
+  /** The request asks for another protocol, which a 101 grants. */
+  upgrades = false
+  /** How often someone looked whether the response has begun. */
+  looks = 0
   /** Headers were sent on a stream the peer opened; and any payload went either way. */
   answered = false
   moved = false

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
 import type { BlockPool } from './blocks.ts'
+import type { Dialect } from './dialect.ts'
 import type { KeepaliveOptions } from './keepalive.ts'
 import type { H2Limits } from './limits.ts'
 import type { LocalSettings } from './settings.ts'
@@ -7,6 +8,8 @@ import type { LocalSettings } from './settings.ts'
 /** How a connection behaves; everything but the clock has a default made for sessions between agents. */
 export interface H2Options {
   readonly clock: Clock
+  /** By default `h2`. */
+  readonly dialect?: Dialect
   readonly settings?: Partial<LocalSettings>
   /** Streams the peer may have open (server), or that we open even if the peer allows more (client): 100. */
   readonly maxConcurrentStreams?: number

@@ -38,6 +38,7 @@ export const defaultLocalSettings: LocalSettings = {
 
 /** What the peer asks of us, with the defaults of the RFC until it has spoken. */
 export interface PeerSettings {
+  headerTableSize: number
   maxConcurrentStreams: number
   initialWindowSize: number
   maxFrameSize: number
@@ -45,7 +46,12 @@ export interface PeerSettings {
 
 /** A peer that has not spoken yet. The stream limit is formally unlimited; the caller caps it with its own. */
 export function initialPeerSettings(): PeerSettings {
-  return { maxConcurrentStreams: maxWindow, initialWindowSize: defaultWindow, maxFrameSize: defaultMaxFrameSize }
+  return {
+    headerTableSize: 4096,
+    maxConcurrentStreams: maxWindow,
+    initialWindowSize: defaultWindow,
+    maxFrameSize: defaultMaxFrameSize,
+  }
 }
 
 const parameterBytes = 6
@@ -91,6 +97,9 @@ export function applySettings(payload: Buffer, settings: PeerSettings, fromServe
   for (let at = 0; at + parameterBytes <= payload.length; at += parameterBytes) {
     const value = readUint32(payload, at + 2)
     switch (payload.readUInt16BE(at)) {
+      case settingId.headerTableSize:
+        settings.headerTableSize = value
+        break
       case settingId.enablePush:
         if (value > 1 || (fromServer && value === 1)) return h2Error.protocol
         break

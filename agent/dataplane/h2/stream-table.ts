@@ -1,5 +1,5 @@
 import { flag, frameType, h2Error } from './frames.ts'
-import { HpackEncoder } from './hpack/encoder.ts'
+import type { HeaderEncoder } from './hpack/header-encoder.ts'
 import { LiveStream, type StreamHost } from './live-stream.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { StreamSender } from './sender.ts'
@@ -17,7 +17,7 @@ const rememberedResets = 256
 export class StreamTable implements StreamHost {
   readonly #writer: FrameWriter
   readonly #sender: StreamSender
-  readonly #encoder = new HpackEncoder()
+  readonly #encoder: HeaderEncoder
   readonly #open = new Map<number, LiveStream>()
   readonly #resets = new Set<number>()
   readonly #local: LocalSettings
@@ -28,8 +28,15 @@ export class StreamTable implements StreamHost {
   #closed = false
 
   /** `onForgotten` is called each time a stream has come to its end, whatever that was. */
-  constructor(writer: FrameWriter, local: LocalSettings, peer: PeerSettings, onForgotten: () => void) {
+  constructor(
+    writer: FrameWriter,
+    encoder: HeaderEncoder,
+    local: LocalSettings,
+    peer: PeerSettings,
+    onForgotten: () => void,
+  ) {
     this.#writer = writer
+    this.#encoder = encoder
     this.#local = local
     this.#peer = peer
     this.#onForgotten = onForgotten
@@ -95,6 +102,11 @@ export class StreamTable implements StreamHost {
   sendHeaders(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
     if (stream.gone || stream.ending) return
     stream.answered = true
+    if (stream.upgrades && headers[0] === ':status' && headers[1] === '101') {
+      // granted: what follows is data and nothing else, whatever length the request declared
+      stream.tunnel = true
+      stream.expected = -1
+    }
     if (endStream) this.endSending(stream, headers)
     else this.#writeHeaders(stream.id, headers, false)
   }
@@ -160,6 +172,26 @@ export class StreamTable implements StreamHost {
   dropBeyond(lastId: number, reason: string): void {
     for (const stream of [...this.#open.values()]) {
       if (stream.id > lastId) this.drop(stream, h2Error.refusedStream, reason)
+    }
+  }
+
+  /** One more look at the streams of ours that wait for their response; how many looks the oldest of them has seen. */
+  lookAtUnanswered(): number {
+    let most = 0
+    for (const stream of this.#open.values()) {
+      if (stream.headSeen || stream.sentConnect) continue
+      stream.looks += 1
+      if (stream.looks > most) most = stream.looks
+    }
+    return most
+  }
+
+  /** Gives up those that have seen at least so many looks; their users are told `code`. */
+  giveUpUnanswered(looks: number, code: number, reason: string): void {
+    for (const stream of [...this.#open.values()]) {
+      if (stream.headSeen || stream.sentConnect || stream.looks < looks) continue
+      this.refuse(stream.id, h2Error.cancel)
+      this.drop(stream, code, reason)
     }
   }
 

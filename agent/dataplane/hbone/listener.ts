@@ -7,6 +7,7 @@ import type { ThreadState } from '../state.ts'
 import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import { meshTls, type TlsContexts } from '../tls-contexts.ts'
 import type { HboneServer } from './server.ts'
+import { sessionAlpns, sessionSettings } from './settings.ts'
 
 const handshakeTimeoutMs = 5_000
 /** Handshakes that are under way at once, in all and of one address: each costs a signature and several kilobytes. */
@@ -37,7 +38,7 @@ export function createHboneListener(
   }
   const tls = createTlsServer({
     ...meshTls,
-    ALPNProtocols: ['h2'],
+    ALPNProtocols: [...sessionAlpns],
     requestCert: true,
     rejectUnauthorized: true,
     handshakeTimeout: handshakeTimeoutMs,
@@ -90,7 +91,9 @@ const wrongWorkload: Problem = ['WRONG_WORKLOAD', unknownIdentity]
 /** What is wrong with a handshake that TLS itself was content with. */
 function problemOf(socket: TLSSocket): Problem | undefined {
   if (!socket.authorized || socket.isSessionReused()) return ['PEER_CERTIFICATE', 'the certificate was not verified']
-  return socket.alpnProtocol === 'h2' ? undefined : ['BAD_HANDSHAKE', 'the client does not speak h2']
+  return sessionSettings(socket.alpnProtocol) !== undefined
+    ? undefined
+    : ['BAD_HANDSHAKE', 'the client does not speak h2']
 }
 
 /** Why a handshake failed: a certificate that is not of this mesh, or anything else. */

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import type { BlockPool } from '../h2/blocks.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { TlsContexts } from '../tls-contexts.ts'
-import { HboneSession, type SessionTarget } from './session.ts'
+import { HboneSession, type Pending, type RequestResult, type SessionTarget } from './session.ts'
 import type { TunnelResult } from './tunnel.ts'
 
 /** How long a session without tunnels is kept (features 2.8), and how often that is looked at. */
@@ -16,6 +16,7 @@ const sweepMs = 60_000
  */
 export class HbonePool {
   readonly #sessions = new Map<string, HboneSession[]>()
+  readonly #keys = new WeakMap<SessionTarget, string>()
   /** Those that take no more tunnels and still carry some. */
   readonly #retired = new Set<HboneSession>()
   readonly #clock: Clock
@@ -39,10 +40,21 @@ export class HbonePool {
 
   /** Opens a tunnel on a session with room, or on a new one; `done` is called once. */
   open(target: SessionTarget, headers: HeaderList, done: (result: TunnelResult) => void): void {
-    const session = this.#sessionFor(target)
-    session.idleSince = undefined
-    this.#startSweep()
-    session.tunnel(headers, done)
+    this.#readyFor(target).tunnel(headers, done)
+  }
+
+  /**
+   * Sends a request as a stream of a session, where the peer is a Weft agent. `done` is called once, before this
+   * returns when a session is ready, unless it is cancelled first. The caller puts what `request-fields.ts` names behind
+   * the pseudo-headers. A target that is the same object each time is found faster.
+   */
+  request(
+    target: SessionTarget,
+    headers: HeaderList,
+    endStream: boolean,
+    done: (result: RequestResult) => void,
+  ): Pending {
+    return this.#readyFor(target).request(headers, endStream, done)
   }
 
   /** Retires every session whose identity has another TLS context now: a new certificate, a new trust bundle. */
@@ -63,8 +75,24 @@ export class HbonePool {
     for (const session of this.#all()) session.destroy('the agent stopped')
   }
 
+  #readyFor(target: SessionTarget): HboneSession {
+    const session = this.#sessionFor(target)
+    session.idleSince = undefined
+    if (this.#sweep === undefined) this.#startSweep()
+    return session
+  }
+
+  #keyOf(target: SessionTarget): string {
+    let key = this.#keys.get(target)
+    if (key === undefined) {
+      key = `${target.source.identity}|${target.destination}|${target.address}`
+      this.#keys.set(target, key)
+    }
+    return key
+  }
+
   #sessionFor(target: SessionTarget): HboneSession {
-    const key = `${target.source.identity}|${target.destination}|${target.address}`
+    const key = this.#keyOf(target)
     let list = this.#sessions.get(key)
     if (list === undefined) {
       list = []

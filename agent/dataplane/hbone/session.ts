@@ -5,11 +5,12 @@ import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
 import type { BlockPool } from '../h2/blocks.ts'
 import { H2Connection } from '../h2/connection.ts'
-import type { HeaderList } from '../h2/stream.ts'
+import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
 import { stillTrusted } from './peer-trust.ts'
-import { hboneSettings } from './settings.ts'
-import { openTunnel, type TunnelResult, type TunnelSession } from './tunnel.ts'
+import { sessionAlpns, sessionSettings, weftAlpn } from './settings.ts'
+import { SilenceWatch } from './silence.ts'
+import { noRoom, openTunnel, type SessionFailure, type TunnelResult, type TunnelSession } from './tunnel.ts'
 
 export interface SessionTarget {
   /** Whose certificate is presented. */
@@ -30,9 +31,24 @@ export interface SessionEvents {
   ended(session: HboneSession): void
 }
 
+/**
+ * What became of a request: a stream that has carried its head, whose callbacks are the caller's and bring the response;
+ * a failure, with nothing sent; or `unsupported`, when the peer is no Weft agent and only takes tunnels. A peer that
+ * falls silent before the response begins resets the stream with `silentPeerCode`.
+ */
+export type RequestResult =
+  | { readonly kind: 'open'; readonly stream: H2Stream }
+  | SessionFailure
+  | { readonly kind: 'unsupported' }
+
+/** Gives up waiting for a result: then `done` is not called. Harmless afterwards. */
+export interface Pending {
+  cancel(): void
+}
+
 interface Waiter {
-  readonly headers: HeaderList
-  readonly done: (result: TunnelResult) => void
+  ready(): void
+  failed(failure: SessionFailure): void
 }
 
 const connectTimeoutMs = 5_000
@@ -40,15 +56,17 @@ const connectTimeoutMs = 5_000
 export const maxStreamsPerSession = 100
 
 /**
- * One mTLS HTTP/2 session to another agent. Tunnels may be asked for while it is still connecting; they wait for the
- * handshake and share its fate. The peer's identity is checked before the first frame is read or written.
+ * One mTLS HTTP/2 session to another agent. Tunnels and requests may be asked for while it is still connecting; they
+ * wait for the handshake and share its fate. The peer's identity is checked before the first frame is read or written.
  */
 export class HboneSession {
   readonly target: SessionTarget
   #state: 'connecting' | 'ready' | 'retired' = 'connecting'
-  #waiters: Waiter[] = []
+  #waiters = new Set<Waiter>()
   #connection: H2Connection | undefined
   #tunnels: TunnelSession | undefined
+  /** Set where the peer takes requests. */
+  #silence: SilenceWatch | undefined
   readonly #clock: Clock
   readonly #blocks: BlockPool
   readonly #events: SessionEvents
@@ -69,7 +87,7 @@ export class HboneSession {
       port: target.port,
       secureContext: target.source.secureContext,
       servername: target.serverName,
-      ALPNProtocols: ['h2'],
+      ALPNProtocols: [...sessionAlpns],
       rejectUnauthorized: true,
       // The name is only an address here; who it is, the SPIFFE id says.
       checkServerIdentity: () => undefined,
@@ -90,19 +108,33 @@ export class HboneSession {
   }
 
   get openStreams(): number {
-    return this.#connection?.openStreams ?? this.#waiters.length
+    return this.#connection?.openStreams ?? this.#waiters.size
   }
 
   /** Whether another tunnel may be asked for. */
   get hasRoom(): boolean {
-    if (this.#state === 'connecting') return this.#waiters.length < maxStreamsPerSession
+    if (this.#state === 'connecting') return this.#waiters.size < maxStreamsPerSession
     return this.#state === 'ready' && this.#connection !== undefined && this.#connection.canOpen()
   }
 
   /** Opens a tunnel; `done` is called once, also when the session fails first. */
   tunnel(headers: HeaderList, done: (result: TunnelResult) => void): void {
-    if (this.#state === 'connecting') this.#waiters.push({ headers, done })
-    else this.#open(headers, done)
+    if (this.#state !== 'connecting') this.#open(headers, done)
+    else this.#waiters.add({ ready: () => this.#open(headers, done), failed: done })
+  }
+
+  /**
+   * Sends a request as a stream of its own. `done` is called once, before this returns when the session is ready, unless
+   * it is cancelled first.
+   */
+  request(headers: HeaderList, endStream: boolean, done: (result: RequestResult) => void): Pending {
+    if (this.#state !== 'connecting') {
+      done(this.#request(headers, endStream))
+      return nothingPending
+    }
+    const waiter: Waiter = { ready: () => done(this.#request(headers, endStream)), failed: done }
+    this.#waiters.add(waiter)
+    return { cancel: () => void this.#waiters.delete(waiter) }
   }
 
   /**
@@ -144,35 +176,48 @@ export class HboneSession {
     } catch (error) {
       return this.#fail('PEER_IDENTITY', describeError(error))
     }
-    if (this.#socket.alpnProtocol !== 'h2') return this.#fail('UPSTREAM_TLS', 'the peer does not speak h2')
+    const settings = sessionSettings(this.#socket.alpnProtocol)
+    if (settings === undefined) return this.#fail('UPSTREAM_TLS', 'the peer does not speak h2')
     this.#timeout.cancel()
     this.#state = 'ready'
     const connection = new H2Connection(this.#socket, 'client', {
-      ...hboneSettings,
+      ...settings,
       clock: this.#clock,
       blocks: this.#blocks,
     })
     this.#connection = connection
-    this.#tunnels = tunnelsOf(connection, this.#socket)
+    const tunnels = tunnelsOf(connection, this.#socket)
+    this.#tunnels = tunnels
+    if (this.#socket.alpnProtocol === weftAlpn) this.#silence = silenceWatch(this.#clock, connection, tunnels, this)
     connection.onGoaway = () => this.retire()
     connection.onClose = () => {
+      this.#silence?.stop()
       this.retire()
       this.#events.ended(this)
     }
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) this.#open(waiter.headers, waiter.done)
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter)
+      waiter.ready()
+    }
   }
 
   #open(headers: HeaderList, done: (result: TunnelResult) => void): void {
     const tunnels = this.#tunnels
-    if (tunnels === undefined) {
-      return done({ kind: 'failed', reason: 'UPSTREAM_CONNECT', detail: 'the session is gone', again: true })
-    }
+    if (tunnels === undefined) return done(sessionGone)
     openTunnel(tunnels, headers, this.#clock, result => {
       if (result.kind === 'failed' && result.silent) this.retire()
       done(result)
     })
+  }
+
+  #request(headers: HeaderList, endStream: boolean): RequestResult {
+    const connection = this.#connection
+    if (connection === undefined) return sessionGone
+    if (this.#silence === undefined) return unsupported
+    const stream = connection.open(headers, endStream)
+    if (stream === undefined) return noRoom
+    this.#silence.sent()
+    return { kind: 'open', stream }
   }
 
   /** Ends a session that is still connecting; `again` tells those that wait that they may ask for another one. */
@@ -181,12 +226,34 @@ export class HboneSession {
     this.#timeout.cancel()
     this.#state = 'retired'
     this.#socket.destroy()
-    const waiters = this.#waiters
-    this.#waiters = []
     this.#events.retired(this)
     this.#events.ended(this)
-    for (const waiter of waiters) waiter.done({ kind: 'failed', reason, detail, again })
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter)
+      waiter.failed({ kind: 'failed', reason, detail, again })
+    }
   }
+}
+
+const sessionGone: SessionFailure = {
+  kind: 'failed',
+  reason: 'UPSTREAM_CONNECT',
+  detail: 'the session is gone',
+  again: true,
+}
+const unsupported = { kind: 'unsupported' } as const
+const nothingPending: Pending = { cancel() {} }
+
+function silenceWatch(clock: Clock, connection: H2Connection, tunnels: TunnelSession, session: HboneSession) {
+  const watched = {
+    get bytesHeard() {
+      return tunnels.bytesHeard
+    },
+    ask: () => tunnels.ask(),
+    lookAtUnanswered: () => connection.lookAtUnanswered(),
+    giveUpUnanswered: (looks: number, code: number, reason: string) => connection.giveUpUnanswered(looks, code, reason),
+  }
+  return new SilenceWatch(clock, watched, () => session.retire())
 }
 
 /** One question at a time, however many tunnels wait. */

@@ -4,17 +4,18 @@ import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { Reason } from '../reasons.ts'
 import { streamCancel } from '../tcp/splice.ts'
 
-export type TunnelResult =
-  | { readonly kind: 'open'; readonly stream: H2Stream }
-  | {
-      readonly kind: 'failed'
-      readonly reason: Reason
-      readonly detail: string
-      /** The peer did not answer at all: the session itself is doubtful. */
-      readonly silent?: boolean
-      /** The peer has handled nothing of it: the same endpoint may be asked again, over another session. */
-      readonly again?: boolean
-    }
+export type TunnelResult = { readonly kind: 'open'; readonly stream: H2Stream } | SessionFailure
+
+/** Why neither a tunnel nor a request got through. */
+export interface SessionFailure {
+  readonly kind: 'failed'
+  readonly reason: Reason
+  readonly detail: string
+  /** The peer did not answer at all: the session itself is doubtful. */
+  readonly silent?: boolean
+  /** The peer has handled nothing of it: the same endpoint may be asked again, over another session. */
+  readonly again?: boolean
+}
 
 const answerTimeoutMs = 10_000
 /** Characters of a peer's own words that go into the access log. */
@@ -34,6 +35,14 @@ export interface TunnelSession {
 /** The response header in which an agent says why it refused: one of the reason codes, then a text. */
 export const reasonHeader = 'weft-reason'
 
+/** The session has as many streams as it takes. */
+export const noRoom: SessionFailure = {
+  kind: 'failed',
+  reason: 'UPSTREAM_CONNECT',
+  detail: 'the session takes no more streams',
+  again: true,
+}
+
 /**
  * Sends a CONNECT and waits for its answer. `done` is called once: with the open stream, whose callbacks are then the
  * caller's, or with the reason of the refusal. Nothing of the payload is sent before the peer agreed, so a refused
@@ -47,12 +56,7 @@ export function openTunnel(
 ): void {
   const stream = session.open(headers, false)
   if (stream === undefined) {
-    return done({
-      kind: 'failed',
-      reason: 'UPSTREAM_CONNECT',
-      detail: 'the session takes no more streams',
-      again: true,
-    })
+    return done(noRoom)
   }
   const giveUp = (detail: string) => {
     stream.onReset = undefined

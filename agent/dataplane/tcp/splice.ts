@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { H2Stream } from '../h2/stream.ts'
+import type { HttpStream } from '../http/stream.ts'
 import { resetSocket } from './reset.ts'
 
 /** CANCEL of RFC 9113 section 7: a tunnel that is broken off. */
@@ -27,7 +27,7 @@ export interface SpliceObserver {
  * slow reader holds its writer back. The stream's window is given back only for what the socket's kernel buffer took.
  * The socket must have been opened with `allowHalfOpen`, and may be paused.
  */
-export function splice(socket: Socket, stream: H2Stream, observer: SpliceObserver): void {
+export function splice(socket: Socket, stream: HttpStream, observer: SpliceObserver): void {
   let socketEnded = false
   let streamEnded = false
   let over = false

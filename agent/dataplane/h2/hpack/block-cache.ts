@@ -25,14 +25,12 @@ export class BlockCache {
     return undefined
   }
 
-  /** Freezes the list, may remember it under a copy of the block, and returns it. */
-  remember(block: Buffer, list: readonly string[]): HeaderList {
+  /** May remember a list under a copy of its block. */
+  remember(block: Buffer, list: HeaderList): void {
     this.#misses += 1
-    if (block.length > maxBlockBytes || this.#misses % rememberOneIn !== 1) return list
-    const entry = { block: Buffer.from(block), list: Object.freeze(list) }
-    this.#entries[this.#next] = entry
+    if (block.length > maxBlockBytes || this.#misses % rememberOneIn !== 1) return
+    this.#entries[this.#next] = { block: Buffer.from(block), list: [...list] }
     this.#next = (this.#next + 1) % slots
-    return entry.list
   }
 }
 

@@ -1,4 +1,3 @@
-import type { HeaderList } from '../stream.ts'
 import { BlockCache } from './block-cache.ts'
 import { DynamicTable, entryOverhead } from './dynamic-table.ts'
 import { huffmanDecode } from './huffman.ts'
@@ -11,13 +10,15 @@ export interface HpackDecoderOptions {
   /** Bytes of a decoded list, each field counted as name + value + 32. */
   readonly maxListBytes: number
   readonly maxPairs: number
+  /** Whether blocks are worth remembering: where the peer has no dynamic table and sends the same lists. */
+  readonly remembers: boolean
 }
 
 /**
  * A decoded list; `oversize` when it is beyond the limits (the tables are still in step with the peer, so the
  * connection can go on); `invalid` when the block breaks RFC 7541 and the connection must end.
  */
-export type DecodeResult = HeaderList | 'oversize' | 'invalid'
+export type DecodeResult = string[] | 'oversize' | 'invalid'
 
 /** One string may decode to this much; a longer one could not fit into any list we take. */
 const scratchBytes = 65_536
@@ -26,7 +27,7 @@ const tableSizeBeforeSettings = 4096
 /**
  * Decodes the header blocks of one connection (RFC 7541), in the order they arrive. Nothing of a list is kept once the
  * limits are passed, so a small block cannot grow into much memory. Blocks that touch no dynamic state, which is all
- * that our own encoder sends, are remembered: the same bytes give the same frozen list.
+ * that our own encoder sends to tunnel connections, may be remembered: the same bytes give the same strings.
  */
 export class HpackDecoder {
   readonly #options: HpackDecoderOptions
@@ -54,12 +55,13 @@ export class HpackDecoder {
 
   /** Decodes one complete header block; the buffer may be reused afterwards. */
   decode(block: Buffer): DecodeResult {
+    if (!this.#options.remembers) return this.#decodeFields(block)
     const known = this.#expectsResize ? undefined : this.#cache.find(block)
-    if (known !== undefined) return known
+    if (known !== undefined) return [...known]
     this.#stateful = false
     const list = this.#decodeFields(block)
-    if (this.#stateful || typeof list === 'string') return list
-    return this.#cache.remember(block, list)
+    if (!this.#stateful && typeof list !== 'string') this.#cache.remember(block, list)
+    return list
   }
 
   #decodeFields(block: Buffer): string[] | 'oversize' | 'invalid' {

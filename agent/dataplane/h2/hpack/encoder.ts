@@ -1,10 +1,10 @@
 import type { HeaderList } from '../stream.ts'
+import type { HeaderEncoder } from './header-encoder.ts'
 import { huffmanEncode, huffmanLength } from './huffman.ts'
+import { secretNames } from './index-policy.ts'
 import { writeInteger } from './integer.ts'
-import { staticPairs } from './static-table.ts'
-
-/** Never put into anyone's table, also not by a proxy behind the peer: RFC 7541 section 7.1.3. */
-const secrets: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie'])
+import { sendable } from './sendable.ts'
+import { staticNames } from './static-names.ts'
 
 const literalWithoutIndexing = 0x00
 const literalNeverIndexed = 0x10
@@ -21,19 +21,12 @@ interface Encoded {
   readonly block: Buffer
 }
 
-interface StaticName {
-  readonly index: number
-  readonly values: ReadonlyMap<string, number>
-}
-
-const staticNames: ReadonlyMap<string, StaticName> = indexStaticTable()
-
 /**
  * Encodes header lists with the static table only (RFC 7541): it needs no state shared with the peer's decoder, so
  * blocks may be written in any order, and the last few are kept encoded because a CONNECT and its `200` repeat. Blocks
  * that are kept are Huffman coded once; others are written plainly, which costs bytes and saves time.
  */
-export class HpackEncoder {
+export class HpackEncoder implements HeaderEncoder {
   readonly #cache: Encoded[] = []
   #next = 0
   #misses = 0
@@ -62,6 +55,9 @@ export class HpackEncoder {
     return block
   }
 
+  /** Nothing of ours is in the peer's table, so its size says nothing. */
+  peerTableSize(): void {}
+
   #encodeList(headers: HeaderList, from: number, huffman: boolean): Buffer {
     let most = from
     for (const text of headers) most += text.length + fieldOverhead
@@ -79,7 +75,7 @@ function encodeField(name: string, value: string, into: Buffer, at: number, huff
   const known = staticNames.get(name)
   const exact = known?.values.get(value)
   if (exact !== undefined) return writeInteger(into, at, indexed, 7, exact)
-  const form = secrets.has(name) ? literalNeverIndexed : literalWithoutIndexing
+  const form = secretNames.has(name) ? literalNeverIndexed : literalWithoutIndexing
   at = writeInteger(into, at, form, 4, known?.index ?? 0)
   if (known === undefined) at = writeString(name, into, at, huffman)
   return writeString(value, into, at, huffman)
@@ -95,39 +91,8 @@ function writeString(raw: string, into: Buffer, at: number, huffman: boolean): n
   return at + into.write(text, at, 'latin1')
 }
 
-/** What cannot be in a field must not become something else on the wire: a cut-off code unit could read as a line end. */
-function sendable(text: string): string {
-  for (let at = 0; at < text.length; at += 1) {
-    const unit = text.charCodeAt(at)
-    if (unit > 0xff || unit === 0 || unit === 0x0a || unit === 0x0d) return replaceUnsendable(text)
-  }
-  return text
-}
-
-function replaceUnsendable(text: string): string {
-  let clean = ''
-  for (let at = 0; at < text.length; at += 1) {
-    const unit = text.charCodeAt(at)
-    clean += unit > 0xff || unit === 0 || unit === 0x0a || unit === 0x0d ? '?' : text.charAt(at)
-  }
-  return clean
-}
-
 function sameList(a: HeaderList, b: HeaderList): boolean {
   if (a.length !== b.length) return false
   for (let at = a.length - 1; at >= 0; at -= 1) if (a[at] !== b[at]) return false
   return true
-}
-
-function indexStaticTable(): ReadonlyMap<string, StaticName> {
-  const names = new Map<string, { index: number; values: Map<string, number> }>()
-  for (let at = 0; at < staticPairs.length; at += 2) {
-    const name = staticPairs[at] ?? ''
-    const value = staticPairs[at + 1] ?? ''
-    const index = at / 2 + 1
-    const entry = names.get(name) ?? { index, values: new Map<string, number>() }
-    names.set(name, entry)
-    if (value !== '') entry.values.set(value, index)
-  }
-  return names
 }

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { checkRequest, checkResponse, checkTrailers } from '../../../../../agent/dataplane/h2/fields.ts'
+import * as fields from '../../../../../agent/dataplane/h2/fields.ts'
+
+const rules = fields.fieldRules('h2')
+const checkRequest = (headers: readonly string[]) => fields.checkRequest(headers, rules)
+const checkResponse = (headers: readonly string[]) => fields.checkResponse(headers, rules)
+const checkTrailers = (headers: readonly string[]) => fields.checkTrailers(headers, rules)
 
 const get = [':method', 'GET', ':scheme', 'https', ':authority', 'api.default.mesh', ':path', '/x?y=1']
 const connect = [':method', 'CONNECT', ':authority', '10.0.0.1:80']
@@ -99,4 +104,31 @@ t.test('takes trailers without pseudo-headers', async t => {
   t.equal(checkTrailers(['grpc-status', '0']), true)
   t.equal(checkTrailers([':status', '200']), false)
   t.equal(checkTrailers(['Upper', 'x']), false)
+})
+
+t.test('between Weft agents names keep their case, and mean the same', async t => {
+  const weft = fields.fieldRules('weft')
+  t.match(fields.checkRequest([...get, 'X-Own', 'v', 'Content-Length', '7'], weft), { contentLength: 7 })
+  for (const [name, value] of [
+    ['Connection', 'close'],
+    ['Transfer-Encoding', 'chunked'],
+    ['TE', 'gzip'],
+    ['Content-Length', '+7'],
+    ['X Own', 'v'],
+    ['X:Own', 'v'],
+  ] as const) {
+    t.equal(fields.checkRequest([...get, name, value], weft), undefined, name)
+  }
+  t.equal(fields.checkRequest([...get, 'content-length', '7', 'Content-Length', '8'], weft), undefined)
+})
+
+t.test('only Weft agents may ask each other for an upgrade, and grant it', async t => {
+  const weft = fields.fieldRules('weft')
+  const asks = [...get, 'Upgrade', 'websocket']
+  t.ok(fields.checkRequest(asks, weft))
+  t.equal(fields.asksForUpgrade(asks, weft), true)
+  t.equal(fields.asksForUpgrade(get, weft), false)
+  t.match(fields.checkResponse([':status', '101', 'upgrade', 'websocket'], weft), { status: 101 })
+  t.equal(checkRequest([...get, 'upgrade', 'websocket']), undefined)
+  t.equal(checkResponse([':status', '101']), undefined)
 })

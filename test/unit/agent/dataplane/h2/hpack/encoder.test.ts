@@ -2,7 +2,7 @@ import t from 'tap'
 import { HpackDecoder } from '../../../../../../agent/dataplane/h2/hpack/decoder.ts'
 import { HpackEncoder } from '../../../../../../agent/dataplane/h2/hpack/encoder.ts'
 
-const decoderOptions = { tableSize: 4096, maxListBytes: 16_384, maxPairs: 64 }
+const decoderOptions = { tableSize: 4096, maxListBytes: 16_384, maxPairs: 64, remembers: true }
 
 /** An encoder that has sent its first block. */
 function warm(): HpackEncoder {

@@ -1,0 +1,25 @@
+import type { HttpStream } from '../http/stream.ts'
+import type { LocalTarget } from '../table.ts'
+import type { PeerLabels } from '../telemetry/peer-labels.ts'
+
+/** Who sends a request: the same object for all requests of one caller in one session. */
+export interface InboundPeer {
+  /** SPIFFE id, from the peer's certificate; its namespace too. */
+  readonly identity: string
+  readonly namespace: string
+  /** `ip:port` of the peer's end of the session. */
+  readonly address: string
+  /** SPIFFE id that this host presented: the identity the request is for. */
+  readonly served: string
+  /** As the caller describes itself, for telemetry only. */
+  readonly labels: PeerLabels
+}
+
+/** Takes the requests that other agents send as streams of their sessions. */
+export interface InboundRequests {
+  /**
+   * A request has begun, for a declared port of the identity that its sender reached; callbacks are set before
+   * returning. `headers` is the callee's; what the mesh added for itself is taken off.
+   */
+  request(stream: HttpStream, headers: string[], endStream: boolean, from: InboundPeer, target: LocalTarget): void
+}
