@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
+import type { RetriesSpec } from '../../mesh/model/traffic.ts'
 
 /** One document and what Istio says of it; see `test/fixtures/istio/README.md`. */
 export interface ValidationCase {
@@ -123,6 +124,93 @@ export type SelectionCase = RecordedWorld & { readonly id: string } & (
 
 export function selectionCases(): SelectionCase[] {
   return lines('selection.jsonl.gz')
+}
+
+/** A retry policy of Envoy, as far as Istio sets it. */
+export interface RecordedRetry {
+  readonly numRetries: number
+  readonly retryOn: string
+  readonly retriableStatusCodes?: readonly number[]
+  readonly perTryTimeout?: string
+  readonly retryBackOff?: { readonly baseInterval: string }
+  readonly retryHostPredicate?: readonly unknown[]
+  readonly retryPriority?: unknown
+}
+
+/** A cluster of Envoy: what Istio sets beyond Envoy's own defaults. */
+export interface RecordedCluster {
+  readonly lbPolicy: string
+  readonly connectTimeout: string
+  readonly sni?: string | null
+  readonly transportSocket?: string
+  /** 2 is automatic mutual TLS. */
+  readonly transportSocketMatches: number
+  readonly circuitBreakers: {
+    readonly thresholds: readonly {
+      readonly maxConnections: number
+      readonly maxPendingRequests: number
+      readonly maxRequests: number
+      readonly maxRetries: number
+      readonly retryBudget?: {
+        readonly budgetPercent: { readonly value: number }
+        readonly minRetryConcurrency: number
+      }
+    }[]
+  }
+  readonly commonLbConfig: { readonly localityWeightedLbConfig?: unknown }
+  readonly httpProtocolOptions?: {
+    readonly commonHttpProtocolOptions?: {
+      readonly idleTimeout?: string
+      readonly maxConnectionDuration?: string
+      readonly maxRequestsPerConnection?: number
+    }
+    readonly explicitHttpConfig?: { readonly http2ProtocolOptions?: { readonly maxConcurrentStreams?: number } }
+    readonly useDownstreamProtocolConfig?: unknown
+  }
+  readonly upstreamConnectionOptions?: { readonly tcpKeepalive: { readonly keepaliveTime?: number } }
+  readonly ringHashLbConfig?: { readonly minimumRingSize: string }
+  readonly maglevLbConfig?: { readonly tableSize: string }
+  readonly leastRequestLbConfig?: { readonly slowStartConfig: RecordedSlowStart }
+  readonly roundRobinLbConfig?: { readonly slowStartConfig: RecordedSlowStart }
+  readonly outlierDetection?: {
+    readonly consecutive5xx?: number
+    readonly consecutiveGatewayFailure?: number
+    readonly enforcingConsecutiveGatewayFailure?: number
+    readonly consecutiveLocalOriginFailure?: number
+    readonly splitExternalLocalOriginErrors?: boolean
+    readonly interval?: string
+    readonly baseEjectionTime?: string
+    readonly maxEjectionPercent?: number
+  }
+}
+
+export interface RecordedSlowStart {
+  readonly slowStartWindow: string
+  readonly minWeightPercent?: { readonly value: number }
+  readonly aggression?: { readonly defaultValue: number }
+}
+
+export type EffectiveCase = { readonly id: string } & (
+  | {
+      readonly kind: 'retry'
+      readonly retries: RetriesSpec | null
+      readonly effective: {
+        readonly outbound: RecordedRetry | null
+        readonly outboundConsistentHash: RecordedRetry | null
+        readonly inbound: RecordedRetry | null
+      }
+    }
+  | (RecordedWorld & {
+      readonly kind: 'cluster'
+      readonly host: string
+      readonly port: number
+      readonly subset: string
+      readonly result: { readonly cluster: RecordedCluster; readonly from?: readonly string[] }
+    })
+)
+
+export function effectiveCases(): EffectiveCase[] {
+  return lines('effective.jsonl.gz')
 }
 
 function lines<T>(name: string): T[] {
