@@ -1,4 +1,4 @@
-import type { Protocol } from '../mesh/model/service.ts'
+import { type Protocol, protocols } from '../mesh/model/service.ts'
 import { didYouMean } from '../mesh/std/did-you-mean.ts'
 import { quoted } from './quoted.ts'
 
@@ -31,7 +31,6 @@ type SettingKey = (typeof settingKeys)[number]
 /** `label.<name>` is a label of the workload, see labels.ts. */
 export const labelKeyPrefix = 'label.'
 
-const protocols: readonly string[] = ['tcp', 'tls', 'http', 'http2', 'grpc'] satisfies Protocol[]
 /** What a ServiceEntry can say: an unsigned 32-bit number. */
 const maxWeight = 2 ** 32 - 1
 
@@ -119,7 +118,7 @@ export function isPort(port: number): boolean {
 }
 
 function isProtocol(text: string): text is Protocol {
-  return protocols.includes(text)
+  return protocols.some(known => known === text)
 }
 
 function isSettingKey(key: string): key is SettingKey {

@@ -14,7 +14,7 @@ export function serviceFromNative(service: NativeService): Service {
     ? service.ports
     : Object.entries(service.ports).map(([name, port]) => ({ name, port, protocol: undefined }))
   const ports: ServicePort[] = listed.map(({ name, port, protocol }) => {
-    return { name, port, protocol: protocol ?? protocolFromName(name) }
+    return { name, port, protocol: protocol ?? protocolFromName(name, port) }
   })
   const { namespace, name } = service
   return { namespace, name, hosts: [], addresses: [], location: 'mesh', ports, endpoints: [] }

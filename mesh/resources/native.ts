@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { protocols } from '../model/service.ts'
 import { isCgroupPath, isUid, isUnitName, isUserName } from './annotations.ts'
 import { type Checked, checkDocument } from './check.ts'
 import type { SourceDocument } from './document.ts'
@@ -22,8 +23,8 @@ const namespace = dnsLabel.default('default')
 const listedPort = z.strictObject({
   name: portName,
   port: portNumber,
-  /** By the name's first word when left out, else opaque bytes. */
-  protocol: z.enum(['tcp', 'tls', 'http', 'http2', 'grpc']).optional(),
+  /** By the name's first word when left out, else it is found out. */
+  protocol: z.enum(protocols).optional(),
 })
 
 const nativeService = z.strictObject({

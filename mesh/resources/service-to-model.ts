@@ -96,7 +96,7 @@ function endpointPorts(ports: readonly EntryPort[], own: Readonly<Record<string,
 }
 
 function servicePort(port: EntryPort): ServicePort {
-  const protocol: Protocol =
-    port.protocol === undefined || port.protocol === '' ? protocolFromName(port.name) : declaredProtocol(port.protocol)
-  return { name: port.name, port: port.number, protocol }
+  const { name, number, protocol: declared = '' } = port
+  const protocol: Protocol = declared === '' ? protocolFromName(name, number) : declaredProtocol(declared, number)
+  return { name, port: number, protocol }
 }

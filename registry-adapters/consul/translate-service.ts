@@ -1,6 +1,7 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
-import type { Endpoint, Protocol, Service } from '../../mesh/model/service.ts'
+import type { Endpoint, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
+import { undeclaredProtocol } from '../../mesh/resources/port-protocol.ts'
 import { mostFrequent } from '../most-frequent.ts'
 import { quoted } from '../quoted.ts'
 import { commonVirtual } from './addresses.ts'
@@ -70,9 +71,10 @@ function toService(
   const item = `${namespace}/${name}`
   const said = mostFrequent(listening.flatMap(member => member.servicePort ?? []))
   const real = mostFrequent(listening.flatMap(member => member.port ?? []))
-  const protocol = mostFrequent(listening.map((member): Protocol => member.protocol ?? 'tcp'))
-  if (real === undefined || protocol === undefined) return []
+  if (real === undefined) return []
   const port = (said ?? real).value
+  const protocol = mostFrequent(listening.map(member => member.protocol ?? undeclaredProtocol(port)))
+  if (protocol === undefined) return []
   if (said?.agreed === false) {
     problems.push({ item, reason: `its instances name different ports with weft-port: callers use ${said.value}` })
   }

@@ -158,13 +158,13 @@ function portsOf(service: KubeService, complain: (reason: string) => void): read
       complain(`the port ${port} is not between 1 and 65535`)
       return []
     }
-    const declared = appProtocol === '' ? protocolFromName(name) : protocolOfAppProtocol(appProtocol)
+    const declared = appProtocol === '' ? protocolFromName(name, port) : protocolOfAppProtocol(appProtocol, port)
     return [{ name: name || String(port), port, protocol: said ?? declared }]
   })
 }
 
 /** Names that Kubernetes defines for `appProtocol`, besides those of IANA and Istio. */
-function protocolOfAppProtocol(text: string): Protocol {
+function protocolOfAppProtocol(text: string, port: number): Protocol {
   switch (text.toLowerCase()) {
     case 'kubernetes.io/h2c':
       return 'http2'
@@ -173,7 +173,7 @@ function protocolOfAppProtocol(text: string): Protocol {
     case 'kubernetes.io/wss':
       return 'tls'
     default:
-      return declaredProtocol(text)
+      return declaredProtocol(text, port)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
-import type { Endpoint, Protocol, Service, ServicePort } from '../../mesh/model/service.ts'
+import type { Endpoint, Service, ServicePort } from '../../mesh/model/service.ts'
+import { undeclaredProtocol } from '../../mesh/resources/port-protocol.ts'
 import { mostFrequent } from '../most-frequent.ts'
 import { quoted } from '../quoted.ts'
 import type { TranslatedInstance } from './translate-instance.ts'
@@ -64,9 +65,10 @@ function toPort(name: string | undefined, group: readonly Listening[], reasons: 
   const said = mostFrequent(group.flatMap(member => member.servicePort ?? []))
   const inside = mostFrequent(group.flatMap(member => member.inside ?? []))
   const real = mostFrequent(group.map(member => member.port))
-  const protocol = mostFrequent(group.map((member): Protocol => member.protocol ?? 'tcp'))
-  if (real === undefined || protocol === undefined) return undefined
+  if (real === undefined) return undefined
   const port = (said ?? inside ?? real).value
+  const protocol = mostFrequent(group.map(member => member.protocol ?? undeclaredProtocol(port)))
+  if (protocol === undefined) return undefined
   if (said?.agreed === false) {
     reasons.push(`its instances name different ports with weft-port: callers use ${said.value}`)
   }

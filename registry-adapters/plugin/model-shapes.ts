@@ -1,7 +1,7 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
 import type { Locality } from '../../mesh/model/locality.ts'
 import type { Probe, ProbeCheck } from '../../mesh/model/probe.ts'
-import type { Endpoint, Service, ServicePort } from '../../mesh/model/service.ts'
+import { type Endpoint, protocols, type Service, type ServicePort } from '../../mesh/model/service.ts'
 import type { CallerSelector, Workload } from '../../mesh/model/workload.ts'
 import { list, number, object, oneOf, optional, pair, record, type Shape, text, variant } from './shape.ts'
 
@@ -46,7 +46,7 @@ const probe = object<Probe>({
   failureThreshold: number,
 })
 
-const port = object<ServicePort>({ name, port: number, protocol: oneOf('tcp', 'tls', 'http', 'http2', 'grpc') })
+const port = object<ServicePort>({ name, port: number, protocol: oneOf(...protocols) })
 
 const endpoint = object<Endpoint>({ workload: name, ports: record(number, 1000), weight: optional(number) })
 

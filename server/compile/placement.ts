@@ -71,7 +71,7 @@ function servedPorts(service: CatalogueService | undefined): ReadonlyMap<string,
   const key = serviceKey(service)
   for (const endpoint of service.endpoints) {
     const list = Object.entries(endpoint.ports).map(([name, port]) => {
-      return { port, protocol: protocols.get(name) ?? 'tcp', service: key }
+      return { port, protocol: protocols.get(name) ?? 'auto', service: key }
     })
     served.set(endpoint.workload, [...(served.get(endpoint.workload) ?? []), ...list])
   }

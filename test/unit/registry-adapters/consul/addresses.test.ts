@@ -28,7 +28,7 @@ t.test('a tagged address is where the workload and its endpoint are', async t =>
   const instance = consulInstance({ address, port: 8080, taggedAddresses: wan })
   const { services, workloads } = translateService('api', [instance], { ...plainContext, addressTag: 'wan' })
   t.equal(workloads[0]?.address, '203.0.113.7')
-  t.same(services[0]?.endpoints[0]?.ports, { tcp: 8443 })
+  t.same(services[0]?.endpoints[0]?.ports, { auto: 8443 })
 })
 
 t.test('an address of the service as a whole is one that all its instances name', async t => {

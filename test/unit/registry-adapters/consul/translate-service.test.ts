@@ -18,8 +18,8 @@ t.test('an instance becomes a workload and an endpoint', async t => {
       hosts: [],
       addresses: [],
       location: 'mesh',
-      ports: [{ name: 'tcp', port: 8080, protocol: 'tcp' }],
-      endpoints: [{ workload: 'consul/vm-1/api-1', ports: { tcp: 8080 } }],
+      ports: [{ name: 'auto', port: 8080, protocol: 'auto' }],
+      endpoints: [{ workload: 'consul/vm-1/api-1', ports: { auto: 8080 } }],
     },
   ])
   t.same(workloads, [
@@ -129,7 +129,7 @@ t.test('other wrong settings are left out alone', async t => {
       'service "api": weft-user is said more than once, "a" is used',
       'service "api": weft-uid "root" is not valid and selects no caller',
       'service "api": weft-port "0" is not a port',
-      'service "api": weft-protocol "htpp" is none of tcp, tls, http, http2, grpc',
+      'service "api": weft-protocol "htpp" is none of auto, tcp, tls, http, http2, grpc',
     ],
   )
 })
@@ -157,7 +157,7 @@ t.test('callers use the port that most instances have, and each endpoint keeps i
   )
   t.equal(services[0]?.ports[0]?.port, 8080)
   t.same(
-    services[0]?.endpoints.map(endpoint => endpoint.ports.tcp),
+    services[0]?.endpoints.map(endpoint => endpoint.ports.auto),
     [9000, 8080, 8080, 7000],
   )
   t.same(problems, [], 'different ports are usual where a scheduler gives them')

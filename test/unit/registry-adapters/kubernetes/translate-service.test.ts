@@ -73,13 +73,15 @@ t.test('the API server of the cluster is no service of the mesh', async t => {
 
 const protocols: readonly (readonly [string, object, string])[] = [
   ['the name of the port', { name: 'grpc-api' }, 'grpc'],
-  ['a port without a name', { name: undefined }, 'tcp'],
+  ['nothing: a port without a name is found out', { name: undefined }, 'auto'],
+  ['the number of a port that has no other sign', { name: 'db', port: 5432 }, 'tcp'],
   ['appProtocol before the name', { name: 'http', appProtocol: 'grpc' }, 'grpc'],
   ['h2c as Kubernetes writes it', { name: 'api', appProtocol: 'kubernetes.io/h2c' }, 'http2'],
   ['websockets as Kubernetes writes them', { name: 'api', appProtocol: 'kubernetes.io/ws' }, 'http'],
   ['websockets over TLS', { name: 'api', appProtocol: 'kubernetes.io/wss' }, 'tls'],
   ['https', { name: 'https' }, 'tls'],
-  ['a protocol that Weft does not know, as opaque bytes', { name: 'http', appProtocol: 'mysql' }, 'tcp'],
+  ['a protocol that Weft does not look into', { name: 'http', appProtocol: 'mysql' }, 'tcp'],
+  ['a protocol that Weft does not know: it is found out', { name: 'http', appProtocol: 'amqp' }, 'auto'],
 ]
 
 for (const [what, port, protocol] of protocols) {

@@ -64,8 +64,8 @@ t.test('one allocation may register one name with several ports: they are named 
   const { service } = await recordedWorld()
   const multi = service('p-multi')
   t.same(multi.ports, [
-    { name: 'dyn', port: 9090, protocol: 'tcp' },
-    { name: 'static', port: 18_080, protocol: 'tcp' },
+    { name: 'dyn', port: 9090, protocol: 'auto' },
+    { name: 'static', port: 18_080, protocol: 'auto' },
   ])
   t.same(multi.endpoints, [
     { workload: `nomad/${ports}/group-g-p-multi-dyn`, ports: { dyn: 24_085 } },
@@ -90,7 +90,7 @@ t.test('an address can be empty, and then it is that of the node', async t => {
   t.equal(recorded('service-p-literal')[0].Address, '')
   const { workload, service } = await recordedWorld()
   t.equal(workload('p-literal').address, '10.77.1.10')
-  t.same(service('p-literal').endpoints[0]?.ports, { tcp: 8125 })
+  t.same(service('p-literal').endpoints[0]?.ports, { auto: 8125 })
 })
 
 t.test('a port can be 0: a workload that calls and is not called', async t => {
@@ -102,15 +102,15 @@ t.test('a port can be 0: a workload that calls and is not called', async t => {
 t.test('the port is the one of the host, even with a port inside, which is what callers use', async t => {
   const { service } = await recordedWorld()
   for (const name of ['p-dyn-to', 'p-dyn-host']) {
-    t.same(service(name).endpoints[0]?.ports, { tcp: 24_085 })
-    t.same(service(name).ports, [{ name: 'tcp', port: 9090, protocol: 'tcp' }])
+    t.same(service(name).endpoints[0]?.ports, { auto: 24_085 })
+    t.same(service(name).ports, [{ name: 'auto', port: 9090, protocol: 'auto' }])
   }
-  t.same(service('p-static').ports, [{ name: 'tcp', port: 18_080, protocol: 'tcp' }])
+  t.same(service('p-static').ports, [{ name: 'auto', port: 18_080, protocol: 'auto' }])
 })
 
 t.test('in bridge mode auto and host give the host, alloc the inside of the allocation', async t => {
   const { workload, service } = await recordedWorld()
-  const place = (name: string) => `${workload(name).address}:${service(name).endpoints[0]?.ports.tcp}`
+  const place = (name: string) => `${workload(name).address}:${service(name).endpoints[0]?.ports.auto}`
   t.equal(place('br-auto'), '10.77.1.10:24389')
   t.equal(place('br-host'), '10.77.1.10:24389')
   t.equal(place('br-alloc'), '172.26.64.2:8080')

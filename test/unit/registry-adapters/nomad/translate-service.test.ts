@@ -46,7 +46,7 @@ t.test('several ports of one allocation have names and protocols of their own', 
   ])
   t.same(service?.ports, [
     { name: 'http-main', port: 80, protocol: 'http' },
-    { name: 'admin', port: 81, protocol: 'tcp' },
+    { name: 'admin', port: 81, protocol: 'auto' },
   ])
   t.end()
 })

@@ -53,7 +53,7 @@ workloads:
       location: 'mesh',
       ports: [
         { name: 'http', port: 80, protocol: 'http' },
-        { name: 'admin', port: 9090, protocol: 'tcp' },
+        { name: 'admin', port: 9090, protocol: 'auto' },
       ],
       endpoints: [{ workload: 'files/default/api-1', ports: { http: 8080 } }],
     },
