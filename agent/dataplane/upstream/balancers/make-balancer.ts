@@ -4,7 +4,9 @@ import type { Random } from '../../../../mesh/std/clock.ts'
 import type { ClusterEndpoint } from '../endpoint.ts'
 import type { Balancer } from './balancer.ts'
 import { LeastRequest } from './least-request.ts'
+import { Maglev } from './maglev.ts'
 import { RandomChoice } from './random.ts'
+import { RingHash } from './ring-hash.ts'
 import { RoundRobin } from './round-robin.ts'
 
 /** The balancer that the settings ask for. `weightOf` is an endpoint's weight after slow start. */
@@ -21,9 +23,11 @@ export function makeBalancer<E extends ClusterEndpoint>(
     // Whoever passes through does not choose; should it be asked to, any endpoint is as good.
     case 'passthrough':
     case 'random':
-    case 'ring-hash':
-    case 'maglev':
       return new RandomChoice(random)
+    case 'ring-hash':
+      return new RingHash(settings.minimumRingSize, random)
+    case 'maglev':
+      return new Maglev(settings.tableSize, random)
     default:
       return assertNever(settings)
   }
