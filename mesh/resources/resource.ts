@@ -1,12 +1,25 @@
 import { z } from 'zod'
+import { type DestinationRule, destinationRule } from './destination-rule.ts'
+import { type MeshSettings, meshSettings } from './mesh-settings.ts'
 import { type PeerAuthentication, peerAuthentication, securityVersions } from './peer-authentication.ts'
 import { type ServiceEntry, serviceEntry } from './service-entry.ts'
 import { type ServiceMerge, serviceMerge, weftVersions } from './service-merge.ts'
+import { type Sidecar, sidecar } from './sidecar.ts'
+import { type VirtualService, virtualService } from './virtual-service.ts'
 import { networkingVersions, type WorkloadEntry, workloadEntry } from './workload-entry.ts'
 import { type WorkloadGroup, workloadGroup } from './workload-group.ts'
 
 /** One piece of operator intent, in Istio's shape, checked: everything in it is done by the mesh. */
-export type Resource = WorkloadEntry | WorkloadGroup | ServiceEntry | PeerAuthentication | ServiceMerge
+export type Resource =
+  | WorkloadEntry
+  | WorkloadGroup
+  | ServiceEntry
+  | PeerAuthentication
+  | ServiceMerge
+  | VirtualService
+  | DestinationRule
+  | Sidecar
+  | MeshSettings
 
 export type ResourceKind = Resource['kind']
 
@@ -17,6 +30,10 @@ export const resourceSchemas = {
   ServiceEntry: serviceEntry,
   PeerAuthentication: peerAuthentication,
   ServiceMerge: serviceMerge,
+  VirtualService: virtualService,
+  DestinationRule: destinationRule,
+  Sidecar: sidecar,
+  MeshSettings: meshSettings,
 } as const
 
 /** The API versions each kind is written under. */
@@ -26,19 +43,20 @@ export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>>
   ServiceEntry: networkingVersions,
   PeerAuthentication: securityVersions,
   ServiceMerge: weftVersions,
+  VirtualService: networkingVersions,
+  DestinationRule: networkingVersions,
+  Sidecar: networkingVersions,
+  MeshSettings: weftVersions,
 }
 
 /** Kinds of Istio's that Weft will not take yet. */
 export const unimplementedKinds: readonly string[] = [
   'AuthorizationPolicy',
-  'DestinationRule',
   'EnvoyFilter',
   'Gateway',
   'ProxyConfig',
   'RequestAuthentication',
-  'Sidecar',
   'Telemetry',
-  'VirtualService',
   'WasmPlugin',
 ]
 

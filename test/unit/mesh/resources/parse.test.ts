@@ -58,7 +58,7 @@ t.test('an unknown field is refused at its key, with the one that was meant', as
 t.test('a field or value that is not implemented is refused by name', async t => {
   const [network] = parseResources(`${entry}  network: net-b\n`, 'f.yaml').problems
   t.match(network, { reason: 'unimplemented', line: 7, column: 12, path: 'spec.network' })
-  t.match(said('apiVersion: networking.istio.io/v1\nkind: VirtualService\n'), [/^f.yaml:2:7: kind: is not implemented/])
+  t.match(said('apiVersion: networking.istio.io/v1\nkind: Gateway\n'), [/^f.yaml:2:7: kind: is not implemented/])
   const service = `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: { name: db }

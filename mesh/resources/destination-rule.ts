@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { connectionPool, outlierDetection, retryBudget } from './connection-pool.ts'
+import { loadBalancer } from './load-balancer.ts'
+import { metadata } from './metadata.ts'
+import { ofKubernetes, selectorLabels, unimplemented } from './primitives.ts'
+import { anyLabel, checkExportTo, destinationHost } from './traffic-names.ts'
+import { chosenLabels, uint32, wrapped } from './traffic-values.ts'
+import { networkingVersions } from './workload-entry.ts'
+
+/** How a client speaks TLS to the destination, after Istio's ClientTLSSettings. Files are on the host of the caller. */
+const clientTls = z
+  .strictObject({
+    mode: z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']).optional(),
+    clientCertificate: z.string().optional(),
+    privateKey: z.string().optional(),
+    caCertificates: z.string().optional(),
+    subjectAltNames: z.array(z.string()).optional(),
+    sni: z.string().optional(),
+    insecureSkipVerify: wrapped(z.boolean()),
+    credentialName: unimplemented('credentials of a secret store; name files'),
+    caCrl: unimplemented('lists of certificates taken back'),
+  })
+  .superRefine((tls, context) => {
+    const say = (message: string, field: string) => context.addIssue({ code: 'custom', message, path: [field] })
+    const outside = tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'
+    if (outside && tls.insecureSkipVerify === true) {
+      const why = 'means nothing with insecureSkipVerify: true'
+      if (tls.caCertificates) say(why, 'caCertificates')
+      if ((tls.subjectAltNames?.length ?? 0) > 0) say(why, 'subjectAltNames')
+    }
+    if (tls.mode !== 'MUTUAL' || Object.hasOwn(tls, 'credentialName')) return
+    if (!tls.clientCertificate) say('is required with mode: MUTUAL', 'clientCertificate')
+    if (!tls.privateKey) say('is required with mode: MUTUAL', 'privateKey')
+  })
+
+const parts = {
+  loadBalancer: loadBalancer.optional(),
+  connectionPool: connectionPool.optional(),
+  outlierDetection: outlierDetection.optional(),
+  tls: clientTls.optional(),
+}
+
+const nothingSaid = 'says nothing, name a policy or leave it out'
+
+const portPolicy = z
+  .strictObject({
+    /** Not held to be a port at all, as in Istio. */
+    port: z.strictObject({ number: uint32.optional() }),
+    ...parts,
+  })
+  .refine(({ port: _port, ...said }) => hasPolicy(said), nothingSaid)
+
+const trafficPolicy = z
+  .strictObject({
+    ...parts,
+    portLevelSettings: z.array(portPolicy).optional(),
+    retryBudget: retryBudget.optional(),
+    tunnel: unimplemented('tunnels through a proxy'),
+    proxyProtocol: unimplemented('the PROXY protocol'),
+  })
+  .refine(({ portLevelSettings = [], ...said }) => portLevelSettings.length > 0 || hasPolicy(said), nothingSaid)
+
+const subset = z.strictObject({
+  name: anyLabel,
+  /** Which endpoints belong to it; none are all. */
+  labels: chosenLabels.optional(),
+  trafficPolicy: trafficPolicy.optional(),
+})
+
+const destinationRuleSpec = z.strictObject({
+  host: destinationHost,
+  trafficPolicy: trafficPolicy.optional(),
+  subsets: z
+    .array(subset)
+    .superRefine((subsets, context) => {
+      for (const [index, { name }] of subsets.entries()) {
+        if (!subsets.slice(0, index).some(earlier => earlier.name === name)) continue
+        context.addIssue({ code: 'custom', message: `${name} is the name of an earlier subset`, path: [index, 'name'] })
+      }
+    })
+    .optional(),
+  exportTo: z.array(z.string()).optional(),
+  /** Callers that the rule is for; those of its own namespace. */
+  workloadSelector: z.strictObject({ matchLabels: selectorLabels.optional() }).optional(),
+})
+
+/** Istio's DestinationRule: how a destination is called once a route has chosen it. */
+export const destinationRule = z
+  .strictObject({
+    apiVersion: z.enum(networkingVersions),
+    kind: z.literal('DestinationRule'),
+    metadata: metadata('other'),
+    spec: destinationRuleSpec,
+    status: ofKubernetes(),
+  })
+  .superRefine(({ metadata, spec }, context) => {
+    checkExportTo(spec.exportTo, metadata.namespace, context, spec.workloadSelector !== undefined)
+  })
+
+export type DestinationRule = z.infer<typeof destinationRule>
+
+function hasPolicy(policy: object): boolean {
+  return Object.keys(policy).length > 0
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { checkAuthority, headers } from './header-operations.ts'
+import { refuseKey, unimplemented } from './primitives.ts'
+import { retries } from './retries.ts'
+import { checkWeights, destination, duration, percent, weight, wrapped } from './traffic-values.ts'
+import { corsPolicy, directResponse, fault, redirect, rewrite } from './virtual-service-actions.ts'
+import { httpMatch } from './virtual-service-match.ts'
+
+const fields = z.strictObject({
+  name: z.string().optional(),
+  /** Any of these; none are all requests. */
+  match: z.array(httpMatch).optional(),
+  route: z.array(z.strictObject({ destination, weight: weight.optional(), headers: headers.optional() })).optional(),
+  redirect: redirect.optional(),
+  directResponse: directResponse.optional(),
+  delegate: unimplemented('routes that another VirtualService holds; write them here'),
+  rewrite: rewrite.optional(),
+  timeout: duration().optional(),
+  retries: retries.optional(),
+  fault: fault.optional(),
+  mirror: destination.optional(),
+  /** All when left out. */
+  mirrorPercentage: percent.optional(),
+  mirrorPercent: wrapped(z.int().min(0).max(100)),
+  /** The name that Istio's CRD has beside the other one. */
+  mirror_percent: wrapped(z.int().min(0).max(100)),
+  mirrors: z.array(z.strictObject({ destination, percentage: percent.optional() })).optional(),
+  corsPolicy: corsPolicy.optional(),
+  headers: headers.optional(),
+})
+
+/** Istio's HTTPRoute: requests to choose and what is done with them. */
+export const httpRoute = fields
+  .superRefine(checkAction)
+  .superRefine(checkWeightsOf)
+  .superRefine(checkAuthority)
+  .transform(({ mirror_percent: percent, ...route }) =>
+    percent === undefined ? route : { ...route, mirrorPercent: route.mirrorPercent ?? percent },
+  )
+
+type HttpRoute = z.infer<typeof fields>
+
+function checkWeightsOf({ route }: HttpRoute, context: z.RefinementCtx): void {
+  checkWeights(route, context)
+}
+
+/** A route leads somewhere, redirects or answers itself: one of the three. */
+function checkAction(route: HttpRoute, context: z.RefinementCtx): void {
+  const leads = (route.route?.length ?? 0) > 0
+  const actions = [
+    ...(leads ? ['route'] : []),
+    ...(route.redirect === undefined ? [] : ['redirect']),
+    ...(route.directResponse === undefined ? [] : ['directResponse']),
+  ]
+  const [first, second] = actions
+  if (first === undefined) {
+    // a delegate has been refused by name already
+    if (!Object.hasOwn(route, 'delegate')) {
+      context.addIssue({ code: 'custom', message: 'needs one of route, redirect and directResponse' })
+    }
+  } else if (second !== undefined) {
+    refuseKey(context, second, `stands beside ${first}, use one of them`)
+  }
+  if (!leads) {
+    for (const key of ['fault', 'rewrite'] as const) {
+      if (first !== undefined && route[key] !== undefined) refuseKey(context, key, `means nothing beside ${first}`)
+    }
+  }
+  if (route.mirror !== undefined && (route.mirrors?.length ?? 0) > 0) {
+    refuseKey(context, 'mirrors', 'stands beside mirror, use one of them')
+  }
+}
