@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
-import type { RetriesSpec } from '../../mesh/model/traffic.ts'
+import type { LocalityLbSpec, RetriesSpec } from '../../mesh/model/traffic.ts'
 
 /** One document and what Istio says of it; see `test/fixtures/istio/README.md`. */
 export interface ValidationCase {
@@ -211,6 +211,30 @@ export type EffectiveCase = { readonly id: string } & (
 
 export function effectiveCases(): EffectiveCase[] {
   return lines('effective.jsonl.gz')
+}
+
+export interface LocalityCase {
+  readonly id: string
+  readonly client: { readonly locality: string; readonly labels: Readonly<Record<string, string>> }
+  readonly endpoints: readonly {
+    readonly address: string
+    readonly locality: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly weight: number
+  }[]
+  readonly localityLbSetting?: LocalityLbSpec | null
+  readonly zoneAwareLbSetting?: LocalityLbSpec
+  readonly outlierDetection: boolean
+  readonly result: readonly {
+    readonly locality: string
+    readonly priority: number
+    readonly weight: number
+    readonly endpoints: readonly string[]
+  }[]
+}
+
+export function localityCases(): LocalityCase[] {
+  return lines('locality.jsonl.gz')
 }
 
 function lines<T>(name: string): T[] {
