@@ -14,10 +14,7 @@ interface Endpoint extends LocalEndpoint {
 type Group = LocalityCase['result'][number]
 
 function answer({ client, endpoints, localityLbSetting, outlierDetection }: LocalityCase): readonly Group[] {
-  const settings = localitySettings(
-    { localityLbSetting: entry.zoneAwareLbSetting ?? localityLbSetting ?? {} },
-    undefined,
-  )
+  const settings = localitySettings({ localityLbSetting: localityLbSetting ?? {} }, undefined)
   const locals = endpoints.map((endpoint): Endpoint => ({ ...endpoint, locality: parseLocality(endpoint.locality) }))
   const caller = { locality: parseLocality(client.locality), labels: client.labels }
   return groupEndpoints(locals, caller, settings, outlierDetection).map(({ locality, ...group }) => ({
