@@ -18,6 +18,8 @@ export type FromDataThread =
   | { readonly kind: 'listening'; readonly id: number; readonly bound: readonly BoundListener[] }
   | { readonly kind: 'collected'; readonly id: number; readonly report: DataThreadReport }
   | { readonly kind: 'drained' }
+  /** Unasked: requests that were traced. */
+  | { readonly kind: 'spans'; readonly spans: readonly FinishedSpan[] }
 
 export interface RejectedResource {
   readonly name: string
@@ -95,4 +97,21 @@ export interface EjectionReport {
   readonly active: number
   /** How often one was taken out, by cause: `consecutive_5xx`. */
   readonly totals: Readonly<Record<string, number>>
+}
+
+/** Our part of one traced request, which is over. */
+export interface FinishedSpan {
+  /** Hexadecimal digits: 32, 16, and 16 or none. */
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentId: string
+  /** W3C's `tracestate`, as it came. */
+  readonly traceState: string
+  readonly kind: 'client' | 'server'
+  readonly name: string
+  /** Wall-clock milliseconds. */
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly isError: boolean
+  readonly attributes: Readonly<Record<string, string | number>>
 }

@@ -8,6 +8,7 @@ import type {
   BoundListener,
   Credential,
   DataThreadReport,
+  FinishedSpan,
   FromDataThread,
   ListenerSpec,
   RejectedResource,
@@ -20,6 +21,8 @@ export interface DataPlaneDeps {
   readonly log: Log
   /** A data thread ended by itself: the agent cannot go on, its supervisor starts it again. */
   failed(error: Error): void
+  /** Requests that were traced. */
+  spans?(spans: readonly FinishedSpan[]): void
 }
 
 export interface DataPlaneOptions extends ThreadOptions {
@@ -101,6 +104,7 @@ class DataThread {
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     })
     this.#worker.on('message', (answer: FromDataThread) => {
+      if (answer.kind === 'spans') return deps.spans?.(answer.spans)
       const at = this.#waiting.findIndex(waiting => waiting.kind === answer.kind)
       const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1)
       waiting?.resolve(answer)

@@ -14,6 +14,8 @@ import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
 import { buildTable, pruneLoads } from './table.ts'
 import { openAccessLog } from './telemetry/access-log.ts'
+import { HttpTelemetry, type LogEncoding } from './telemetry/http-telemetry.ts'
+import type { SpanSink } from './telemetry/spans.ts'
 import { TcpMetrics } from './telemetry/tcp-metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 import { TlsContexts } from './tls-contexts.ts'
@@ -21,6 +23,8 @@ import { TlsContexts } from './tls-contexts.ts'
 export interface ThreadOptions {
   /** Path of the access log, `-` for standard output; absent for none. */
   readonly accessLog?: string
+  /** How it has HTTP requests, unless the mesh says it; JSON when left out. */
+  readonly accessLogEncoding?: LogEncoding
   /** Where other agents serve HBONE; Istio's port when left out. */
   readonly hbonePort?: number
   /** Most connections that are accepted at once; without a number there is no limit. */
@@ -42,16 +46,18 @@ export class ThreadCore {
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
 
-  /** What asks the kernel is handed in so that tests need no interception. */
+  /** What asks the kernel is handed in so that tests need no interception; `spans` gets those of traced requests. */
   constructor(
     options: ThreadOptions,
     clock: Clock,
     random: Random,
     kernel: Kernel = { originalDst: redirectedFrom, callerOf },
+    spans: SpanSink = () => {},
   ) {
     const blocks = new BlockPool()
     const garbage = new ReadGarbage()
     this.#accessLog = openAccessLog(options.accessLog, clock)
+    const http = new HttpTelemetry({ log: this.#accessLog, clock, random, spans }, options.accessLogEncoding)
     this.#state = {
       table: undefined,
       contexts: new TlsContexts([], undefined),
@@ -60,7 +66,7 @@ export class ThreadCore {
       blocks,
       hbonePort: options.hbonePort ?? defaultHbonePort,
       ...kernel,
-      telemetry: new Telemetry(new TcpMetrics(), this.#accessLog, clock, bytes => garbage.passed(bytes)),
+      telemetry: new Telemetry(new TcpMetrics(), http, this.#accessLog, clock, bytes => garbage.passed(bytes)),
       clock,
       random,
     }
@@ -75,6 +81,7 @@ export class ThreadCore {
     const before = this.#config?.trust
     this.#config = config
     this.#state.table = table
+    this.#state.telemetry.http.configure(config.traffic.mesh)
     if (JSON.stringify(config.trust) !== JSON.stringify(before)) this.#renewContexts()
     if (before !== undefined && isNarrower(config.trust, before)) {
       this.#state.pool.judgeAgain(config.trust)
@@ -117,6 +124,7 @@ export class ThreadCore {
     pool.destroy()
     this.#hbone.destroy()
     for (const socket of this.#listeners.sockets) socket.destroy()
+    telemetry.http.flush()
     await this.#accessLog.stop()
   }
 

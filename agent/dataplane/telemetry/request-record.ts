@@ -1,6 +1,7 @@
 import type { HttpProtocol } from '../http/stream.ts'
 import type { Reason } from '../reasons.ts'
-import type { PeerLabels } from './tcp-metrics.ts'
+import type { PeerLabels } from './peer-labels.ts'
+import type { RequestSpan } from './trace-context.ts'
 
 /**
  * All that is known of one HTTP request on one side of it, filled in while it passes and reported once at its end:
@@ -66,7 +67,7 @@ export class RequestRecord {
   serviceNamespace = 'unknown'
   security: 'mutual_tls' | 'none' = 'none'
   /** What the tracer made of the request's context; undefined when it is not sampled. */
-  span: object | undefined
+  span: RequestSpan | undefined
 
   constructor(
     direction: 'inbound' | 'outbound',

@@ -2,7 +2,7 @@ import type { Clock } from '../../../mesh/std/clock.ts'
 import type { DataThreadReport } from '../messages.ts'
 import type { Reason } from '../reasons.ts'
 import type { AccessLog, AccessRecord } from './access-log.ts'
-import { HttpTelemetry } from './http-telemetry.ts'
+import type { HttpTelemetry } from './http-telemetry.ts'
 import type { TcpCounters, TcpMetrics } from './tcp-metrics.ts'
 
 /** The part of an access record that is found out while a connection is being decided. */
@@ -19,16 +19,22 @@ export class Telemetry {
   readonly http: HttpTelemetry
   readonly #log: AccessLog
   readonly #clock: Clock
-  readonly #passed: (bytes: number) => void
+  /** Is told of all bytes that pass, as they do. */
+  readonly passed: (bytes: number) => void
   openConnections = 0
 
-  /** `passed` is told of all bytes that pass through tunnels, as they do. */
-  constructor(metrics: TcpMetrics, log: AccessLog, clock: Clock, passed: (bytes: number) => void = () => {}) {
+  constructor(
+    metrics: TcpMetrics,
+    http: HttpTelemetry,
+    log: AccessLog,
+    clock: Clock,
+    passed: (bytes: number) => void = () => {},
+  ) {
     this.metrics = metrics
-    this.http = new HttpTelemetry(log, clock)
+    this.http = http
     this.#log = log
     this.#clock = clock
-    this.#passed = passed
+    this.passed = passed
   }
 
   /** All that was counted since the thread started. */
@@ -54,7 +60,7 @@ export class Telemetry {
   open(facts: ConnectionFacts, counters: TcpCounters, since: number): ConnectionRecord {
     counters.opened += 1
     this.openConnections += 1
-    return new ConnectionRecord(facts, counters, since, this.#passed, this.#closed)
+    return new ConnectionRecord(facts, counters, since, this.passed, this.#closed)
   }
 
   readonly #closed = (record: ConnectionRecord): void => {

@@ -14,8 +14,7 @@ async function lineOf(folder: string, encoding: 'TEXT' | 'JSON', changes: Partia
   const clock = new FakeClock(startedAt)
   const file = join(folder, 'access.log')
   const log = openLogFile(file, clock)
-  const telemetry = new HttpTelemetry(log, clock)
-  telemetry.encoding = encoding
+  const telemetry = new HttpTelemetry({ log, clock, random: () => 0, spans: () => {} }, encoding)
   const record = new RequestRecord('outbound', clock.monotonic(), clock.now(), unknownPeer, unknownPeer)
   await clock.advance(12.7)
   telemetry.finish(Object.assign(record, changes))
@@ -115,7 +114,8 @@ t.test('nothing that a caller sends can forge a line, end a field, or steer a te
 
 t.test('counts what it logs', async t => {
   const clock = new FakeClock(startedAt)
-  const telemetry = new HttpTelemetry(openLogFile(undefined, clock), clock)
+  const log = openLogFile(undefined, clock)
+  const telemetry = new HttpTelemetry({ log, clock, random: () => 0, spans: () => {} })
   telemetry.finish(new RequestRecord('inbound', clock.monotonic(), clock.now(), unknownPeer, unknownPeer))
   t.equal(telemetry.metrics.report().http.length, 1)
 })
