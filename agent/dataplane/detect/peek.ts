@@ -1,0 +1,96 @@
+import type { Socket } from 'node:net'
+import type { Clock, Timer } from '../../../mesh/std/clock.ts'
+import { type ClientHello, maxHelloBytes, readClientHello } from './client-hello.ts'
+import { detectProtocol, type Protocol } from './protocol.ts'
+
+/** What a connection turned out to be. The bytes are still in the socket: whoever reads next gets all of them. */
+export interface Peeked {
+  readonly protocol: Protocol
+  /** Of TLS: what the client asks for, where it could be read. */
+  readonly hello: ClientHello | undefined
+  /**
+   * Why it is so: the bytes said it, the client was silent too long, or it ended before it could be told. `nothing`: it
+   * ended or was lost without a byte, and there is no `end` event left for who reads next.
+   */
+  readonly by: 'bytes' | 'timeout' | 'end' | 'nothing'
+}
+
+/**
+ * Waits for as many first bytes as tell what a client speaks, and leaves them in the socket, which must be paused and
+ * read by nobody. A client that is silent for `timeoutMs` (0: for ever) is `other`: it may wait for its server. `done`
+ * is called once, not before this has returned, and not after `cancel`.
+ */
+export function peek(
+  socket: Socket,
+  clock: Clock,
+  timeoutMs: number,
+  done: (peeked: Peeked) => void,
+): { cancel(): void } {
+  let timer: Timer | undefined
+  let seen = 0
+  let over = false
+  let cancelled = false
+
+  const stop = () => {
+    over = true
+    timer?.cancel()
+    socket.off('readable', onReadable)
+    socket.off('close', onLost)
+  }
+  const finish = (peeked: Peeked) => {
+    if (over) return
+    stop()
+    // the stream notices that its `readable` listener is gone in the next tick; whoever reads next comes after that
+    process.nextTick(() => {
+      if (!cancelled) done(peeked)
+    })
+  }
+  const onReadable = () => {
+    const { readableLength } = socket
+    if (readableLength > seen) {
+      const first: unknown = socket.read(readableLength)
+      if (!Buffer.isBuffer(first)) return
+      seen = first.length
+      socket.unshift(first)
+      const peeked = judge(first)
+      if (peeked !== undefined) return finish(peeked)
+    }
+    if (hasEnded(socket)) onLost()
+  }
+  const onLost = () => finish(told('other', socket.readableLength > 0 ? 'end' : 'nothing'))
+
+  socket.on('readable', onReadable)
+  socket.on('close', onLost)
+  // stays: nothing that happens to a socket may end the thread
+  socket.on('error', onLost)
+  if (timeoutMs > 0) timer = clock.timer(timeoutMs, () => finish(told('other', 'timeout')))
+  return {
+    cancel() {
+      cancelled = true
+      stop()
+    },
+  }
+}
+
+/** What the bytes say, undefined while they do not say it. */
+function judge(first: Buffer): Peeked | undefined {
+  const protocol = detectProtocol(first)
+  if (protocol === 'more') return undefined
+  if (protocol !== 'tls') return told(protocol, 'bytes')
+  const hello = readClientHello(first.length > maxHelloBytes ? first.subarray(0, maxHelloBytes) : first)
+  if (hello === 'more') return undefined
+  return { protocol, hello: hello === 'malformed' ? undefined : hello, by: 'bytes' }
+}
+
+function told(protocol: Protocol, by: Peeked['by']): Peeked {
+  return { protocol, hello: undefined, by }
+}
+
+/**
+ * Whether the client has ended its side while its last bytes are still unread; a field that Node has but does not
+ * document. The `end` event must not be waited for: it would come only once, to us and not to who reads next.
+ */
+function hasEnded(socket: Socket): boolean {
+  const { _readableState: state } = socket as unknown as { readonly _readableState?: { readonly ended?: boolean } }
+  return state?.ended === true
+}
