@@ -10,6 +10,7 @@ import type { HeaderList, HttpStream } from '../../agent/dataplane/http/stream.t
 import type { ThreadState } from '../../agent/dataplane/state.ts'
 import { buildTable, type LocalTarget } from '../../agent/dataplane/table.ts'
 import { openAccessLog } from '../../agent/dataplane/telemetry/access-log.ts'
+import { HttpTelemetry } from '../../agent/dataplane/telemetry/http-telemetry.ts'
 import { TcpMetrics } from '../../agent/dataplane/telemetry/tcp-metrics.ts'
 import { Telemetry } from '../../agent/dataplane/telemetry/telemetry.ts'
 import { TlsContexts } from '../../agent/dataplane/tls-contexts.ts'
@@ -43,7 +44,9 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
   ]
   const api = aWorkload({ id: 'static/api', name: 'api', address: '127.0.0.1', identity: identityOf('api'), ports })
   const db = aWorkload({ id: 'static/db', name: 'db', address: '127.0.0.2', identity: identityOf('db') })
-  const telemetry = new Telemetry(new TcpMetrics(), openAccessLog(undefined, systemClock), systemClock)
+  const log = openAccessLog(undefined, systemClock)
+  const http = new HttpTelemetry({ log, clock: systemClock, random: systemRandom, spans: () => {} })
+  const telemetry = new Telemetry(new TcpMetrics(), http, log, systemClock)
   const state: ThreadState = {
     table: buildTable(aConfig({ trust: mesh.trust, workloads: [api, db] }), new Map()).table,
     contexts: contexts('api'),
