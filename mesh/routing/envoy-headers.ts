@@ -33,10 +33,11 @@ const maxLength = removed.reduce((most, name) => Math.max(most, name.length), 0)
 
 /**
  * Makes a request of a client one that can be routed, in place: what only proxies may say goes, and `x-forwarded-proto`
- * says how the request came where it does not say so itself. Gives the scheme that rules compare: the one forwarded,
- * else `scheme`.
+ * says how the request came (`transport`) where it does not say so itself. Gives the scheme that rules compare: the
+ * request's own `scheme` where it is `https`, else the one forwarded.
  */
-export function cleanRequest(headers: string[], scheme: string): string {
+export function cleanRequest(headers: string[], scheme: string, transport = 'http'): string {
+  let said = false
   let forwarded = ''
   let to = 0
   for (let at = 0; at < headers.length; at += 2) {
@@ -44,8 +45,8 @@ export function cleanRequest(headers: string[], scheme: string): string {
     const value = headers[at + 1] ?? ''
     if (mayBeOwned(name)) {
       if (isField(name, 'x-forwarded-proto')) {
+        said = true
         forwarded = knownScheme(value)
-        if (forwarded === '') continue
       } else if (isRemoved(name)) continue
     } else if (isField(name, 'te') && value.toLowerCase() !== 'trailers') continue
     if (to !== at) {
@@ -55,9 +56,8 @@ export function cleanRequest(headers: string[], scheme: string): string {
     to += 2
   }
   if (to < headers.length) headers.length = to
-  if (forwarded !== '') return forwarded
-  headers.push('x-forwarded-proto', scheme)
-  return scheme
+  if (!said) headers.push('x-forwarded-proto', transport)
+  return forwarded === '' || scheme === 'https' ? scheme : forwarded
 }
 
 function mayBeOwned(name: string): boolean {

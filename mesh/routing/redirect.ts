@@ -18,7 +18,8 @@ type RedirectSpec = NonNullable<HttpRouteSpec['redirect']>
 /** Prepares a redirect for requests that come to `listenPort` in plaintext. */
 export function compileRedirect(spec: RedirectSpec, listenPort: number): Redirect {
   const scheme = spec.scheme ?? ''
-  const path = octetsOf(spec.uri ?? '')
+  const uri = octetsOf(spec.uri ?? '')
+  const path = uri === '' || uri.startsWith('/') ? uri : `/${uri}`
   const port = spec.derivePort === 'FROM_REQUEST_PORT' ? listenPort : (spec.port ?? 0)
   return {
     status: spec.redirectCode === undefined || spec.redirectCode === 0 ? 301 : spec.redirectCode,
