@@ -1,6 +1,7 @@
 import { octetsOf, textOf } from './octets.ts'
 import { compileProgram } from './regex/program.ts'
 import { run } from './regex/run.ts'
+import { regexProblem } from './regex-syntax.ts'
 
 /**
  * A regular expression of operators, in RE2's syntax, that takes time linear in what it is asked about: expressions of
@@ -16,6 +17,8 @@ export interface LinearPattern {
 
 /** Compiles an expression. What RE2 would refuse throws a SyntaxError: documents are checked before. */
 export function compilePattern(expression: string): LinearPattern {
+  const problem = regexProblem(expression)
+  if (problem !== undefined) throw new SyntaxError(problem)
   const program = compileProgram(expression)
   return {
     matches: octets => run(program, textOf(octets), 0, true) !== undefined,

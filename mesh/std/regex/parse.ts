@@ -48,7 +48,7 @@ class Parser {
   #sequence(): Node {
     const items: Node[] = []
     while (this.at < this.text.length && !this.#sees('|') && !this.#sees(')')) {
-      const item = this.#item()
+      const item = this.#take('\\Q') ? this.#quoted(items) : this.#item()
       if (item !== undefined) items.push(this.#repeated(item))
     }
     if (items.length === 0) return { kind: 'empty' }
@@ -63,7 +63,6 @@ class Parser {
     if (this.#take('^')) return assertion(multiLine ? 'line-start' : 'text-start')
     if (this.#take('$')) return assertion(multiLine ? 'line-end' : 'text-end')
     if (this.#take('.')) return { kind: 'char', set: charSet(dotAll ? '[^]' : '[^\\n]', false) }
-    if (this.#take('\\Q')) return this.#quoted()
     if (this.#take('\\A')) return assertion('text-start')
     if (this.#take('\\z')) return assertion('text-end')
     if (this.#take('\\b')) return assertion('word')
@@ -88,13 +87,17 @@ class Parser {
     return { kind: 'char', set: literalSet(codePoint, this.#flags.ignoreCase) }
   }
 
-  #quoted(): Node {
+  /** Literals up to `\E`: a repetition behind it is about the last of them. */
+  #quoted(items: Node[]): Node | undefined {
     const end = this.text.indexOf('\\E', this.at)
     const stop = end < 0 ? this.text.length : end
-    const items: Node[] = []
-    while (this.at < stop) items.push(this.#literal())
+    let last: Node | undefined
+    while (this.at < stop) {
+      if (last !== undefined) items.push(last)
+      last = this.#literal()
+    }
     this.at = end < 0 ? stop : stop + 2
-    return { kind: 'concat', items }
+    return last
   }
 
   /** After `(?`: a name, or flags for the rest of the group, or for a group of their own. */

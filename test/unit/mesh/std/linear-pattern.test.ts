@@ -1,0 +1,108 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { compilePattern } from '../../../../mesh/std/linear-pattern.ts'
+
+const matches: readonly (readonly [pattern: string, value: string, matches: boolean])[] = [
+  ['', '', true],
+  ['', 'a', false],
+  ['abc', 'abc', true],
+  ['abc', 'abcd', false],
+  ['abc', 'xabc', false],
+  ['a|bc|', 'bc', true],
+  ['a|bc|', '', true],
+  ['a*b+c?', 'bb', true],
+  ['a*b+c?', 'ac', false],
+  ['a{2,3}', 'aa', true],
+  ['a{2,3}', 'aaaa', false],
+  ['a{2,}', 'aaaaa', true],
+  ['a{,3}', 'a{,3}', true],
+  ['(a*)*', 'aaa', true],
+  ['(|a)+', 'aa', true],
+  ['.', '\n', false],
+  ['(?s).', '\n', true],
+  ['(?i)ÄbC', 'äBc', true],
+  ['a(?i)b|c', 'aB', true],
+  ['a(?i)b|c', 'C', true],
+  ['a(?i:b)c', 'aBC', false],
+  ['(?-s:.)', '\n', false],
+  ['^a$', 'a', true],
+  ['a^b', 'ab', false],
+  ['(?m)a$\\n^b', 'a\nb', true],
+  ['\\Aa\\z', 'a', true],
+  ['\\bfoo\\b.*', 'foo bar', true],
+  ['foo\\Bbar', 'foobar', true],
+  ['[a-c]+', 'abc', true],
+  ['[^a-c]', 'b', false],
+  ['[]a]+', ']a', true],
+  ['[^]a]', ']', false],
+  ['[a-]+', 'a-', true],
+  ['[\\d\\-x]+', '1-x', true],
+  ['[[:alpha:]_]+', 'a_Z', true],
+  ['[[:^alpha:]]', 'a', false],
+  ['\\d\\D\\s\\S\\w\\W', '1a b_-', true],
+  ['\\s', '\v', false],
+  ['\\pL\\p{Lu}', 'aA', true],
+  ['\\p{Greek}', 'α', true],
+  ['\\P{Greek}', 'α', false],
+  ['\\p{^Greek}', 'a', true],
+  ['\\x41\\x{42}\\103\\.', 'ABC.', true],
+  ['\\Qa.b\\E+', 'a.bb', true],
+  ['\\Qa.b', 'a.b', true],
+  ['(?P<name>a)(?<other>b)', 'ab', true],
+  ['(?U)a+', 'aa', true],
+  ['[😀-😂]x', '😁x', true],
+  ['/api/v1/users/\\d+', '/api/v1/users/42', true],
+  ['.*\\.(js|png)', '/static/app.js', true],
+]
+
+t.test('matches whole values, in RE2’s syntax', async t => {
+  for (const [pattern, value, expected] of matches) {
+    const octets = Buffer.from(value).toString('latin1')
+    t.equal(compilePattern(pattern).matches(octets), expected, `${pattern} on ${JSON.stringify(value)}`)
+  }
+})
+
+t.test('replaces every match, with what its groups took', async t => {
+  const replace = (pattern: string, value: string, rewrite: string) =>
+    compilePattern(pattern).replaceAll(value, rewrite)
+  t.equal(replace('a', '/banana', 'b'), '/bbnbnb')
+  t.equal(replace('/(\\w+)/(\\w+)', '/x/y/z', '/\\2/\\1'), '/y/x/z')
+  t.equal(replace('(a)|(b)', 'ab', '<\\1,\\2>'), '<a,><,b>')
+  t.equal(replace('a+?', 'aaa', 'x'), 'xxx')
+  t.equal(replace('a|ab', 'abab', 'x'), 'xbxb')
+  t.equal(replace('b*', 'abc', '-'), '-a-c-')
+  t.equal(replace('$', 'ab', '!'), 'ab!')
+  t.equal(replace('.', 'ab', '\\0\\\\'), 'a\\b\\')
+  t.equal(replace('é', 'cafÃ©', 'e'), 'cafe')
+})
+
+t.test('refuses what RE2 refuses', async t => {
+  for (const pattern of ['(', ')', '[a', '\\', '(?=a)', '\\k', '(?<n', 'a**', '*', '\\8']) {
+    t.throws(() => compilePattern(pattern), SyntaxError, pattern)
+  }
+})
+
+t.test('repetitions inside each other take no longer than the value is long', async t => {
+  t.notOk(compilePattern('(a+)+b').matches('a'.repeat(20_000)))
+  t.notOk(compilePattern('(a|aa)+b').matches('a'.repeat(20_000)))
+  t.ok(compilePattern('(x?){500}').matches('x'.repeat(500)))
+})
+
+t.test('agrees with JavaScript’s engine where both know the syntax', async t => {
+  const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\w', '^', '$', '\\b')
+  const { pattern } = fc.letrec<{ pattern: string }>(tie => ({
+    pattern: fc.oneof(
+      { depthSize: 'small' },
+      atom,
+      fc.tuple(tie('pattern'), tie('pattern')).map(parts => parts.join('')),
+      fc.tuple(tie('pattern'), tie('pattern')).map(([left, right]) => `(${left}|${right})`),
+      fc
+        .tuple(tie('pattern'), fc.constantFrom('*', '+', '?', '*?', '{0,2}', '{1,}'))
+        .map(([item, times]) => `(?:${item})${times}`),
+    ),
+  }))
+  const value = fc.string({ unit: fc.constantFrom('a', 'b', '-', '\n'), maxLength: 6 })
+  const same = (expression: string, text: string) =>
+    compilePattern(expression).matches(text) === new RegExp(`^(?:${expression})$`, 'u').test(text)
+  t.doesNotThrow(() => fc.assert(fc.property(pattern, value, same), { numRuns: 2000, seed: 7 }))
+})
