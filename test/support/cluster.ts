@@ -1,8 +1,8 @@
 import { Cluster, type ClusterDeps } from '../../agent/dataplane/upstream/cluster.ts'
 import { type ClusterEndpoint, EndpointState } from '../../agent/dataplane/upstream/endpoint.ts'
-import type { ClusterClient } from '../../agent/dataplane/upstream/locality.ts'
 import { parseLocality } from '../../mesh/model/locality.ts'
 import type { ClusterSettings, OutlierSettings } from '../../mesh/routing/cluster.ts'
+import type { LocalClient } from '../../mesh/routing/locality.ts'
 import { FakeClock } from '../fakes/clock.ts'
 
 /** Settings of a cluster that no rule says anything about. */
@@ -79,13 +79,13 @@ export function clusterEndpoints(count: number, values: (index: number) => Endpo
   )
 }
 
-export const nowhere: ClusterClient = { locality: parseLocality(''), labels: {} }
+export const nowhere: LocalClient = { locality: parseLocality(''), labels: {} }
 
 /** A cluster with these endpoints on a clock that stands still and a repeatable randomness. */
 export function aCluster(
   settings: Partial<ClusterSettings>,
   endpoints: readonly ClusterEndpoint[],
-  values: { readonly client?: ClusterClient; readonly seed?: number; readonly observe?: ClusterDeps['observe'] } = {},
+  values: { readonly client?: LocalClient; readonly seed?: number; readonly observe?: ClusterDeps['observe'] } = {},
 ) {
   const clock = new FakeClock()
   const random = seededRandom(values.seed ?? 1)

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
+import { groupEndpoints, type LocalClient } from '../../../mesh/routing/locality.ts'
 import type { Clock, Random } from '../../../mesh/std/clock.ts'
 import { makeBalancer } from './balancers/make-balancer.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import type { ClusterEndpoint } from './endpoint.ts'
-import { type ClusterClient, localityGroups } from './locality.ts'
 import { type EjectionEvent, type LocalOutcome, OutlierDetector } from './outlier.ts'
 import { Priorities } from './priorities.ts'
 import { type Warmup, warmupFactor } from './slow-start.ts'
@@ -23,7 +23,7 @@ export interface ClusterDeps {
 
 /** What a choice depends on; a request may implement it itself. */
 export interface PickContext {
-  /** What {@link hashOf} made of the request; undefined for any endpoint. */
+  /** {@link hash53} of the request's hash key; undefined for any endpoint. */
   readonly hash: number | undefined
   /** Endpoints that earlier tries have had: passed over while there are others. */
   readonly tried: ReadonlySet<ClusterEndpoint> | undefined
@@ -44,7 +44,7 @@ export class Cluster<E extends ClusterEndpoint> {
   #settings: ClusterSettings
   #priorities: Priorities<E>
   #endpoints: readonly E[] = []
-  #client: ClusterClient | undefined
+  #client: LocalClient | undefined
   /** The arrangement holds until then, or until something happens. */
   #validUntil = Number.NEGATIVE_INFINITY
 
@@ -90,7 +90,7 @@ export class Cluster<E extends ClusterEndpoint> {
   }
 
   /** The endpoints of a new table, all of them and in any state of health, and who calls them. */
-  update(endpoints: readonly E[], client: ClusterClient): void {
+  update(endpoints: readonly E[], client: LocalClient): void {
     const now = this.#clock.monotonic()
     const before = this.#endpoints
     this.#endpoints = endpoints
@@ -192,7 +192,9 @@ export class Cluster<E extends ClusterEndpoint> {
 
   #group(): void {
     if (this.#client === undefined) return
-    this.#priorities.update(localityGroups(this.#endpoints, this.#settings.locality, this.#client))
+    // Registries tell which endpoints are healthy: near ones come first also without outlier detection, unlike Istio's.
+    const failsOver = true
+    this.#priorities.update(groupEndpoints(this.#endpoints, this.#client, this.#settings.locality, failsOver))
     this.#rearrange()
   }
 

@@ -1,9 +1,9 @@
+import type { EndpointGroup } from '../../../mesh/routing/locality.ts'
 import type { Random } from '../../../mesh/std/clock.ts'
 import type { Balancer } from './balancers/balancer.ts'
 import type { ClusterEndpoint } from './endpoint.ts'
 import { lowFraction, scramble } from './hash.ts'
 import { type Admission, HostSet } from './host-set.ts'
-import type { EndpointGroup } from './locality.ts'
 import { capacity, inPanic, priorityLoads } from './priority-load.ts'
 import type { Warmup } from './slow-start.ts'
 
@@ -152,7 +152,8 @@ function placesOf<E extends ClusterEndpoint>(groups: readonly EndpointGroup<E>[]
   const [first = 1] = perWeight
   if (perWeight.some(ratio => Math.abs(ratio - first) > first * 1e-9)) return filled
   const endpoints = filled.flatMap(group => group.endpoints)
-  return endpoints.length === 0 ? [] : [{ priority: filled[0]?.priority ?? 0, weight: 1, endpoints }]
+  const [nearest] = filled
+  return nearest === undefined ? [] : [{ ...nearest, weight: 1, endpoints }]
 }
 
 function countOf<E extends ClusterEndpoint>(level: Level<E>, admission: Admission, now: number): number {
