@@ -175,6 +175,7 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     clock,
     log,
     catalogue: catalogue.snapshot,
+    resources: resources.current,
     ready: catalogue.ready,
     settings,
     mayHold: mayHold.watch,

@@ -7,7 +7,20 @@ import type {
   OutlierDetectionSpec,
   TrafficPolicySpec,
 } from '../model/traffic.ts'
-import { amount, count, duration, flag, listOf, mapOf, needed, objectOf, oneOf, percent, port, text } from './shape.ts'
+import {
+  amount,
+  count,
+  duration,
+  flag,
+  integer,
+  listOf,
+  mapOf,
+  needed,
+  objectOf,
+  oneOf,
+  percent,
+  text,
+} from './shape.ts'
 
 type Part<T, Key extends keyof T> = Exclude<T[Key], undefined>
 type Tcp = Part<ConnectionPoolSpec, 'tcp'>
@@ -79,7 +92,7 @@ const loadBalancer = objectOf<LoadBalancerSpec>({
 })
 
 const outlierDetection = objectOf<OutlierDetectionSpec>({
-  consecutiveErrors: count,
+  consecutiveErrors: integer,
   splitExternalLocalOriginErrors: flag,
   consecutiveLocalOriginFailures: count,
   consecutiveGatewayErrors: count,
@@ -105,7 +118,7 @@ const portPolicy = { loadBalancer, connectionPool, outlierDetection, tls }
 const trafficPolicy = objectOf<TrafficPolicySpec>({
   ...portPolicy,
   portLevelSettings: listOf(
-    objectOf<PortPolicy>({ ...portPolicy, port: objectOf<Part<PortPolicy, 'port'>>({ number: port }) }),
+    objectOf<PortPolicy>({ ...portPolicy, port: objectOf<Part<PortPolicy, 'port'>>({ number: count }) }),
   ),
   retryBudget: objectOf<Part<TrafficPolicySpec, 'retryBudget'>>({
     percent,

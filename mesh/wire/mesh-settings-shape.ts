@@ -14,10 +14,13 @@ const outboundTrafficPolicy = objectOf<Part<SidecarSpec, 'outboundTrafficPolicy'
 export const sidecar = objectOf<SidecarSpec>({
   workloadSelector: objectOf<Part<SidecarSpec, 'workloadSelector'>>({ labels: mapOf(text) }),
   egress: listOf(
-    objectOf<Egress>({
-      port: objectOf<Part<Egress, 'port'>>({ number: port, name: text, protocol: text }),
-      hosts: listOf(text),
-    }),
+    objectOf<Egress>(
+      {
+        port: objectOf<Part<Egress, 'port'>>({ number: port, name: text, protocol: text }),
+        hosts: listOf(text),
+      },
+      ['captureMode'],
+    ),
   ),
   outboundTrafficPolicy,
   inboundConnectionPool: connectionPool,

@@ -1,5 +1,5 @@
 import { parseDurationMs } from '../std/duration.ts'
-import { checkPort, checkText, malformed } from './fields.ts'
+import { checkText, malformed } from './fields.ts'
 
 /**
  * What a JSON value has to look like: true when it does, with the type known from there on; throws WEFT_WIRE with the
@@ -60,7 +60,15 @@ export const percent: Shape<number> = (raw, path): raw is number => {
   return (amount(raw, path) && raw <= 100) || fail(path, 'is not a number from 0 to 100')
 }
 
-export const port: Shape<number> = (raw, path): raw is number => checkPort(raw, path) === raw
+/** A port; 0, which nothing listens on, may be written in rules and matches none. */
+export const port: Shape<number> = (raw, path): raw is number => {
+  return (count(raw, path) && raw <= 65535) || fail(path, 'is not a port')
+}
+
+/** A whole number of either sign. */
+export const integer: Shape<number> = (raw, path): raw is number => {
+  return Number.isSafeInteger(raw) || fail(path, 'is not a whole number')
+}
 
 export function needed<T>(shape: Shape<T>): Needed<T> {
   return { needed: shape }
@@ -88,10 +96,11 @@ export function mapOf<T>(shape: Shape<T>): Shape<Readonly<Record<string, T>>> {
   }
 }
 
-/** An object of these fields and no others. */
-export function objectOf<T extends object>(fields: FieldShapes<T>): Shape<T> {
+/** An object of these fields and no others, save those that are known to mean nothing: they are passed over unread. */
+export function objectOf<T extends object>(fields: FieldShapes<T>, meaningless: readonly string[] = []): Shape<T> {
   const shapes = new Map<string, Shape<unknown>>()
   const required: string[] = []
+  for (const key of meaningless) shapes.set(key, (_raw): _raw is unknown => true)
   for (const [key, field] of Object.entries<Shape<unknown> | Needed<unknown>>(fields)) {
     shapes.set(key, typeof field === 'function' ? field : field.needed)
     if (typeof field !== 'function') required.push(key)

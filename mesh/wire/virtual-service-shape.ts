@@ -56,21 +56,27 @@ export const retries = objectOf<RetriesSpec>({
   backoff: duration,
 })
 
-const httpMatch = objectOf<HttpMatchSpec>({
-  name: text,
-  uri: stringMatch,
-  scheme: stringMatch,
-  method: stringMatch,
-  authority: stringMatch,
-  headers: stringMatches,
-  withoutHeaders: stringMatches,
-  queryParams: stringMatches,
-  port,
-  sourceLabels: labels,
-  sourceNamespace: text,
-  gateways: texts,
-  ignoreUriCase: flag,
-})
+/** Of no effect in Istio either, or for Envoy's own statistics. */
+const meaningless = ['statPrefix', 'sourceSubnet']
+
+const httpMatch = objectOf<HttpMatchSpec>(
+  {
+    name: text,
+    uri: stringMatch,
+    scheme: stringMatch,
+    method: stringMatch,
+    authority: stringMatch,
+    headers: stringMatches,
+    withoutHeaders: stringMatches,
+    queryParams: stringMatches,
+    port,
+    sourceLabels: labels,
+    sourceNamespace: text,
+    gateways: texts,
+    ignoreUriCase: flag,
+  },
+  meaningless,
+)
 
 type Redirect = Part<HttpRouteSpec, 'redirect'>
 type DirectResponse = Part<HttpRouteSpec, 'directResponse'>
@@ -151,6 +157,6 @@ export const virtualService = objectOf<VirtualServiceSpec>({
       route: l4Route,
     }),
   ),
-  tcp: listOf(objectOf<TcpRouteSpec>({ match: listOf(objectOf<L4MatchSpec>(l4Match)), route: l4Route })),
+  tcp: listOf(objectOf<TcpRouteSpec>({ match: listOf(objectOf<L4MatchSpec>(l4Match, meaningless)), route: l4Route })),
   exportTo: texts,
 })

@@ -1,13 +1,17 @@
 import type { AgentResource } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { Resource } from '../../mesh/resources/resource.ts'
 import { compileNode } from './node.ts'
 import { createPlacement } from './placement.ts'
 import { createServiceCompiler } from './services.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from './settings.ts'
-import { isVisible, namespacesOf } from './visibility.ts'
+import { createTrafficCompiler } from './traffic.ts'
+import { concerns, isVisible, namespacesOf } from './visibility.ts'
 
 export interface CompileInput {
   readonly catalogue: CatalogueSnapshot
+  /** Everything operators have applied. */
+  readonly resources: readonly Resource[]
   readonly node: string
   readonly settings: CompileSettings
   readonly mayHold: MayHold
@@ -15,15 +19,25 @@ export interface CompileInput {
 }
 
 /**
- * Everything one agent gets: its host, whom it believes, its own workloads, and all services they may call. Pure: the
- * same input gives the same resources in the same order. The pusher does the same in two halves, so that what is equal
- * for all agents is compiled once.
+ * Everything one agent gets: its host, whom it believes, its own workloads, all services they may call, and what
+ * operators say about that traffic. Pure: the same input gives the same resources in the same order. The pusher does the
+ * same in two halves, so that what is equal for all agents is compiled once.
  */
-export function compile({ catalogue, node, settings, mayHold, mtls }: CompileInput): readonly AgentResource[] {
+export function compile({
+  catalogue,
+  resources,
+  node,
+  settings,
+  mayHold,
+  mtls,
+}: CompileInput): readonly AgentResource[] {
   const own = compileNode({ node, placement: createPlacement()(catalogue), settings, mayHold, mtls })
   const namespaces = namespacesOf(own)
-  const visible = [...createServiceCompiler()(catalogue, settings)].filter(([key]) => {
-    return isVisible(catalogue.services.get(key)?.exportTo, namespaces)
+  const services = [...createServiceCompiler()(catalogue, settings).values()].filter(({ exportTo }) => {
+    return isVisible(exportTo, namespaces)
   })
-  return [...own, ...visible.map(([, service]) => service)]
+  const serviceNamespaces = new Set(services.map(({ namespace }) => namespace))
+  const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace }
+  const traffic = [...createTrafficCompiler()(resources).values()].filter(resource => concerns(resource, scope))
+  return [...own, ...services, ...traffic]
 }

@@ -1,4 +1,5 @@
 import type { HostResource, LocalWorkloadResource, TrustResource } from '../../mesh/model/agent-config.ts'
+import type { TrafficResource } from '../../mesh/model/traffic-resource.ts'
 
 /** Namespaces a host has something of: what is exported to one of them is for its agent. */
 export function namespacesOf(
@@ -10,4 +11,36 @@ export function namespacesOf(
 /** Whether a service is for an agent with workloads of these namespaces (Istio's exportTo; absent means everybody). */
 export function isVisible(exportTo: readonly string[] | undefined, namespaces: ReadonlySet<string>): boolean {
   return exportTo === undefined || exportTo.some(name => name === '*' || namespaces.has(name))
+}
+
+/** What an agent may call, and for whom. */
+export interface TrafficScope {
+  /** Of the host's workloads. */
+  readonly namespaces: ReadonlySet<string>
+  /** Of the services that they may call. */
+  readonly serviceNamespaces: ReadonlySet<string>
+  readonly rootNamespace: string
+}
+
+/**
+ * Whether routing on a host can come to look at the resource (Istio's lookup). A DestinationRule does not need to be
+ * exported to it: one that is not still hides others of its namespace.
+ */
+export function concerns(resource: TrafficResource, scope: TrafficScope): boolean {
+  const { namespace } = resource
+  const isRoot = namespace === scope.rootNamespace
+  switch (resource.resource) {
+    case 'VirtualService': {
+      const { exportTo = [] } = resource.spec
+      return (
+        exportTo.length === 0 || exportTo.some(to => to === '*' || scope.namespaces.has(to === '.' ? namespace : to))
+      )
+    }
+    case 'DestinationRule':
+      return isRoot || scope.namespaces.has(namespace) || scope.serviceNamespaces.has(namespace)
+    case 'Sidecar':
+      return isRoot || scope.namespaces.has(namespace)
+    case 'MeshSettings':
+      return isRoot
+  }
 }

@@ -1,5 +1,7 @@
-import { type MeshServiceResource, resourceName } from '../../mesh/model/agent-config.ts'
+import { type AgentResource, type MeshServiceResource, resourceName } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { TrafficResource } from '../../mesh/model/traffic-resource.ts'
+import type { Resource } from '../../mesh/resources/resource.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
@@ -12,12 +14,15 @@ import { compileNode } from '../compile/node.ts'
 import { createPlacement, type Placement } from '../compile/placement.ts'
 import { createServiceCompiler } from '../compile/services.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from '../compile/settings.ts'
-import { isVisible, namespacesOf } from '../compile/visibility.ts'
+import { createTrafficCompiler } from '../compile/traffic.ts'
+import { concerns, isVisible, namespacesOf } from '../compile/visibility.ts'
 import { createDebounce } from './debounce.ts'
 
 /** Everything that what agents get depends on. */
 export interface ViewInputs {
   readonly catalogue: Watch<CatalogueSnapshot>
+  /** Everything operators have applied. */
+  readonly resources: Watch<readonly Resource[]>
   /** Nothing is compiled before this is true. */
   readonly ready: Watch<boolean>
   readonly settings: Watch<CompileSettings>
@@ -42,11 +47,19 @@ const debounce = { quietMs: 100, capMs: 1000 }
 
 interface Shared {
   readonly catalogue: CatalogueSnapshot
+  readonly resources: readonly Resource[]
   readonly settings: CompileSettings
   /** By service key. */
-  readonly services: Table<MeshServiceResource>
-  readonly encoded: Table<EncodedResource>
+  readonly services: Encoded<MeshServiceResource>
+  /** By resource name. */
+  readonly traffic: Encoded<TrafficResource>
   readonly placement: Placement
+}
+
+/** Resources and what they are on the wire, by the same keys. */
+interface Encoded<T> {
+  readonly plain: Table<T>
+  readonly encoded: Table<EncodedResource>
 }
 
 /**
@@ -56,44 +69,55 @@ interface Shared {
 export function startViews(deps: ViewDeps): Views {
   const followed = new Map<Watch<AgentView | undefined>, string>()
   const compileServices = createServiceCompiler()
+  const compileTraffic = createTrafficCompiler()
   const place = createPlacement()
   let shared: Shared | undefined
   let version = 0
 
-  /** One service that cannot be encoded must not keep all the others from changing. */
-  const encodeOrKeep = (
-    key: string,
-    resource: MeshServiceResource | undefined,
-  ): readonly [string, EncodedResource | undefined] => {
+  /** One resource that cannot be encoded must not keep all the others from changing. */
+  const encodeOrKeep = (resource: AgentResource, last: EncodedResource | undefined): EncodedResource | undefined => {
     try {
-      return [key, resource === undefined ? undefined : encodeResource(resource)]
+      return encodeResource(resource)
     } catch (error) {
-      const name = `service/${key}`
-      deps.log.error('a service cannot be encoded, agents keep its last version', { name, error: describeError(error) })
-      return [key, shared?.encoded.get(key)]
+      const fields = { name: resourceName(resource), error: describeError(error) }
+      deps.log.error('a resource cannot be encoded, agents keep its last version', fields)
+      return last
     }
+  }
+
+  const encodeChanged = <T extends AgentResource>(before: Encoded<T> | undefined, plain: Table<T>): Encoded<T> => {
+    const changes = changedKeys(before?.plain ?? tableOf(), plain).map(key => {
+      const resource = plain.get(key)
+      return [key, resource && encodeOrKeep(resource, before?.encoded.get(key))] as const
+    })
+    return { plain, encoded: (before?.encoded ?? tableOf()).with(changes) }
   }
 
   const compileShared = (): Shared => {
     const catalogue = deps.catalogue.value
+    const resources = deps.resources.value
     const settings = deps.settings.value
-    if (shared?.catalogue === catalogue && shared.settings === settings) return shared
-    const services = compileServices(catalogue, settings)
-    const changed = changedKeys(shared?.services ?? tableOf(), services)
-    const had: Table<EncodedResource> = shared?.encoded ?? tableOf()
-    const encoded = had.with(changed.map(key => encodeOrKeep(key, services.get(key))))
-    return { catalogue, settings, services, encoded, placement: place(catalogue) }
+    const same = shared?.catalogue === catalogue && shared.resources === resources && shared.settings === settings
+    if (shared !== undefined && same) return shared
+    const services = encodeChanged(shared?.services, compileServices(catalogue, settings))
+    const traffic = encodeChanged(shared?.traffic, compileTraffic(resources))
+    return { catalogue, resources, settings, services, traffic, placement: place(catalogue) }
   }
 
   const update = (node: string, view: Watch<AgentView | undefined>, from: Shared): void => {
-    const { placement, settings } = from
+    const { placement, settings, services, traffic } = from
     const own = compileNode({ node, placement, settings, mayHold: deps.mayHold.value, mtls: deps.mtls.value })
     const namespaces = namespacesOf(own)
     const resources = new Map(own.map(resource => [resourceName(resource), encodeResource(resource)] as const))
-    for (const [key, resource] of from.encoded) {
-      const { exportTo } = from.catalogue.services.get(key) ?? {}
-      if (isVisible(exportTo, namespaces)) resources.set(resource.name, resource)
+    const add = (resource: EncodedResource | undefined) => resource && resources.set(resource.name, resource)
+    const serviceNamespaces = new Set<string>()
+    for (const [key, { namespace, exportTo }] of services.plain) {
+      if (!isVisible(exportTo, namespaces)) continue
+      serviceNamespaces.add(namespace)
+      add(services.encoded.get(key))
     }
+    const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace }
+    for (const [name, resource] of traffic.plain) if (concerns(resource, scope)) add(traffic.encoded.get(name))
     if (view.value !== undefined && sameResources(view.value.resources, resources)) return
     version += 1
     view.set({ version, resources })
@@ -111,7 +135,7 @@ export function startViews(deps: ViewDeps): Views {
   }
 
   const due = createDebounce(deps.clock, debounce, () => compile())
-  const sources = [deps.catalogue, deps.ready, deps.settings, deps.mayHold, deps.mtls]
+  const sources = [deps.catalogue, deps.resources, deps.ready, deps.settings, deps.mayHold, deps.mtls]
   const unsubscribe = sources.map(source => source.subscribe(() => due.poke()))
   return {
     follow(node) {

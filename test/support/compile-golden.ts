@@ -18,7 +18,8 @@ interface GoldenInput {
   readonly defaultIdentity?: string
   readonly workloads?: Readonly<Record<string, Partial<Omit<Workload, 'locality'>> & { readonly locality?: string }>>
   readonly services?: Readonly<Record<string, Partial<CatalogueService>>>
-  readonly policies?: readonly object[]
+  /** Operators' resources, whole documents. */
+  readonly resources?: readonly object[]
 }
 
 /** Compiles the input of a golden file for its node. */
@@ -31,10 +32,10 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
     return { ...service(name, [], { namespace, ...given }), registries: ['static'], virtualIps: [], ...given }
   })
   services.sort((a, b) => (serviceKey(a) < serviceKey(b) ? -1 : 1))
-  const policies = (input.policies ?? []).map(policy => {
-    const { resources, problems } = parseResources(stringify(policy), 'policy')
-    if (problems.length > 0) throw new Error(JSON.stringify(problems))
-    return resources
+  const resources = (input.resources ?? []).flatMap(document => {
+    const parsed = parseResources(stringify(document), 'resource')
+    if (parsed.problems.length > 0) throw new Error(JSON.stringify(parsed.problems))
+    return parsed.resources
   })
   return compile({
     catalogue: {
@@ -42,6 +43,7 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
       workloads: tableOf(workloads.map(one => [one.id, catalogueWorkload(one)] as const)),
       problems: [],
     },
+    resources,
     node: input.node ?? 'vm-1',
     settings: {
       trustDomain: 'mesh.test',
@@ -52,6 +54,6 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
       ...(input.defaultIdentity === undefined ? {} : { defaultIdentity: input.defaultIdentity }),
     },
     mayHold: (_, identity) => input.mayHold?.includes(identity) ?? false,
-    mtls: mtlsVerdict(policies.flat(), { rootNamespace: 'weft-system' }),
+    mtls: mtlsVerdict(resources, { rootNamespace: 'weft-system' }),
   })
 }

@@ -1,7 +1,10 @@
 import t from 'tap'
 import type { CatalogueSnapshot } from '../../../../mesh/model/catalogue.ts'
+import { parseResources } from '../../../../mesh/resources/parse.ts'
+import type { Resource } from '../../../../mesh/resources/resource.ts'
 import { tableOf } from '../../../../mesh/std/table.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
+import { decodeResource } from '../../../../mesh/wire/agent-config-codec.ts'
 import type { AgentView } from '../../../../mesh/wire/delta.ts'
 import { emptyCatalogue } from '../../../../server/catalogue/catalogue.ts'
 import type { CompileSettings, MayHold, MtlsVerdict } from '../../../../server/compile/settings.ts'
@@ -31,6 +34,7 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
   const log = recordedLog()
   const inputs = {
     catalogue: new Watch<CatalogueSnapshot>(emptyCatalogue),
+    resources: new Watch<readonly Resource[]>([]),
     ready: new Watch(false),
     settings: new Watch(settings),
     mayHold: new Watch<MayHold>(() => false),
@@ -167,6 +171,59 @@ t.test('a service that cannot be encoded stays as it was, the others change', as
   t.equal(view.value?.resources.get('service/default/api'), before)
   t.ok(view.value?.resources.has('service/default/more'))
   t.match(log.lines, [{ level: 'error', fields: { name: 'service/default/api' } }])
+})
+
+const rule = (timeout: string, name = 'api') => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${name}, namespace: default, creationTimestamp: 2026-01-02T03:04:05Z }
+spec: { hosts: [${name}], http: [{ timeout: ${timeout}, route: [{ destination: { host: ${name} } }] }] }
+`
+
+function rulesOf(...documents: readonly string[]): readonly Resource[] {
+  const { resources, problems } = parseResources(documents.join('---'), 'rules.yaml')
+  if (problems.length > 0) throw new Error(JSON.stringify(problems))
+  return resources
+}
+
+t.test('what operators say about traffic is in the view, as it is now', async t => {
+  const { clock, views, catalogue, resources, ready } = start(t)
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  const name = 'traffic/VirtualService/default/api'
+  const specOf = () => {
+    const found = view.value?.resources.get(name)
+    const decoded = found && decodeResource(found.name, found.body)
+    return decoded?.kind === 'traffic' && decoded.resource === 'VirtualService' ? decoded.spec : undefined
+  }
+  for (const timeout of ['1s', '2s']) {
+    await clock.advance(1000)
+    resources.set(rulesOf(rule(timeout)))
+    t.equal(specOf()?.http?.[0]?.timeout, timeout)
+  }
+  await clock.advance(1000)
+  resources.set([])
+  t.notOk(view.value?.resources.has(name))
+})
+
+t.test('rules read again, or services that change, give no rule a new version', async t => {
+  const { clock, views, catalogue, resources, ready } = start(t)
+  resources.set(rulesOf(rule('1s'), rule('1s', 'web')))
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  const first = view.value
+  await clock.advance(1000)
+  resources.set(rulesOf(rule('1s'), rule('1s', 'web')))
+  t.equal(view.value, first)
+  await clock.advance(1000)
+  catalogue.set(catalogueOf('api', 'web', 'more'))
+  await clock.advance(1000)
+  resources.set(rulesOf(rule('1s'), rule('9s', 'web')))
+  const name = 'traffic/VirtualService/default/api'
+  t.not(view.value, first)
+  t.equal(view.value?.resources.get(name), first?.resources.get(name), 'it is the very same')
 })
 
 function assertBroken(): never {
