@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { canonicalAddress } from '../std/ip-address.ts'
 import { refuseKey, refuseUnimplemented } from './primitives.ts'
 
 /** Rules of a ServiceEntry over several fields, after Istio's ValidateServiceEntry. */
@@ -10,7 +11,7 @@ interface Spec {
     | readonly { number: number; name: string; protocol?: string | undefined; targetPort?: number | undefined }[]
     | undefined
   readonly resolution?: string | undefined
-  readonly endpoints?: readonly { ports?: Readonly<Record<string, number>> | undefined }[] | undefined
+  readonly endpoints?: readonly { address: string; ports?: Readonly<Record<string, number>> | undefined }[] | undefined
   readonly workloadSelector?: object | undefined
 }
 
@@ -27,15 +28,15 @@ export function checkResolution(spec: Spec, context: z.RefinementCtx): void {
       context.addIssue({ code: 'custom', message: 'is not a port of the service', path, params: { at: 'key' } })
     }
   }
-  if ((spec.resolution ?? 'NONE') === 'NONE') checkNone(spec, context)
+  const { resolution = 'NONE' } = spec
+  if (resolution === 'NONE') checkNone(spec, context)
+  else if (resolution === 'STATIC') checkStatic(spec, context)
+  else checkDns(spec, context)
 }
 
-/**
- * NONE sends a connection on to the address it was made to. With a single address that is the same as having it as the
- * endpoint, which is how Weft does it; with none or several it is not.
- */
+/** NONE sends a connection on to the address it was made to: there is nothing to choose from, and no other port. */
 function checkNone(spec: Spec, context: z.RefinementCtx): void {
-  if ((spec.endpoints?.length ?? 0) > 0) {
+  if (spec.endpoints !== undefined) {
     refuseKey(
       context,
       'endpoints',
@@ -45,9 +46,6 @@ function checkNone(spec: Spec, context: z.RefinementCtx): void {
   if (spec.workloadSelector !== undefined) {
     refuseUnimplemented(context, 'with resolution NONE; use STATIC', ['workloadSelector'])
   }
-  if (spec.addresses?.length !== 1) {
-    refuseUnimplemented(context, 'NONE for a service that has not exactly one address', ['resolution'])
-  }
   for (const [index, port] of (spec.ports ?? []).entries()) {
     if (port.targetPort !== undefined && port.targetPort !== port.number) {
       refuseUnimplemented(context, 'another port with resolution NONE', ['ports', index, 'targetPort'])
@@ -55,10 +53,42 @@ function checkNone(spec: Spec, context: z.RefinementCtx): void {
   }
 }
 
+function checkStatic(spec: Spec, context: z.RefinementCtx): void {
+  for (const [index, { address }] of (spec.endpoints ?? []).entries()) {
+    if (canonicalAddress(address) !== undefined) continue
+    const path = ['endpoints', index, 'address']
+    context.addIssue({ code: 'custom', message: 'must be an address with resolution STATIC; DNS takes names', path })
+  }
+}
+
+/** DNS asks for the names of the endpoints, and without any for the hosts themselves. */
+function checkDns(spec: Spec, context: z.RefinementCtx): void {
+  if (spec.resolution === 'DYNAMIC_DNS') return
+  if (spec.resolution === 'DNS_ROUND_ROBIN' && (spec.endpoints?.length ?? 0) > 1) {
+    refuseKey(context, 'endpoints', 'must be one with resolution DNS_ROUND_ROBIN')
+  }
+  for (const [index, address] of (spec.addresses ?? []).entries()) {
+    if (!address.includes('/')) continue
+    const message = 'must not be a range when names are resolved'
+    context.addIssue({ code: 'custom', message, path: ['addresses', index] })
+  }
+  if ((spec.endpoints?.length ?? 0) > 0) return
+  for (const [index, host] of spec.hosts.entries()) {
+    if (!host.startsWith('*')) continue
+    const message = 'must be a name that can be resolved, as there are no endpoints'
+    context.addIssue({ code: 'custom', message, path: ['hosts', index] })
+  }
+  if (spec.hosts.length > 1 && spec.workloadSelector === undefined) {
+    const why = 'several hosts that are each resolved for themselves; write one ServiceEntry for each'
+    refuseUnimplemented(context, why, ['hosts'])
+  }
+}
+
 /** Istio cannot tell two hosts of one TCP port apart, and refuses them; so that a file means the same, so do we. */
 export function checkHostsFitPorts(spec: Spec, context: z.RefinementCtx): void {
   if (spec.hosts.length < 2 || (spec.resolution ?? 'NONE') === 'NONE') return
-  const opaque = (spec.ports ?? []).find(port => !/^(?:http|https|http2|grpc|tls)$/i.test(port.protocol ?? ''))
+  const named = /^(?:http|https|http2|grpc|grpc-web|http_proxy|tls)$/i
+  const opaque = (spec.ports ?? []).find(port => !named.test(port.protocol ?? ''))
   if (opaque !== undefined)
     refuseKey(context, 'hosts', `may be several only when every port is HTTP or TLS, ${opaque.name} is not`)
 }

@@ -1,20 +1,23 @@
 import { z } from 'zod'
 import { canonicalAddress } from '../std/ip-address.ts'
 import { dnsLabel, isDnsName, refuseUnimplemented } from './primitives.ts'
+import { isFqdn, isWildcardDomain } from './traffic-names.ts'
 
 /** The values of a ServiceEntry's fields, each judged alone. */
 
-/** A name the service answers to. Wildcards are known to Istio only. */
+/** A name the service answers to; `*.` in front stands for every name below. */
 export const host = z.string().superRefine((text, context) => {
   const say = (message: string) => context.addIssue({ code: 'custom', message })
-  if (text === '*') return say('stands for every name, name the service')
-  if (text.startsWith('*') && isDnsName(text.replace(/^\*[.-]?/, ''))) {
-    return refuseUnimplemented(context, 'wildcard hosts')
+  const below = text.startsWith('*.') ? text.slice(2) : text
+  if (text === '*' || text === '*.') return say('stands for every name, name the service')
+  if (isDnsName(below)) return
+  if (isWildcardDomain(text) && text.startsWith('*')) {
+    return refuseUnimplemented(context, 'wildcards inside of a label; write *. and what follows')
   }
-  if (!isDnsName(text)) say('must be a DNS name whose last label is not a number')
+  say('must be a DNS name whose last label is not a number')
 })
 
-/** An address callers use besides the virtual ones. Ranges are known to Istio only. */
+/** An address, or a range of them, that callers use besides the virtual ones. */
 export const address = z
   .string()
   .max(64)
@@ -22,39 +25,42 @@ export const address = z
     const [ip = '', prefix, ...rest] = text.split('/')
     const version = canonicalAddress(ip)
     if (version === undefined || rest.length > 0) {
-      return context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
+      return context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address, or a range of them' })
     }
     if (prefix === undefined) return
     const longest = version.includes(':') ? 128 : 32
-    if (/^(?:0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= longest) {
-      return refuseUnimplemented(context, 'ranges of addresses; list single addresses')
-    }
+    if (/^(?:0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= longest) return
     context.addIssue({ code: 'custom', message: `must be an address, /${prefix} is no prefix length of it` })
   })
 
-const protocols = new Set(['tcp', 'tls', 'http', 'https', 'http2', 'grpc'])
-const protocolsOfIstio = new Set(['udp', 'grpc-web', 'http_proxy', 'mongo', 'redis', 'mysql'])
+/** Where an endpoint is: an address, or under DNS a name to resolve. */
+export const serviceEndpointAddress = z
+  .string()
+  .max(256)
+  .superRefine((text, context) => {
+    if (canonicalAddress(text) !== undefined || isFqdn(text)) return
+    if (/^unix:\/\/[/@]/.test(text)) refuseUnimplemented(context, 'endpoints that are unix sockets')
+    else context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address, or a DNS name' })
+  })
 
-/** What a port speaks; in any case, as in Istio. */
+const protocols = new Set([
+  ...['tcp', 'tls', 'http', 'https', 'http2', 'grpc', 'grpc-web'],
+  ...['http_proxy', 'mongo', 'redis', 'mysql'],
+])
+
+/** What a port speaks; in any case, as in Istio. Protocols that are not looked into are carried as bytes. */
 export const portProtocol = z.string().superRefine((text, context) => {
   const protocol = text.toLowerCase()
   if (text === '' || protocols.has(protocol)) return
-  if (protocolsOfIstio.has(protocol)) return refuseUnimplemented(context, `the protocol ${text}; TCP carries its bytes`)
-  context.addIssue({ code: 'custom', message: 'must be one of HTTP, HTTPS, HTTP2, GRPC, TLS, TCP' })
+  if (protocol === 'udp') return refuseUnimplemented(context, 'UDP')
+  context.addIssue({ code: 'custom', message: 'must be one of HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, TLS, TCP' })
 })
-
-const notResolved: Readonly<Record<string, string>> = {
-  DNS: 'resolving endpoints by DNS; list addresses with STATIC',
-  DNS_ROUND_ROBIN: 'resolving endpoints by DNS; list addresses with STATIC',
-  DYNAMIC_DNS: 'resolving hosts at each request',
-}
 
 /** How the service's endpoints are found. */
 export const resolution = z
   .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
   .superRefine((value, context) => {
-    const why = notResolved[value]
-    if (why !== undefined) refuseUnimplemented(context, why)
+    if (value === 'DYNAMIC_DNS') refuseUnimplemented(context, 'resolving the name of each request')
   })
 
 /**

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { metadata } from './metadata.ts'
-import { ofKubernetes, portName, portNumber, selectorLabels, unimplemented } from './primitives.ts'
+import { ofKubernetes, portName, portNumber, selectorLabels } from './primitives.ts'
 import { checkHostsFitPorts, checkResolution } from './service-entry-rules.ts'
-import { address, exportTo, host, portProtocol, resolution } from './service-entry-values.ts'
+import { address, exportTo, host, portProtocol, resolution, serviceEndpointAddress } from './service-entry-values.ts'
 import { networkingVersions, workloadEntrySpec } from './workload-entry.ts'
 
 const servicePort = z.strictObject({
@@ -14,6 +14,8 @@ const servicePort = z.strictObject({
   targetPort: portNumber.optional(),
 })
 
+const inlineEndpoint = workloadEntrySpec.extend({ address: serviceEndpointAddress })
+
 /** Istio's ServiceEntry: a service and where it runs. */
 export const serviceEntrySpec = z
   .strictObject({
@@ -24,11 +26,12 @@ export const serviceEntrySpec = z
     location: z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']).optional(),
     /** NONE when left out, as in Istio. */
     resolution: resolution.optional(),
-    endpoints: z.array(workloadEntrySpec).max(4096).optional(),
+    endpoints: z.array(inlineEndpoint).max(4096).optional(),
     /** Picks WorkloadEntries of the same namespace by labels; no labels pick all of them. */
     workloadSelector: z.strictObject({ labels: selectorLabels.optional() }).optional(),
     exportTo: exportTo.optional(),
-    subjectAltNames: unimplemented('other names than the identity of the service account'),
+    /** Names that certificates of the endpoints may carry instead. */
+    subjectAltNames: z.array(z.string()).max(256).optional(),
   })
   .superRefine(checkResolution)
   .superRefine(checkHostsFitPorts)

@@ -1,4 +1,4 @@
-import type { Endpoint, Protocol, Service, ServicePort } from '../model/service.ts'
+import type { DnsEndpoint, Endpoint, Protocol, Service, ServicePort } from '../model/service.ts'
 import type { Workload } from '../model/workload.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
 import { declaredProtocol, protocolFromName } from './port-protocol.ts'
@@ -33,6 +33,7 @@ export function serviceFromEntry(
     location: spec.location === 'MESH_INTERNAL' ? 'mesh' : 'external',
     ports: ports.map(servicePort),
     endpoints: [...inline.map(one => one.endpoint), ...chosen],
+    ...resolved(entry),
     ...exported(entry),
   }
   return { service, workloads: inline.map(one => one.workload) }
@@ -45,11 +46,42 @@ function exported({ spec, metadata }: ServiceEntry): Pick<Service, 'exportTo'> {
   return { exportTo: names.filter(name => name !== '~').map(name => (name === '.' ? metadata.namespace : name)) }
 }
 
-/** With resolution NONE a connection goes on to the address it was made to: the service's one address. */
+/** How its endpoints are found, where they are not simply listed. */
+function resolved({ spec }: ServiceEntry): Pick<Service, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'> {
+  const { resolution = 'NONE', subjectAltNames = [] } = spec
+  const names = subjectAltNames.length === 0 ? {} : { subjectAltNames }
+  if (resolution === 'STATIC') return names
+  if (resolution === 'NONE') return ownAddress(spec) === undefined ? { ...names, resolution: 'none' } : names
+  const ports = spec.ports ?? []
+  const named = (spec.endpoints ?? []).filter(({ address }) => canonicalAddress(address) === undefined)
+  const listed = (spec.endpoints?.length ?? 0) > 0 || spec.workloadSelector !== undefined
+  return {
+    ...names,
+    resolution: resolution === 'DNS_ROUND_ROBIN' ? 'dns-round-robin' : 'dns',
+    dnsEndpoints: listed
+      ? named.map(endpoint => dnsEndpoint(endpoint, ports))
+      : spec.hosts.map(address => dnsEndpoint({ address }, ports)),
+  }
+}
+
+function dnsEndpoint(endpoint: EndpointSpec, ports: readonly EntryPort[]): DnsEndpoint {
+  const { weight, locality } = workloadBasics(endpoint)
+  const name = endpoint.address.toLowerCase().replace(/\.$/, '')
+  return { name, ports: endpointPorts(ports, endpoint.ports), weight, labels: endpoint.labels ?? {}, locality }
+}
+
+/** With resolution NONE a connection goes on to the address it was made to: a single one is as good as listed. */
+function ownAddress({ hosts, addresses = [] }: ServiceEntry['spec']): string | undefined {
+  const [only, ...others] = addresses
+  const wild = hosts.some(host => host.startsWith('*'))
+  return others.length === 0 && !wild && only !== undefined && !only.includes('/') ? only : undefined
+}
+
 function inlineEndpoints(entry: ServiceEntry): { readonly key: string; readonly spec: EndpointSpec }[] {
   const { spec } = entry
-  const specs =
-    spec.resolution === 'STATIC' ? (spec.endpoints ?? []) : (spec.addresses ?? []).map(address => ({ address }))
+  const own = (spec.resolution ?? 'NONE') === 'NONE' ? ownAddress(spec) : undefined
+  const specs = (spec.endpoints ?? []).filter(({ address }) => canonicalAddress(address) !== undefined)
+  if (own !== undefined) specs.push({ address: own })
   const seen = new Map<string, number>()
   return specs.map(one => {
     const address = canonicalAddress(one.address) ?? one.address

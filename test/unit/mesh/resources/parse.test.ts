@@ -65,12 +65,13 @@ metadata: { name: db }
 spec:
   hosts: [db.example.com]
   ports: [{ number: 80, name: http }]
-  resolution: DNS_ROUND_ROBIN
-  subjectAltNames: [spiffe://x/y]
+  resolution: DYNAMIC_DNS
+  workloadSelector: { labels: { app: db } }
+status: {}
 `
   t.match(said(service), [
     /^f.yaml:7:15: spec.resolution: is not implemented/,
-    /^f.yaml:8:20: spec.subjectAltNames: is not implemented/,
+    /^f.yaml:9:1: status: is written by kubernetes only/,
   ])
 })
 
@@ -216,16 +217,19 @@ t.test('rules over several fields of a ServiceEntry', async t => {
       `hosts: [a.b], ${http}, addresses: [10.0.0.1], endpoints: [{ address: 10.0.0.1 }]`,
       /endpoints: need resolution STATIC/,
     ],
-    [`hosts: [a.b], ${http}`, /resolution: is not implemented: NONE/],
+    [`hosts: [a.b, c.d], ${http}, resolution: DNS`, /hosts: is not implemented: several hosts/],
+    [`hosts: [a.b], ${http}, resolution: STATIC, endpoints: [{ address: c.d }]`, /address: must be an address with/],
+    [`hosts: [a.b], ${http}, resolution: DNS, endpoints: [{ address: 'unix:///x' }]`, /address: is not implemented/],
+    [`hosts: ['*.b'], ${http}, resolution: DNS`, /hosts\[0\]: must be a name that can be resolved/],
+    [`hosts: [a.b], ${http}, resolution: DNS, addresses: [10.0.0.0/8]`, /addresses\[0\]: must not be a range/],
     [`hosts: [a.b, c.d], ports: [{ number: 1, name: x }], resolution: STATIC`, /hosts: may be several only/],
     [
       'hosts: [a.b], resolution: STATIC, ports: [{ number: 1, name: x }, { number: 1, name: x }]',
       /ports\[1\].name: x is the name of an earlier port/,
     ],
     ['hosts: ["*"], resolution: STATIC', /hosts\[0\]: stands for every name/],
-    ['hosts: ["*.a.b"], resolution: STATIC', /hosts\[0\]: is not implemented: wildcard hosts/],
+    ['hosts: ["*a.b"], resolution: STATIC', /hosts\[0\]: is not implemented: wildcards inside of a label/],
     ['hosts: [], resolution: STATIC', /hosts: must have at least 1 entries/],
-    ['hosts: [a.b], resolution: STATIC, addresses: [10.0.0.0/8]', /addresses\[0\]: is not implemented: ranges/],
     ['hosts: [a.b], resolution: STATIC, addresses: [10.0.0.0/33]', /addresses\[0\]: must be an address/],
     [
       'hosts: [a.b], resolution: STATIC, ports: [{ number: 1, name: x, protocol: SCTP }]',
@@ -236,7 +240,8 @@ t.test('rules over several fields of a ServiceEntry', async t => {
 })
 
 t.test('every kind has a JSON Schema that forbids what is refused', async t => {
-  for (const kind of ['WorkloadEntry', 'WorkloadGroup', 'ServiceEntry', 'PeerAuthentication'] as const) {
+  const traffic = ['VirtualService', 'DestinationRule', 'Sidecar', 'MeshSettings'] as const
+  for (const kind of ['WorkloadEntry', 'WorkloadGroup', 'ServiceEntry', 'PeerAuthentication', ...traffic] as const) {
     t.match(resourceJsonSchema(kind), {
       type: 'object',
       additionalProperties: false,

@@ -128,6 +128,48 @@ t.test('with resolution NONE the one address is the endpoint', async t => {
   t.match(made.workloads, [{ address: '10.9.9.9' }])
 })
 
+t.test('with resolution NONE connections go on where nothing can be listed', async t => {
+  const port = 'ports: [{ number: 443, name: tls }]'
+  const rows = [
+    'hosts: [a.example]',
+    'hosts: ["*.a.example"], addresses: [10.0.0.1]',
+    'hosts: [a.example], addresses: [10.0.0.0/8]',
+  ]
+  for (const spec of [...rows, 'hosts: [a.example], addresses: [10.0.0.1, 10.0.0.2]']) {
+    const { services, workloads } = snapshot(service('ext', `${spec}, ${port}`))
+    t.match(services, [{ resolution: 'none', endpoints: [] }], spec)
+    t.same(workloads, [], spec)
+  }
+})
+
+t.test('with resolution DNS names are resolved: of the endpoints, else of the host', async t => {
+  const ports = 'ports: [{ number: 443, name: tls, targetPort: 8443 }, { number: 80, name: http }]'
+  const [host] = snapshot(service('ext', `hosts: [A.Example.], resolution: DNS, ${ports}`)).services
+  const unknown = { region: '', zone: '', subzone: '' }
+  t.match(host, { resolution: 'dns', endpoints: [] })
+  t.same(host?.dnsEndpoints, [
+    { name: 'a.example', ports: { tls: 8443, http: 80 }, weight: 1, labels: {}, locality: unknown },
+  ])
+  const named = '{ address: B.example, weight: 3, labels: { v: b }, locality: eu/a, ports: { tls: 9443 } }'
+  const mixed = snapshot(
+    service('ext', `hosts: [a.example], resolution: DNS, ${ports}, endpoints: [${named}, { address: 10.0.0.1 }]`),
+  )
+  t.same(mixed.services[0]?.dnsEndpoints, [
+    {
+      name: 'b.example',
+      ports: { tls: 9443, http: 80 },
+      weight: 3,
+      labels: { v: 'b' },
+      locality: { region: 'eu', zone: 'a', subzone: '' },
+    },
+  ])
+  t.match(mixed.services[0]?.endpoints, [{ workload: 'ops/default/ext/10.0.0.1' }], 'addresses are endpoints as ever')
+  const first = `hosts: [a.example], resolution: DNS_ROUND_ROBIN, subjectAltNames: [spiffe://x/y], ${ports}`
+  t.match(snapshot(service('ext', first)).services, [
+    { resolution: 'dns-round-robin', subjectAltNames: ['spiffe://x/y'], dnsEndpoints: [{ name: 'a.example' }] },
+  ])
+})
+
 t.test('an entry takes from its group what it does not say itself', async t => {
   const group = `{ ${v1}, kind: WorkloadGroup, metadata: { name: apis }, spec: { metadata: { labels: { app: api, v: "1" },
     annotations: { weft.dev/user: api } }, template: { serviceAccount: api, ports: { http: 8080 }, locality: eu/a, weight: 3 } } }`
