@@ -22,10 +22,13 @@ export const redirect = z
       .optional(),
     prefixRewrite: unimplemented('redirects that replace a prefix; give the whole uri'),
   })
-  .superRefine(({ uri, authority, port, derivePort, scheme }, context) => {
+  .superRefine((redirect, context) => {
+    const { uri, authority, port, derivePort, scheme } = redirect
     if (port !== undefined && derivePort !== undefined)
       refuseKey(context, 'derivePort', 'stands beside port, use one of them')
     if (uri || authority || scheme || port !== undefined || derivePort !== undefined) return
+    // that one has been refused by name already
+    if (Object.hasOwn(redirect, 'prefixRewrite')) return
     context.addIssue({ code: 'custom', message: 'needs one of uri, authority, scheme, port and derivePort' })
   })
 

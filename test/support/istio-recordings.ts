@@ -9,6 +9,9 @@ export interface ValidationCase {
   readonly yaml: string
   readonly verdict: 'valid' | 'warning' | 'invalid'
   readonly crd: 'accept' | 'reject' | null
+  /** What the refusals are about, as paths. */
+  readonly fields?: readonly string[]
+  readonly crdFields?: readonly string[]
 }
 
 export interface PeerAuthenticationCase {
