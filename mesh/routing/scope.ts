@@ -1,0 +1,75 @@
+import type { Config, SidecarSpec } from '../model/traffic.ts'
+import { createEgressListener, type EgressListener } from './egress.ts'
+import { fullHost } from './hosts.ts'
+import { selectSidecar } from './sidecar.ts'
+import { isExportedTo } from './visibility.ts'
+import type { RoutingClient } from './world.ts'
+import type { KnownHost, KnownVirtualService, WorldIndex } from './world-index.ts'
+
+/** What one client sees of the mesh. */
+export interface ClientScope {
+  readonly client: RoutingClient
+  readonly sidecar: Config<SidecarSpec> | undefined
+  /** For calls of one port: the Sidecar's listener for it, else its listener without a port; undefined without either. */
+  listener(port: number): EgressListener | undefined
+  /**
+   * The service of a full host that rules may send calls to: what any listener sees, and what the VirtualServices in scope
+   * name as destinations. Of several of one host the client's own namespace counts, then the alphabet.
+   */
+  service(host: string): KnownHost | undefined
+}
+
+export function createScope(index: WorldIndex, client: RoutingClient): ClientScope {
+  const { namespace } = client
+  const sidecar = selectSidecar(index, client)
+  const egress = sidecar?.spec.egress ?? []
+  const listeners = egress.map(({ port, hosts }) => ({
+    port: port?.number,
+    listener: createEgressListener(index, namespace, hosts ?? []),
+  }))
+  if (egress.length === 0) {
+    listeners.push({ port: undefined, listener: createEgressListener(index, namespace, undefined) })
+  }
+  const rest = listeners.find(({ port }) => port === undefined)?.listener
+  const virtualServices = new Set(listeners.flatMap(({ listener }) => listener.virtualServices))
+  let destinations: ReadonlySet<string> | undefined
+
+  return {
+    client,
+    sidecar,
+    listener: wanted => listeners.find(({ port }) => port === wanted)?.listener ?? rest,
+    service(host) {
+      const all = index.byHost.get(host) ?? []
+      const seen = ofOwnNamespace(
+        all.filter(known => listeners.some(({ listener }) => listener.sees(known))),
+        namespace,
+      )
+      if (seen !== undefined || all.length === 0) return seen
+      destinations ??= destinationHosts(virtualServices, index.world.domain)
+      if (!destinations.has(host)) return undefined
+      return ofOwnNamespace(
+        all.filter(({ exports }) => isExportedTo(exports, namespace)),
+        namespace,
+      )
+    },
+  }
+}
+
+/** Of services of one host, that of the namespace, else the first. */
+export function ofOwnNamespace(known: readonly KnownHost[], namespace: string): KnownHost | undefined {
+  return known.find(each => each.namespace === namespace) ?? known[0]
+}
+
+function destinationHosts(virtualServices: Iterable<KnownVirtualService>, domain: string): ReadonlySet<string> {
+  const hosts = new Set<string>()
+  for (const { config } of virtualServices) {
+    const { http = [], tcp = [], tls = [] } = config.spec
+    const mirrors = http.flatMap(({ mirror, mirrors }) => [
+      ...(mirror === undefined ? [] : [mirror]),
+      ...(mirrors ?? []).map(({ destination }) => destination),
+    ])
+    const routed = [...http, ...tcp, ...tls].flatMap(({ route }) => (route ?? []).map(each => each.destination))
+    for (const { host } of [...mirrors, ...routed]) hosts.add(fullHost(host.toLowerCase(), config.namespace, domain))
+  }
+  return hosts
+}
