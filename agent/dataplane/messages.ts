@@ -109,6 +109,8 @@ export interface FinishedSpan {
   readonly traceState: string
   readonly kind: 'client' | 'server'
   readonly name: string
+  /** Whose agent this is: `<canonical service>.<namespace>` of the workload. */
+  readonly service: string
   /** Wall-clock milliseconds. */
   readonly startedAt: number
   readonly durationMs: number

@@ -47,6 +47,7 @@ function finished(record: RequestRecord, span: RequestSpan): FinishedSpan {
     ...span,
     kind: isClient ? 'client' : 'server',
     name: operationOf(record),
+    service: `${own.canonicalService}.${own.namespace}`,
     startedAt: record.startedAt,
     durationMs: record.durationMs,
     isError: status === 0 || status >= 500 || (isGrpc && grpcStatus > 0),
