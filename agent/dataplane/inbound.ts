@@ -11,7 +11,7 @@ const connectTimeoutMs = 5_000
  */
 export function connectLocal(
   target: LocalTarget,
-  state: ThreadState,
+  state: Pick<ThreadState, 'clock'>,
   done: (local: Socket | undefined, detail: string) => void,
 ): { cancel(): void } {
   let over = false

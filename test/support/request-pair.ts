@@ -1,13 +1,12 @@
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { BlockPool } from '../../agent/dataplane/h2/blocks.ts'
 import { H2Connection } from '../../agent/dataplane/h2/connection.ts'
-import type { InboundPeer, InboundRequests } from '../../agent/dataplane/hbone/inbound-requests.ts'
+import type { HboneState, InboundPeer, InboundRequests } from '../../agent/dataplane/hbone/inbound-requests.ts'
 import { createHboneListener } from '../../agent/dataplane/hbone/listener.ts'
 import { HbonePool } from '../../agent/dataplane/hbone/pool.ts'
 import { HboneServer } from '../../agent/dataplane/hbone/server.ts'
 import type { RequestResult, SessionTarget } from '../../agent/dataplane/hbone/session.ts'
 import type { HeaderList, HttpStream } from '../../agent/dataplane/http/stream.ts'
-import type { ThreadState } from '../../agent/dataplane/state.ts'
 import { buildTable, type LocalTarget } from '../../agent/dataplane/table.ts'
 import { openAccessLog } from '../../agent/dataplane/telemetry/access-log.ts'
 import { HttpTelemetry } from '../../agent/dataplane/telemetry/http-telemetry.ts'
@@ -33,7 +32,7 @@ export interface TakenRequest {
 }
 
 /** `api` on a host that serves requests and tunnels, and a pool of `web` that calls it, over real TLS. */
-export async function aRequestPair(t: Teardown, serve: InboundRequests['request'] | 'not at all') {
+export async function aRequestPair(t: Teardown, serve: InboundRequests['request']) {
   const mesh = aTrustedMesh()
   const taken: TakenRequest[] = []
   const contexts = (name: string) => new TlsContexts([mesh.credential(name)], mesh.trust)
@@ -47,26 +46,20 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
   const log = openAccessLog(undefined, systemClock)
   const http = new HttpTelemetry({ log, clock: systemClock, random: systemRandom, spans: () => {} })
   const telemetry = new Telemetry(new TcpMetrics(), http, log, systemClock)
-  const state: ThreadState = {
-    table: buildTable(aConfig({ trust: mesh.trust, workloads: [api, db] }), new Map()).table,
+  const inboundRequests: InboundRequests = {
+    request(stream, headers, endStream, from, target) {
+      taken.push({ stream, headers, endStream, from, target })
+      serve(stream, headers, endStream, from, target)
+    },
+  }
+  const state: HboneState = {
+    table: buildTable(aConfig({ trust: mesh.trust, workloads: [api, db] })).table,
     contexts: contexts('api'),
     draining: false,
-    pool,
     blocks: new BlockPool(),
-    hbonePort: 0,
-    originalDst: () => undefined,
     telemetry,
-    callerOf: async () => undefined,
     clock: systemClock,
-    random: systemRandom,
-  }
-  if (serve !== 'not at all') {
-    state.inboundRequests = {
-      request(stream, headers, endStream, from, target) {
-        taken.push({ stream, headers, endStream, from, target })
-        serve(stream, headers, endStream, from, target)
-      },
-    }
+    inboundRequests,
   }
   const server = new HboneServer(state)
   const listener = createHboneListener(state, server, () => true)

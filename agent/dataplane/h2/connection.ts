@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import type { HttpClientConnection, HttpServerConnection } from '../http/stream.ts'
+import type { Refusal } from './app-request.ts'
 import { BlockPool } from './blocks.ts'
 import { Deadlines } from './deadlines.ts'
 import { asksForUpgrade, type FieldRules, fieldRules } from './fields.ts'
@@ -24,6 +25,7 @@ import {
   type LocalSettings,
   type PeerSettings,
 } from './settings.ts'
+import { type StallHost, StallWatch } from './stalls.ts'
 import type { H2Stream, HeaderList } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
 import { FrameWriter } from './writer.ts'
@@ -50,6 +52,8 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   onStream: HttpServerConnection['onStream'] = undefined
   /** The peer takes no new streams; those it will not handle were reset with REFUSED_STREAM. */
   onGoaway: ((code: number) => void) | undefined = undefined
+  /** A request was refused in HTTP's own terms, as applications are answered: `headers` as far as they were read. */
+  onRefused: ((refusal: Refusal, headers: HeaderList) => void) | undefined = undefined
   /** The connection is over, for whatever reason; exactly once, after every stream's `onReset`. */
   onClose: ((reason: string) => void) | undefined = undefined
 
@@ -65,6 +69,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   readonly #streams: StreamTable
   readonly #incoming: IncomingFrames
   readonly #reader: FrameReader
+  readonly #stalls: StallWatch
   readonly #pings: Pings
   readonly #deadlines: Deadlines
   readonly #keepalive: Keepalive | undefined
@@ -90,11 +95,13 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
     this.#maxStreams = options.maxConcurrentStreams ?? 100
     this.#writer = new FrameWriter(socket, options.blocks ?? new BlockPool(), () => {
       this.#keepalive?.written()
+      this.#stalls.written()
       this.#streams.sender.pump()
     })
     this.#encoder = dialect === 'weft' ? new DynamicEncoder(maxPeerTableBytes) : new HpackEncoder()
     this.#rules = fieldRules(dialect)
-    this.#streams = new StreamTable(this.#writer, this.#encoder, local, this.#peer, () => this.#closeWhenDone())
+    this.#streams = new StreamTable(this.#writer, this.#encoder, local, this.#peer, limits, () => this.#closeWhenDone())
+    this.#stalls = new StallWatch(clock, limits, this.#stallHost())
     const incoming = { role, local, limits, clock, dialect, rules: this.#rules }
     this.#incoming = new IncomingFrames(this.#streams, this.#events(), incoming)
     this.#reader = new FrameReader(this.#incoming, {
@@ -137,6 +144,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   open(headers: HeaderList, endStream: boolean): H2Stream | undefined {
     if (this.#role === 'server' || !this.canOpen()) return undefined
     const stream = this.#streams.add(this.#nextId)
+    this.#stalls.opened()
     this.#incoming.opened(this.#nextId)
     this.#nextId += 2
     const method = headers[headers.indexOf(':method') + 1]
@@ -220,7 +228,23 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
       goawayReceived: (lastStreamId, code) => this.#goawayReceived(lastStreamId, code),
       admission: streamId => this.#admission(streamId),
       streamOpened: (stream, headers, endStream) => this.#streamOpened(stream, headers, endStream),
+      requestRefused: (refusal, headers) => this.onRefused?.(refusal, headers),
       violation: (code, reason) => this.#fail(code, reason),
+    }
+  }
+
+  #stallHost(): StallHost {
+    const connection = this
+    return {
+      streams: () => this.#streams.values(),
+      get openStreams() {
+        return connection.openStreams
+      },
+      get writing() {
+        return connection.writing
+      },
+      resetFor: (stream, code, reason) => this.#streams.resetFor(stream, code, reason),
+      destroy: reason => this.destroy(reason),
     }
   }
 
@@ -265,6 +289,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   }
 
   #streamOpened(stream: LiveStream, headers: string[], endStream: boolean): void {
+    this.#stalls.opened()
     if (this.onStream === undefined) this.#streams.resetFor(stream, h2Error.refusedStream, 'nobody takes streams')
     else this.onStream(stream, headers, endStream)
   }
@@ -318,6 +343,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
     this.#reader.stop()
     this.#keepalive?.stop()
     this.#deadlines.stop()
+    this.#stalls.stop()
     this.#goawayTimer?.cancel()
     this.#streams.close(code, reason)
     this.#pings.close()

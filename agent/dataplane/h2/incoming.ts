@@ -1,4 +1,5 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
+import { prepareAppRequest, type Refusal, tooLarge } from './app-request.ts'
 import type { Dialect } from './dialect.ts'
 import { asksForUpgrade, checkRequest, checkResponse, checkTrailers, type FieldRules } from './fields.ts'
 import { defaultWindow, flag, frameType, h2Error, readUint31, readUint32 } from './frames.ts'
@@ -22,6 +23,8 @@ export interface ConnectionEvents {
   /** Whether a stream the peer wants to open is taken, refused, or passed over because we said goodbye before. */
   admission(streamId: number): 'take' | 'refuse' | 'ignore'
   streamOpened(stream: LiveStream, headers: string[], endStream: boolean): void
+  /** An application's request was answered without its owner. */
+  requestRefused(refusal: Refusal, headers: HeaderList): void
   /** The connection must end. */
   violation(code: number, reason: string): void
 }
@@ -123,6 +126,7 @@ export class IncomingFrames implements FrameSink {
     }
     stream.outstanding += piece.length
     stream.moved = true
+    stream.moves += 1
     if (stream.onData === undefined) this.#streams.giveBack(stream, piece.length)
     else stream.onData(piece)
   }
@@ -218,16 +222,36 @@ export class IncomingFrames implements FrameSink {
       return
     }
     if (admission === 'refuse') return this.#refuse(streamId, h2Error.refusedStream)
-    if (headers === 'oversize') return this.#refuse(streamId, h2Error.enhanceYourCalm)
+    const application = this.#options.dialect === 'application'
+    if (headers === 'oversize') {
+      if (application) return this.#answer(streamId, tooLarge, [], endStream)
+      return this.#refuse(streamId, h2Error.enhanceYourCalm)
+    }
+    const refusal = application ? prepareAppRequest(headers, 'http') : undefined
+    if (refusal !== undefined) return this.#answer(streamId, refusal, headers, endStream)
     const head = checkRequest(headers, this.#rules)
     if (head === undefined || (endStream && head.contentLength > 0)) return this.#refuse(streamId, h2Error.protocol)
+    const bytes = this.#decoder.listBytes
+    if (this.#streams.heldHeaders + bytes > this.#options.limits.heldHeaderBytes) {
+      return this.#refuse(streamId, h2Error.refusedStream)
+    }
     const stream = this.#streams.add(streamId)
+    this.#streams.holdHeaders(stream, bytes)
     stream.headSeen = true
     stream.tunnel = head.connect
     stream.upgrades = asksForUpgrade(headers, this.#rules)
     stream.expected = head.contentLength
     stream.remoteEnded = endStream
     this.#events.streamOpened(stream, headers, endStream)
+  }
+
+  /** Refuses a request in HTTP's own terms, where its framing is sound. */
+  #answer(streamId: number, refusal: Refusal, headers: HeaderList, endStream: boolean): void {
+    const stream = this.#streams.add(streamId)
+    stream.headSeen = true
+    stream.remoteEnded = endStream
+    this.#streams.answer(stream, [':status', refusal.status, 'content-length', '0'])
+    this.#events.requestRefused(refusal, headers)
   }
 
   #response(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
@@ -259,6 +283,7 @@ export class IncomingFrames implements FrameSink {
   }
 
   #deliver(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
+    stream.moves += 1
     stream.onHeaders?.(headers, endStream)
     if (endStream && !stream.gone) this.#streams.remoteEnd(stream)
   }

@@ -7,7 +7,7 @@ export interface H2Limits {
   /** Bytes of a decoded header list, each field counted as name + value + 32 (RFC 9113 section 6.5.2). */
   readonly headerListBytes: number
   readonly headerPairs: number
-  /** Bytes of the decoded header lists of all streams that are open, in all. */
+  /** Bytes of the decoded header lists of all requests that are open, in all: one more is refused. */
   readonly heldHeaderBytes: number
   /** Per 10 s: streams given up before they were answered, by the peer or because of what it sent. */
   readonly resets: number
@@ -21,6 +21,12 @@ export interface H2Limits {
   readonly windowUpdates: number
   /** Bytes of control frames that wait because the peer does not read. */
   readonly unreadControlBytes: number
+  /** Payload bytes that wait for the windows of all streams, in all: the stream that asks for more is reset. */
+  readonly queuedBytes: number
+  /** How long nothing may move on an open stream. */
+  readonly streamIdleMs: number
+  /** How long the peer may not take what waits for it, on a stream or at all. */
+  readonly sendStallMs: number
   /** From the start to the peer's first SETTINGS frame. */
   readonly prefaceTimeoutMs: number
   /** From our SETTINGS to the acknowledgement. */
@@ -42,6 +48,9 @@ export const defaultLimits: H2Limits = {
   emptyData: 100,
   windowUpdates: 10_000,
   unreadControlBytes: 1024 * 1024,
+  queuedBytes: 64 * 1024 * 1024,
+  streamIdleMs: Number.POSITIVE_INFINITY,
+  sendStallMs: Number.POSITIVE_INFINITY,
   prefaceTimeoutMs: 10_000,
   settingsTimeoutMs: 5_000,
   headerTimeoutMs: 10_000,

@@ -39,6 +39,15 @@ export class LiveStream implements H2Stream {
   sentHead = false
   /** The request asks for another protocol, which a 101 grants. */
   upgrades = false
+  /** Size of the request's header list, while the stream is open. */
+  headerBytes = 0
+  /** Payload sent, and all that moved in either direction, counted; and what {@link StallWatch} saw last. */
+  sent = 0
+  sentBefore = 0
+  stalledLooks = 0
+  moves = 0
+  movesBefore = 0
+  idleLooks = 0
   /** How often someone looked whether the response has begun. */
   looks = 0
   /** Headers were sent on a stream the peer opened; and any payload went either way. */

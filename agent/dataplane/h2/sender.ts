@@ -18,6 +18,7 @@ export class StreamSender {
   readonly #writer: FrameWriter
   readonly #onFinished: (stream: LiveStream) => void
   #window = defaultWindow
+  #queued = 0
   #head: LiveStream | undefined
   #tail: LiveStream | undefined
   #pumping = false
@@ -26,6 +27,19 @@ export class StreamSender {
   constructor(writer: FrameWriter, onFinished: (stream: LiveStream) => void) {
     this.#writer = writer
     this.#onFinished = onFinished
+  }
+
+  /** Payload bytes that wait, of all streams. */
+  get queued(): number {
+    return this.#queued
+  }
+
+  /** Drops what waits on a stream. */
+  clear(stream: LiveStream): void {
+    for (const chunk of stream.queue) this.#queued -= chunk.length
+    if (stream.queue.length > 0) this.#queued += stream.queueOffset
+    stream.queue.length = 0
+    stream.queueOffset = 0
   }
 
   /** Sends a chunk or keeps it; false when something of it waits. */
@@ -44,6 +58,7 @@ export class StreamSender {
       return true
     }
     stream.queue.push(chunk)
+    this.#queued += size
     this.#enqueue(stream)
     this.pump()
     stream.wantsDrain = stream.queue.length > 0
@@ -93,6 +108,7 @@ export class StreamSender {
     if (chunk === undefined) return
     const start = stream.queueOffset
     this.#send(stream, chunk, start, start + size)
+    this.#queued -= size
     if (start + size < chunk.length) {
       stream.queueOffset = start + size
     } else {
@@ -117,6 +133,8 @@ export class StreamSender {
     stream.sendWindow -= end - start
     this.#window -= end - start
     stream.moved = true
+    stream.moves += 1
+    stream.sent += end - start
   }
 
   #enqueue(stream: LiveStream): void {

@@ -1,5 +1,6 @@
 import { flag, frameType, h2Error } from './frames.ts'
 import type { HeaderEncoder } from './hpack/header-encoder.ts'
+import type { H2Limits } from './limits.ts'
 import { LiveStream, type StreamHost } from './live-stream.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { StreamSender } from './sender.ts'
@@ -24,6 +25,8 @@ export class StreamTable implements StreamHost {
   readonly #peer: PeerSettings
   readonly #receiveWindow: ReceiveWindow
   readonly #onForgotten: () => void
+  readonly #maxQueued: number
+  #heldHeaders = 0
   #forgottenResets = 0
   #closed = false
 
@@ -33,8 +36,10 @@ export class StreamTable implements StreamHost {
     encoder: HeaderEncoder,
     local: LocalSettings,
     peer: PeerSettings,
+    limits: H2Limits,
     onForgotten: () => void,
   ) {
+    this.#maxQueued = limits.queuedBytes
     this.#writer = writer
     this.#encoder = encoder
     this.#local = local
@@ -48,12 +53,33 @@ export class StreamTable implements StreamHost {
     return this.#open.size
   }
 
+  /** Bytes of the header lists of all open requests. */
+  get heldHeaders(): number {
+    return this.#heldHeaders
+  }
+
+  values(): Iterable<LiveStream> {
+    return this.#open.values()
+  }
+
   get sender(): StreamSender {
     return this.#sender
   }
 
   get(id: number): LiveStream | undefined {
     return this.#open.get(id)
+  }
+
+  /** Counts a request's header list as long as its stream is open. */
+  holdHeaders(stream: LiveStream, bytes: number): void {
+    stream.headerBytes = bytes
+    this.#heldHeaders += bytes
+  }
+
+  /** Answers a request without its owner, and asks for no more of it: RFC 9113 section 8.1. */
+  answer(stream: LiveStream, headers: HeaderList): void {
+    this.sendHeaders(stream, headers, true)
+    if (!stream.gone) this.resetFor(stream, h2Error.noError, 'answered')
   }
 
   /** Makes a stream known under an id that is new. */
@@ -96,12 +122,18 @@ export class StreamTable implements StreamHost {
   }
 
   send(stream: LiveStream, chunk: Buffer): boolean {
-    return !stream.gone && !stream.ending && this.#sender.write(stream, chunk)
+    if (stream.gone || stream.ending) return false
+    if (this.#sender.write(stream, chunk)) return true
+    if (this.#sender.queued > this.#maxQueued) {
+      this.resetFor(stream, h2Error.enhanceYourCalm, 'too much waits for the peer')
+    }
+    return false
   }
 
   sendHeaders(stream: LiveStream, headers: HeaderList, endStream: boolean): void {
     if (stream.gone || stream.ending) return
     stream.answered = true
+    stream.moves += 1
     if (stream.upgrades && headers[0] === ':status' && headers[1] === '101') {
       // granted: what follows is data and nothing else, whatever length the request declared
       stream.tunnel = true
@@ -146,7 +178,7 @@ export class StreamTable implements StreamHost {
     stream.outstanding = 0
     this.discard(outstanding)
     if (stream.gone) return
-    stream.queue.length = 0
+    this.#sender.clear(stream)
     this.#forget(stream)
     const { onReset } = stream
     stream.onReset = undefined
@@ -228,6 +260,7 @@ export class StreamTable implements StreamHost {
 
   #forget(stream: LiveStream): void {
     stream.gone = true
+    this.#heldHeaders -= stream.headerBytes
     this.#open.delete(stream.id)
     this.#onForgotten()
   }

@@ -1,4 +1,5 @@
 import type { HttpStream } from '../http/stream.ts'
+import type { ThreadState } from '../state.ts'
 import type { LocalTarget } from '../table.ts'
 import type { PeerLabels } from '../telemetry/peer-labels.ts'
 
@@ -11,6 +12,8 @@ export interface InboundPeer {
   readonly address: string
   /** SPIFFE id that this host presented: the identity the request is for. */
   readonly served: string
+  /** SHA-256 of the peer's certificate, hex. */
+  readonly certificateHash: string
   /** As the caller describes itself, for telemetry only. */
   readonly labels: PeerLabels
 }
@@ -23,3 +26,9 @@ export interface InboundRequests {
    */
   request(stream: HttpStream, headers: string[], endStream: boolean, from: InboundPeer, target: LocalTarget): void
 }
+
+/** What serving other agents takes of a thread. */
+export type HboneState = Pick<
+  ThreadState,
+  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'inboundRequests'
+>

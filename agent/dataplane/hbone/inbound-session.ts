@@ -8,13 +8,12 @@ import type { HeaderList, HttpStream } from '../http/stream.ts'
 import { connectLocal } from '../inbound.ts'
 import { describe } from '../inbound-plaintext.ts'
 import type { Reason } from '../reasons.ts'
-import type { ThreadState } from '../state.ts'
 import { splice, streamCancel } from '../tcp/splice.ts'
 import { factsOf } from '../telemetry/facts.ts'
 import type { PeerLabels } from '../telemetry/peer-labels.ts'
 import type { ConnectionFacts } from '../telemetry/telemetry.ts'
 import { peerOfBaggage } from './baggage.ts'
-import type { InboundPeer } from './inbound-requests.ts'
+import type { HboneState, InboundPeer } from './inbound-requests.ts'
 import { takeMeshFields } from './request-fields.ts'
 import { headerOf, reasonHeader } from './tunnel.ts'
 
@@ -29,15 +28,16 @@ export class InboundSession {
   readonly served: string
   /** Milliseconds since 1970. */
   readonly peerExpiresAt: number
-  readonly #state: ThreadState
+  readonly #state: HboneState
   readonly #peer: string
   readonly #peerNamespace: string
   readonly #peerAddress: string
+  readonly #certificateHash: string
   readonly #peers = new Map<string, InboundPeer>()
 
   /** `settings` are those of the protocol that was agreed on; in the dialect `weft` a peer may send requests too. */
   constructor(
-    state: ThreadState,
+    state: HboneState,
     socket: TLSSocket,
     settings: Omit<H2Options, 'clock' | 'blocks'>,
     served: string,
@@ -52,6 +52,8 @@ export class InboundSession {
     this.#peer = formatSpiffeId(peer)
     this.#peerNamespace = peer.namespace
     this.#peerAddress = peerAddress
+    const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? ''
+    this.#certificateHash = fingerprint.replaceAll(':', '').toLowerCase()
     socket.setNoDelay(true)
     this.connection = new H2Connection(socket, 'server', { ...settings, clock: state.clock, blocks: state.blocks })
     const takesRequests = settings.dialect === 'weft'
@@ -65,7 +67,6 @@ export class InboundSession {
   #request(stream: HttpStream, headers: string[], endStream: boolean): void {
     const { destination, source } = takeMeshFields(headers)
     const { table, inboundRequests } = this.#state
-    if (inboundRequests === undefined) return this.#refuseRequest(stream, destination, '501', 'BAD_REQUEST', noHttp)
     if (destination === undefined) return this.#refuseRequest(stream, '', '400', 'BAD_REQUEST', 'no destination')
     if (table === undefined) return this.#refuseRequest(stream, destination, '503', 'DRAINING', notReady)
     const target = table.local.get(destination)
@@ -77,14 +78,8 @@ export class InboundSession {
     inboundRequests.request(stream, headers, endStream, this.#caller(source), target)
   }
 
-  #refuseRequest(
-    stream: HttpStream,
-    destination: string | undefined,
-    status: string,
-    reason: Reason,
-    detail: string,
-  ): void {
-    const facts = this.#facts(destination ?? '')
+  #refuseRequest(stream: HttpStream, destination: string, status: string, reason: Reason, detail: string): void {
+    const facts = this.#facts(destination)
     this.#state.telemetry.refuse(facts, reason, detail, this.#state.clock.monotonic())
     stream.onData = chunk => stream.consumed(chunk.length)
     stream.respond([':status', status, reasonHeader, reasonText(reason, detail), 'content-length', '0'], true)
@@ -186,13 +181,13 @@ export class InboundSession {
       namespace: this.#peerNamespace,
       address: this.#peerAddress,
       served: this.served,
+      certificateHash: this.#certificateHash,
       labels,
     }
   }
 }
 
 const notReady = 'the agent is not ready'
-const noHttp = 'requests are not served here, only tunnels'
 
 function reasonText(reason: Reason, detail: string): string {
   return detail === '' ? reason : `${reason} ${printable(detail)}`

@@ -3,9 +3,9 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { describeError } from '../../../mesh/std/errors.ts'
 import { ConnectionLimit } from '../connection-limit.ts'
 import type { Reason } from '../reasons.ts'
-import type { ThreadState } from '../state.ts'
 import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import { meshTls, type TlsContexts } from '../tls-contexts.ts'
+import type { HboneState } from './inbound-requests.ts'
 import type { HboneServer } from './server.ts'
 import { sessionAlpns, sessionSettings } from './settings.ts'
 
@@ -28,7 +28,7 @@ export interface HboneListener {
  * refused with one line in the log. `track` is told of every connection, and says false to those that are too many.
  */
 export function createHboneListener(
-  state: ThreadState,
+  state: HboneState,
   hbone: HboneServer,
   track: (socket: Socket) => boolean,
 ): HboneListener {

@@ -4,9 +4,9 @@ import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
 import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
-import type { ThreadState } from '../state.ts'
 import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import type { IdentityContext, TlsContexts } from '../tls-contexts.ts'
+import type { HboneState } from './inbound-requests.ts'
 import { InboundSession } from './inbound-session.ts'
 import { stillTrusted } from './peer-trust.ts'
 import { sessionSettings } from './settings.ts'
@@ -15,11 +15,11 @@ const sweepMs = 30_000
 
 /** Sessions that peers have opened to this host. */
 export class HboneServer {
-  readonly #state: ThreadState
+  readonly #state: HboneState
   readonly #sessions = new Set<InboundSession>()
   #sweep: Timer | undefined
 
-  constructor(state: ThreadState) {
+  constructor(state: HboneState) {
     this.#state = state
   }
 

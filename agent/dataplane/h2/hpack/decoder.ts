@@ -39,12 +39,18 @@ export class HpackDecoder {
   #expectsResize = false
   /** Whether the block being decoded used or changed the dynamic table. */
   #stateful = false
+  #listBytes = 0
 
   constructor(options: HpackDecoderOptions) {
     this.#options = options
     // until our SETTINGS are acknowledged the peer goes by the default
     this.#tableLimit = Math.max(options.tableSize, tableSizeBeforeSettings)
     this.#table = new DynamicTable(tableSizeBeforeSettings)
+  }
+
+  /** Size of the list that was decoded last, each field counted as name + value + 32. */
+  get listBytes(): number {
+    return this.#listBytes
   }
 
   /** The peer acknowledged our table size: when it is a reduction the next block must begin with an update. */
@@ -57,7 +63,10 @@ export class HpackDecoder {
   decode(block: Buffer): DecodeResult {
     if (!this.#options.remembers) return this.#decodeFields(block)
     const known = this.#expectsResize ? undefined : this.#cache.find(block)
-    if (known !== undefined) return [...known]
+    if (known !== undefined) {
+      this.#listBytes = sizeOf(known)
+      return [...known]
+    }
     this.#stateful = false
     const list = this.#decodeFields(block)
     if (!this.#stateful && typeof list !== 'string') this.#cache.remember(block, list)
@@ -99,6 +108,7 @@ export class HpackDecoder {
       if (budget >= 0 && list.length < maxEntries) list.push(name, value)
       else budget = -1
     }
+    this.#listBytes = this.#options.maxListBytes - budget
     return budget < 0 ? 'oversize' : list
   }
 
@@ -152,4 +162,10 @@ export class HpackDecoder {
     }
     return this.#scratch.toString('latin1', 0, size)
   }
+}
+
+function sizeOf(list: readonly string[]): number {
+  let bytes = (list.length / 2) * entryOverhead
+  for (const text of list) bytes += text.length
+  return bytes
 }

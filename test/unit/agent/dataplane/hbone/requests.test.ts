@@ -125,12 +125,6 @@ t.test('requests for what is not here are refused, with the reason', async t => 
   t.match(state.telemetry.metrics.report().refused, [{ reason: 'NOT_DECLARED' }, { reason: 'WRONG_WORKLOAD' }])
 })
 
-t.test('an agent that serves no requests says so', async t => {
-  const { pool, target } = await aRequestPair(t, 'not at all')
-  const asked = await new Asked(pool, target, getHead()).over()
-  t.equal(asked.headers[0]?.[1], '501')
-})
-
 t.test('a peer of another make is told apart, and serves tunnels', async t => {
   const { pool, target, mesh } = await aRequestPair(t, hello)
   const there = { ...target, port: await anotherMakesAgent(t, mesh), address: 'localhost' }
