@@ -2,12 +2,11 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { HeaderList, HttpClientConnection, HttpStream } from '../http/stream.ts'
-import { Deadline } from './deadline.ts'
 import type { HeadLines } from './head-lines.ts'
+import { HeadReader } from './head-reader.ts'
 import { type BodySink, IncomingBody } from './incoming-body.ts'
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts'
 import { MessageWriter } from './message-writer.ts'
-import { PartialHead } from './partial-head.ts'
 import { planRequest } from './request-plan.ts'
 import { ResponseHead } from './response-head.ts'
 import { Http1Shared } from './shared.ts'
@@ -42,10 +41,9 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
   readonly #limits: Http1Limits
   readonly #wire: Wire
   readonly #head: ResponseHead
-  readonly #partial = new PartialHead()
+  readonly #heads: HeadReader
   readonly #body: IncomingBody
   readonly #writer: MessageWriter
-  readonly #headDeadline: Deadline
   #phase: Phase = 'idle'
   #stream: Http1Stream | undefined
   #leaving = false
@@ -67,7 +65,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     this.#head = new ResponseHead(limits)
     this.#body = new IncomingBody(this, limits)
     this.#writer = new MessageWriter(this.#wire.output)
-    this.#headDeadline = new Deadline(clock, limits.headTimeoutMs, () => this.#violation('head-timeout'))
+    this.#heads = new HeadReader(this.#head, limits, clock, () => this.#violation('head-timeout'))
     this.#wire.start(undefined)
   }
 
@@ -151,6 +149,8 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
       case 'body':
         if (this.#body.closed()) return
         return this.#breakOff(h2Error.internal, 'the upstream closed the connection in the middle of its response')
+      case 'answered':
+        return this.#close('the upstream closed the connection before it had the whole request')
       default:
         this.#breakOff(h2Error.internal, 'the upstream closed the connection before it answered')
     }
@@ -214,33 +214,11 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
   }
 
   #readHead(bytes: Buffer, from: number): number {
-    const before = this.#partial.length
-    if (before === 0) {
-      const result = this.#head.read(bytes, from)
-      if (result === 'complete') {
-        const { end } = this.#head
-        this.#begin()
-        return end
-      }
-      if (result !== 'incomplete') this.#violation(result)
-      else {
-        this.#partial.add(bytes.subarray(from))
-        this.#headDeadline.start()
-      }
-      return bytes.length
-    }
-    const again = this.#partial.add(bytes.subarray(from))
-    if (!again && this.#partial.length <= this.#limits.startLineBytes) return bytes.length
-    const result = this.#head.read(this.#partial.bytes, 0)
-    if (result === 'complete') {
-      const end = from + this.#head.end - before
-      this.#partial.clear()
-      this.#headDeadline.stop()
-      this.#begin()
-      return end
-    }
-    if (result !== 'incomplete') this.#violation(result)
-    return bytes.length
+    const next = this.#heads.read(bytes, from)
+    const { result } = this.#heads
+    if (result === 'complete') this.#begin()
+    else if (result !== 'incomplete') this.#violation(result)
+    return next
   }
 
   #begin(): void {
@@ -256,11 +234,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     if (this.#switchTo !== '') this.#requestEnded = true
     const bodiless = this.#isHead || status === 204 || status === 304
     const untilClose = !head.chunked && head.contentLength < 0
-    if (bodiless || head.contentLength === 0) {
-      this.#phase = 'answered'
-      this.#stream?.onHeaders?.(head.list(), true)
-      return this.#responseEnded(undefined)
-    }
+    if (bodiless || head.contentLength === 0) return this.#responseEnded(head.list())
     if (untilClose) this.#last = true
     this.#phase = 'body'
     this.#body.start(head.chunked ? 'chunked' : untilClose ? 'close' : 'length', head.contentLength)
@@ -282,12 +256,13 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     else stream.onData(chunk)
   }
 
-  #responseEnded(trailers: HeaderList | undefined): void {
+  /** The response is complete, with a head or trailers that end it, if there are any. */
+  #responseEnded(headers: HeaderList | undefined): void {
     const stream = this.#stream
     if (stream === undefined) return
     this.#phase = 'answered'
     if (this.#requestEnded) this.#finish()
-    if (trailers !== undefined) stream.onHeaders?.(trailers, true)
+    if (headers !== undefined) stream.onHeaders?.(headers, true)
     stream.onEnd?.()
   }
 
@@ -342,8 +317,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     if (this.#phase === 'over') return
     this.#phase = 'over'
     this.#body.stop()
-    this.#partial.clear()
-    this.#headDeadline.stop()
+    this.#heads.stop()
     const stream = this.#stream
     this.#stream = undefined
     stream?.broke(code, reason)

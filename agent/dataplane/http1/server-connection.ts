@@ -2,20 +2,22 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { HeaderList, HttpServerConnection } from '../http/stream.ts'
-import { Deadline } from './deadline.ts'
 import type { HeadLines } from './head-lines.ts'
+import { HeadReader } from './head-reader.ts'
 import { type BodySink, IncomingBody } from './incoming-body.ts'
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts'
 import { MessageWriter, upgradeFields, upgradeOf } from './message-writer.ts'
-import { PartialHead } from './partial-head.ts'
 import { RequestHead } from './request-head.ts'
 import { planResponse, type ResponsePlan, refusal } from './response-plan.ts'
+import { ServerWatch } from './server-watch.ts'
 import { Http1Shared } from './shared.ts'
 import { statusLine } from './status-lines.ts'
 import { Http1Stream, type StreamHost } from './stream.ts'
 import { passedTrailers } from './trailers.ts'
 import { type Http1Problem, type ViolationCode, violations } from './violations.ts'
 import { Wire, type WireOwner } from './wire.ts'
+
+export type { Http1Problem } from './violations.ts'
 
 export interface Http1ServerOptions {
   readonly clock: Clock
@@ -38,9 +40,6 @@ export interface Http1ServerOptions {
  */
 type Phase = 'head' | 'body' | 'answer' | 'drain' | 'switching' | 'tunnel' | 'over'
 
-/** An idle connection is noticed by this part of the limit. */
-const idleTicks = 4
-
 /**
  * The server side of an HTTP/1.1 connection (RFC 9112): requests are read strictly, one after another, and responses
  * are written canonically. A pipelined request is read when the one before it is answered. It reads from the next turn
@@ -54,12 +53,10 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   readonly #limits: Http1Limits
   readonly #wire: Wire
   readonly #head: RequestHead
-  readonly #partial = new PartialHead()
+  readonly #heads: HeadReader
   readonly #body: IncomingBody
   readonly #writer: MessageWriter
-  readonly #headDeadline: Deadline
-  readonly #bodyDeadline: Deadline
-  readonly #idleDeadline: Deadline
+  readonly #watch: ServerWatch
   #phase: Phase = 'head'
   #stream: Http1Stream | undefined
   /** Of the current exchange: the final head was sent; the connection goes on after it; 100 (Continue) was sent. */
@@ -69,13 +66,11 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   /** Our side of a tunnel has ended. */
   #ended = false
   #peerEnded = false
+  /** The stream of a tunnel was told of that. */
+  #endTold = false
   #leaving = false
   #feeding = false
   #drained = 0
-  /** Body bytes since the last look; exchanges since the last look, and how often there were none. */
-  #bodyBytes = 0
-  #exchanges = 0
-  #idleLooks = 0
 
   constructor(socket: Duplex, options: Http1ServerOptions) {
     const { clock } = options
@@ -86,10 +81,8 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     this.#head = new RequestHead(limits, options.scheme ?? 'http')
     this.#body = new IncomingBody(this, limits)
     this.#writer = new MessageWriter(this.#wire.output)
-    this.#headDeadline = new Deadline(clock, limits.headTimeoutMs, () => this.#refuse('head-timeout'))
-    this.#bodyDeadline = new Deadline(clock, limits.bodyCheckMs, () => this.#checkBody())
-    this.#idleDeadline = new Deadline(clock, limits.idleMs / idleTicks, () => this.#checkIdle())
-    this.#idleDeadline.start()
+    this.#heads = new HeadReader(this.#head, limits, clock, () => this.#refuse('head-timeout'))
+    this.#watch = new ServerWatch(limits, clock, this)
     this.#wire.start(options.first)
   }
 
@@ -101,12 +94,24 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   goaway(): void {
     if (this.#leaving || this.#phase === 'over') return
     this.#leaving = true
-    if (this.#phase === 'head' && this.#partial.length === 0 && !this.#wire.holds) this.#close('going away')
+    if (this.#phase === 'head' && !this.#heads.waitsForRest && !this.#wire.holds) this.#close('going away')
   }
 
   destroy(reason: string): void {
     if (this.#phase === 'over') return
     this.#breakOff(h2Error.internal, reason)
+  }
+
+  get holdsBack(): boolean {
+    return this.#wire.paused
+  }
+
+  tooSlow(): void {
+    this.bodyProblem('body-timeout')
+  }
+
+  unused(): void {
+    this.#close('idle for too long')
   }
 
   received(chunk: Buffer): void {
@@ -125,6 +130,8 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
         this.#breakOff(h2Error.cancel, 'the client closed the connection in the middle of its request')
         break
       case 'tunnel':
+        if (this.#wire.holds || this.#endTold) return
+        this.#endTold = true
         this.#stream?.onEnd?.()
         if (this.#ended) this.#finishTunnel()
         break
@@ -140,7 +147,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   }
 
   respond(stream: Http1Stream, headers: HeaderList, endStream: boolean): void {
-    if (stream !== this.#stream || this.#phase === 'tunnel') return
+    if (stream !== this.#stream || this.#phase === 'tunnel' || this.#phase === 'drain') return
     if (this.#answered) return this.#endResponse(headers)
     const status = Number(headers[1])
     if (status === 101) this.#switch(headers)
@@ -149,7 +156,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   }
 
   write(stream: Http1Stream, chunk: Buffer): boolean {
-    if (stream !== this.#stream || !this.#answered || this.#ended) return false
+    if (stream !== this.#stream || !this.#answered || this.#phase === 'drain' || this.#ended) return false
     if (!this.#writer.payload(chunk)) {
       this.#breakOff(h2Error.internal, 'more payload than its content-length')
       return false
@@ -158,7 +165,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   }
 
   end(stream: Http1Stream): void {
-    if (stream !== this.#stream || !this.#answered) return
+    if (stream !== this.#stream || !this.#answered || this.#phase === 'drain') return
     if (this.#phase !== 'tunnel') return this.#endResponse(undefined)
     if (this.#ended) return
     this.#ended = true
@@ -171,26 +178,28 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
   }
 
   reset(stream: Http1Stream, code: number): void {
-    if (stream === this.#stream) this.#breakOff(code, 'reset by this side')
+    if (stream !== this.#stream) return
+    // a response that was sent in full is not taken back
+    if (this.#phase === 'drain') this.#close('the rest of a request is not wanted')
+    else this.#breakOff(code, 'reset by this side')
   }
 
   bodyData(chunk: Buffer): void {
     const { length } = chunk
-    this.#bodyBytes += length
+    this.#watch.bytes += length
     if (this.#phase === 'drain') {
       this.#drained += length
-      if (this.#drained > this.#limits.drainBytes) this.#close('the rest of a request is too long to be dropped')
-      return
+      if (this.#drained > this.#limits.drainBytes) return this.#close('the rest of a request is too long to be dropped')
     }
     this.#deliver(chunk)
   }
 
   bodyEnd(lines: HeadLines | undefined): void {
-    if (this.#phase === 'drain') return this.#next()
-    this.#phase = 'answer'
     const stream = this.#stream
     const passed = lines === undefined ? undefined : passedTrailers(lines, this.#options.requestTrailers)
     if (passed === 'forbidden') return this.bodyProblem('trailers')
+    if (this.#phase === 'drain') this.#next()
+    else this.#phase = 'answer'
     if (passed !== undefined) stream?.onHeaders?.(passed, true)
     stream?.onEnd?.()
   }
@@ -219,44 +228,15 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     }
     this.#feeding = false
     output.release()
-    if (this.#body.active && this.#phase !== 'over') this.#bodyDeadline.start()
-    else this.#bodyDeadline.stop()
+    if (this.#phase !== 'over') this.#watch.owesBody(this.#body.active)
   }
 
   #readHead(bytes: Buffer, from: number): number {
-    const before = this.#partial.length
-    if (before === 0) {
-      const result = this.#head.read(bytes, from)
-      if (result === 'complete') {
-        this.#begin()
-        return this.#head.end
-      }
-      if (result !== 'incomplete') this.#refuse(result)
-      else {
-        this.#partial.add(bytes.subarray(from))
-        this.#owesHead()
-      }
-      return bytes.length
-    }
-    const again = this.#partial.add(bytes.subarray(from))
-    const { length } = this.#partial
-    if (!again && length <= this.#limits.startLineBytes) return bytes.length
-    const result = this.#head.read(this.#partial.bytes, 0)
-    if (result === 'complete') {
-      const end = from + this.#head.end - before
-      this.#partial.clear()
-      this.#headDeadline.stop()
-      this.#begin()
-      return end
-    }
-    if (result !== 'incomplete') this.#refuse(result)
-    else this.#owesHead()
-    return bytes.length
-  }
-
-  /** An empty line alone is not the beginning of a request yet. */
-  #owesHead(): void {
-    if (this.#partial.length > 2) this.#headDeadline.start()
+    const next = this.#heads.read(bytes, from)
+    const { result } = this.#heads
+    if (result === 'complete') this.#begin()
+    else if (result !== 'incomplete') this.#refuse(result)
+    return next
   }
 
   #begin(): void {
@@ -266,7 +246,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     this.#answered = false
     this.#continued = false
     this.#keepAlive = head.keepAlive
-    this.#exchanges += 1
+    this.#watch.exchanges += 1
     const hasBody = head.chunked || head.contentLength > 0
     if (hasBody) this.#body.start(head.chunked ? 'chunked' : 'length', head.contentLength)
     this.#phase = hasBody ? 'body' : head.upgrade ? 'switching' : 'answer'
@@ -299,8 +279,6 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     this.#answered = true
     this.#writer.begin(plan.framing, plan.length)
     if (switching) {
-      // what came early was meant for a protocol that is not spoken
-      this.#wire.takeHeld()
       this.#phase = 'answer'
       this.#stream?.onEnd?.()
     }
@@ -309,7 +287,8 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
 
   /** Whether another request can follow this response, as far as is known when its head is sent. */
   #goesOn(switching: boolean, endStream: boolean): boolean {
-    if (this.#leaving || (switching && this.#wire.holds)) return false
+    // what came early was meant for a protocol that is not spoken
+    if (this.#leaving || switching) return false
     if (this.#phase !== 'body') return true
     if (this.#head.expectsContinue && !this.#continued) return false
     return !endStream || this.#body.left <= this.#limits.drainBytes
@@ -323,8 +302,6 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
       )
     }
     this.#wire.output.flush()
-    this.#stream = undefined
-    this.#wire.consumedAll()
     if (this.#phase === 'answer') return this.#next()
     this.#phase = 'drain'
     this.#drained = 0
@@ -333,6 +310,8 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
 
   /** The exchange is over: the connection closes, or takes the next request. */
   #next(): void {
+    this.#stream = undefined
+    this.#wire.consumedAll()
     if (!this.#keepAlive || this.#leaving) return this.#close('the response was the last one')
     this.#phase = 'head'
     if (this.#feeding) return
@@ -399,28 +378,11 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     if (this.#phase === 'over') return
     this.#phase = 'over'
     this.#body.stop()
-    this.#partial.clear()
-    this.#headDeadline.stop()
-    this.#bodyDeadline.stop()
-    this.#idleDeadline.stop()
+    this.#heads.stop()
+    this.#watch.stop()
     const stream = this.#stream
     this.#stream = undefined
     stream?.broke(code, reason)
     this.onClose?.(reason)
-  }
-
-  #checkBody(): void {
-    const enough = this.#bodyBytes >= this.#limits.bodyBytesPerCheck || this.#wire.paused
-    this.#bodyBytes = 0
-    if (enough) this.#bodyDeadline.start()
-    else this.bodyProblem('body-timeout')
-  }
-
-  #checkIdle(): void {
-    const idle = this.#phase === 'head' && this.#exchanges === 0
-    this.#exchanges = 0
-    this.#idleLooks = idle ? this.#idleLooks + 1 : 0
-    if (this.#idleLooks >= idleTicks) this.#close('idle for too long')
-    else this.#idleDeadline.start()
   }
 }

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { resetSocket } from '../tcp/reset.ts'
 import { Deadline } from './deadline.ts'
@@ -119,8 +120,11 @@ export class Wire implements OutputOwner {
     this.#stall.stop()
     this.#linger.stop()
     this.output.close()
-    if (this.#socket instanceof Socket) resetSocket(this.#socket)
-    else this.#socket.destroy(new Error('the exchange was broken off'))
+    const socket = this.#socket
+    if (!(socket instanceof Socket)) socket.destroy(new Error('the exchange was broken off'))
+    // only TCP has resets, and Node refuses others
+    else if (socket instanceof TLSSocket || socket.remotePort === undefined) socket.destroy()
+    else resetSocket(socket)
   }
 
   writeBegan(): void {
