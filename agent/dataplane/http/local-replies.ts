@@ -53,9 +53,9 @@ export function localReply(reason: Reason, options: ReplyOptions): LocalReply {
 }
 
 /** The answer that a route gives itself (`directResponse`). */
-export function directReply(action: { readonly status: number; readonly body: string }, isGrpc = false): LocalReply {
+export function directReply(action: { readonly status: number; readonly body: Buffer }, isGrpc = false): LocalReply {
   const { status, body } = action
-  const reply = isGrpc ? grpcReply(grpcStatusOf(status), body) : textReply(status, body)
+  const reply = isGrpc ? grpcReply(grpcStatusOf(status), body.toString()) : bodyReply(status, body)
   return { reason: 'DIRECT_RESPONSE', ...reply, flags: '', details: outcomes.DIRECT_RESPONSE.details }
 }
 
@@ -70,12 +70,15 @@ export function redirectReply(redirect: { readonly status: number; readonly loca
 type Reply = Pick<LocalReply, 'headers' | 'body' | 'status' | 'grpcStatus'>
 
 function textReply(status: number, text: string): Reply {
+  return bodyReply(status, Buffer.from(text))
+}
+
+function bodyReply(status: number, body: Buffer): Reply {
   const headers = [':status', String(status)]
-  if (text === '') {
+  if (body.length === 0) {
     headers.push('content-length', '0')
     return { headers, body: undefined, status, grpcStatus: -1 }
   }
-  const body = Buffer.from(text)
   headers.push('content-length', String(body.length), 'content-type', 'text/plain')
   return { headers, body, status, grpcStatus: -1 }
 }

@@ -68,7 +68,7 @@ function ours(one: Recorded): LocalReply | undefined {
   }
   if (one.topic === 'direct' && Object.keys(headers).every(name => expectedFields.has(name))) {
     const [, wanted = '0'] = /directResponse:\s+(?:\w+:\s+\w+:[^\n]*\s+)?status: (\d+)/.exec(text) ?? []
-    return directReply({ status: Number(wanted), body }, isGrpc)
+    return directReply({ status: Number(wanted), body: Buffer.from(body) }, isGrpc)
   }
   return undefined
 }
@@ -140,7 +140,7 @@ t.test('a caller of gRPC gets its status, and the reason in words', async t => {
     'weft-reason': 'NO_HEALTHY_ENDPOINT outbound|80||cart',
   })
   t.match(reply, { status: 200, grpcStatus: 14, body: undefined, flags: 'UH', details: 'no_healthy_upstream' })
-  const direct = directReply({ status: 200, body: '100 % größer\n' }, true)
+  const direct = directReply({ status: 200, body: Buffer.from('100 % größer\n') }, true)
   t.equal(fieldsOf(direct.headers)['grpc-message'], '100 %25 gr%C3%B6%C3%9Fer%0A')
 })
 
