@@ -1,0 +1,58 @@
+import t from 'tap'
+import { buildTable } from '../../../../../agent/dataplane/table.ts'
+import { Clusters } from '../../../../../agent/dataplane/upstream/clusters.ts'
+import { systemRandom } from '../../../../../mesh/std/clock.ts'
+import { FakeClock } from '../../../../fakes/clock.ts'
+import { aConfig, anEndpoint, aService, aWorkload } from '../../../../support/agent-config.ts'
+
+const web = 'spiffe://mesh.local/ns/default/sa/web'
+const build = (values: Parameters<typeof aConfig>[0]) =>
+  buildTable(aConfig({ workloads: [aWorkload()], ...values })).table
+const clusters = () => new Clusters({ clock: new FakeClock(), random: systemRandom })
+
+t.test('sends new connections neither to unhealthy and draining endpoints nor to those without weight', t => {
+  const endpoints = [
+    anEndpoint({ id: 'a', address: '10.0.0.1', health: 'unhealthy' }),
+    anEndpoint({ id: 'b', address: '10.0.0.2', health: 'draining' }),
+    anEndpoint({ id: 'c', address: '10.0.0.3', weight: 0 }),
+    anEndpoint({ id: 'd', address: '10.0.0.4' }),
+  ]
+  const table = build({ services: [aService({ endpoints })] })
+  const destination = table.services.get('240.240.0.1:80')
+  const active = destination && clusters().of(table, table.caller(web), destination.route)
+  const picked = Array.from({ length: 20 }, () => active?.cluster.pick()?.key)
+  t.strictSame([...new Set(picked)], ['10.0.0.4:8080'])
+  t.ok(table.endpoints.has('10.0.0.1:8080'), 'a caller that names it may still try it')
+  t.end()
+})
+
+t.test('a new table keeps what is known of endpoints that stay', t => {
+  const kept = clusters()
+  const first = build({ services: [aService()] })
+  const route = first.services.get('240.240.0.1:80')?.route
+  if (route === undefined) throw new Error('no service')
+  const before = kept.of(first, first.caller(web), route)
+  before?.cluster.pick()?.state.begin()
+  const second = build({
+    services: [aService({ endpoints: [anEndpoint(), anEndpoint({ id: 'b', address: '10.0.0.9' })] })],
+  })
+  const after = kept.of(second, second.caller(web), route)
+  t.equal(after?.cluster, before?.cluster)
+  t.equal(after?.cluster.size, 2)
+  t.equal(after?.cluster.pick()?.key, '10.0.0.9:8080', 'the other one is busy')
+  const gone = build({})
+  kept.prune(gone)
+  t.equal(kept.of(gone, gone.caller(web), route), undefined)
+  t.end()
+})
+
+t.test('a destination is of the callers whose rules it follows', t => {
+  const kept = clusters()
+  const table = build({ services: [aService()] })
+  const route = table.services.get('240.240.0.1:80')?.route
+  if (route === undefined) throw new Error('no service')
+  const one = kept.of(table, table.caller(web), route)
+  t.equal(kept.of(table, table.caller(web), route), one)
+  t.not(kept.of(table, table.caller('spiffe://mesh.local/ns/shop/sa/cart'), route)?.cluster, one?.cluster)
+  t.end()
+})
