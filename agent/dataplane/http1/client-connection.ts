@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { HeaderList, HttpClientConnection, HttpStream } from '../http/stream.ts'
+import { membersOf } from './field-rules.ts'
 import type { HeadLines } from './head-lines.ts'
 import { HeadReader } from './head-reader.ts'
 import { type BodySink, IncomingBody } from './incoming-body.ts'
@@ -328,5 +329,5 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
 /** Whether what was switched to is one of the protocols that were asked for. */
 function isOneOf(protocol: string, asked: string): boolean {
   const lower = protocol.toLowerCase()
-  return lower !== '' && asked.split(',').some(one => one.trim().toLowerCase() === lower)
+  return lower !== '' && membersOf(asked).includes(lower)
 }

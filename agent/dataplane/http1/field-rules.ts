@@ -1,4 +1,4 @@
-import { authorityOctets, consistsOf, literalOctets, tokenOctets } from './octets.ts'
+import { authorityOctets, consistsOf, literalOctets, space, tab, tokenOctets } from './octets.ts'
 
 /** What single fields may say: RFC 9110 and RFC 9112, read strictly. Texts hold an octet a character. */
 
@@ -22,12 +22,27 @@ export function parseLength(text: string): number {
 /** What a Transfer-Encoding asks for: only `chunked` alone is one we take (RFC 9112 section 6.1). */
 export function transferCoding(value: string): 'chunked' | 'unsupported' | 'malformed' {
   if (value === 'chunked' || value.toLowerCase() === 'chunked') return 'chunked'
-  const codings = value.split(',').map(coding => coding.trim().toLowerCase())
+  const codings = membersOf(value)
   const last = codings.length - 1
   const wellFormed = codings.every(
     (coding, index) => consistsOf(coding, tokenOctets) && (coding !== 'chunked' || index === last),
   )
   return wellFormed ? 'unsupported' : 'malformed'
+}
+
+/** The members of a list, in lower case. White space is blanks and tabs only: String.trim knows too much of it. */
+export function membersOf(value: string): string[] {
+  return value.split(',').map(member => {
+    let from = 0
+    let to = member.length
+    while (from < to && isBlank(member.charCodeAt(from))) from += 1
+    while (to > from && isBlank(member.charCodeAt(to - 1))) to -= 1
+    return member.slice(from, to).toLowerCase()
+  })
+}
+
+function isBlank(unit: number): boolean {
+  return unit === space || unit === tab
 }
 
 /** What Connection lists. */
@@ -46,8 +61,7 @@ export function readConnection(value: string, into: ConnectionOptions): boolean 
     into.keepAlive = true
     return true
   }
-  for (const part of value.split(',')) {
-    const option = part.trim().toLowerCase()
+  for (const option of membersOf(value)) {
     if (option === '') continue
     if (!consistsOf(option, tokenOctets) || isProtected(option)) return false
     if (option === 'close') into.close = true
@@ -83,7 +97,7 @@ function isProtected(name: string): boolean {
 
 /** Whether TE lists `trailers`, the only member that is of use beyond a connection. */
 export function wantsTrailers(value: string): boolean {
-  return value === 'trailers' || value.split(',').some(member => member.trim().toLowerCase() === 'trailers')
+  return value === 'trailers' || membersOf(value).includes('trailers')
 }
 
 /** A host and an optional port (RFC 3986 section 3.2), without user information. */

@@ -1,6 +1,7 @@
 import { fieldKind } from './field-names.ts'
 import {
   type ConnectionOptions,
+  membersOf,
   parseLength,
   readConnection,
   transferCoding,
@@ -84,7 +85,7 @@ export class RequestHead {
   #readTarget(target: string): ViolationCode | undefined {
     const { method } = this
     if (refusedMethods.has(method)) {
-      return method === 'CONNECT' && !validAuthority(target) ? 'target' : 'method'
+      return method === 'CONNECT' && !(target.includes(':') && validAuthority(target)) ? 'target' : 'method'
     }
     if (target.charCodeAt(0) === 0x2f) this.path = target
     else if (target === '*') {
@@ -187,7 +188,7 @@ export class RequestHead {
 
 /** Every protocol but h2c, which would put requests behind our back (and what is listed beside it). */
 function isPassedOn(upgrade: string): boolean {
-  return upgrade !== '' && !upgrade.split(',').some(protocol => protocol.trim().toLowerCase() === 'h2c')
+  return upgrade !== '' && !membersOf(upgrade).includes('h2c')
 }
 
 function sameHost(one: string, other: string): boolean {
