@@ -2,6 +2,7 @@ import { parseAuthority } from './authority.ts'
 import type { CompileContext } from './context.ts'
 import type { EgressListener } from './egress.ts'
 import { bySpecificity, isSubsetOf, isWildcard } from './hosts.ts'
+import { createMemo } from './memo.ts'
 import type { VirtualHost } from './route.ts'
 import { ofOwnNamespace } from './scope.ts'
 import { createVirtualHosts } from './virtual-hosts.ts'
@@ -38,7 +39,7 @@ export function createPortRoutes(
   const virtualHosts = createVirtualHosts(listener, context)
   const unknown = virtualHosts.unknown(policy)
   const made = new Map<string, VirtualHost | undefined>()
-  const remembered = new Map<string, VirtualHost>()
+  const remembered = createMemo<string, VirtualHost>(rememberedAuthorities)
   let wildcards: readonly WildcardHost[] | undefined
 
   const isCallable = (known: KnownHost) =>
@@ -110,13 +111,7 @@ export function createPortRoutes(
 
   return {
     find(authority) {
-      const kept = remembered.get(authority)
-      if (kept !== undefined) return kept
-      const virtualHost = look(authority)
-      if (authority.length > rememberedLength) return virtualHost
-      if (remembered.size >= rememberedAuthorities) remembered.clear()
-      remembered.set(authority, virtualHost)
-      return virtualHost
+      return authority.length > rememberedLength ? look(authority) : remembered.get(authority, look)
     },
   }
 }

@@ -3,20 +3,30 @@ import type { ClusterSettings } from './cluster.ts'
 import { clusterSettings, type PoolLimits, passthroughSettings, poolLimits } from './cluster-settings.ts'
 import type { CompileContext } from './context.ts'
 import { destinationReader, passthroughCluster } from './destination.ts'
+import { createMemo } from './memo.ts'
 import { createPortRoutes, type PortRoutes } from './port-routes.ts'
 import type { RouteDestination } from './route.ts'
 import { type ClientScope, createScope } from './scope.ts'
 import { type SidecarInForce, sidecarInForce } from './sidecar.ts'
+import { createTcpRoutes, type TcpDestination, type TcpRoutes } from './tcp-routes.ts'
 import { trafficPolicy } from './traffic-policy.ts'
-import type { RoutingClient, RoutingWorld } from './world.ts'
+import type { RoutableService, RoutingClient, RoutingWorld } from './world.ts'
 import { indexWorld, meshGateway, type WorldIndex } from './world-index.ts'
 
 /** What one world comes to for its clients. Everything is made when first asked for, and kept with the world. */
 export interface Routing {
-  /** Where a client's requests to a port go; the same object for the same namespace, labels and port. */
+  /** Where a client's requests to a port go. */
   httpPort(client: RoutingClient, port: number): PortRoutes
   /** How a client calls a destination. */
   cluster(client: RoutingClient, destination: RouteDestination): ClusterSettings
+  /** Where a client's connection to a port goes by `tls` and `tcp` rules; undefined where none is about it. */
+  tcp(
+    client: RoutingClient,
+    service: RoutableService | undefined,
+    port: number,
+    sni: string | undefined,
+    destinationAddress: string,
+  ): readonly TcpDestination[] | undefined
   /** The Sidecar in force for a client. */
   sidecar(client: RoutingClient): SidecarInForce
   /**
@@ -26,18 +36,21 @@ export interface Routing {
   inboundPool(workload: RoutingClient, host: string, port: number): PoolLimits
 }
 
+/** Clients, ports of a client and destinations that are kept at most. */
+const clientLimit = 4096
+const portLimit = 1024
+const clusterLimit = 16_384
+
 /** Prepares routing for a world; see {@link Routing}. */
 export function createRouting(world: RoutingWorld): Routing {
   const index = indexWorld(world)
   const byObject = new WeakMap<RoutingClient, ClientRouting>()
-  const byValue = new Map<string, ClientRouting>()
+  const byValue = createMemo<string, ClientRouting>(clientLimit)
 
   function of(client: RoutingClient): ClientRouting {
     const known = byObject.get(client)
     if (known !== undefined) return known
-    const key = clientKey(client)
-    const made = byValue.get(key) ?? createClientRouting(index, client)
-    byValue.set(key, made)
+    const made = byValue.get(clientKey(client), () => createClientRouting(index, client))
     byObject.set(client, made)
     return made
   }
@@ -45,6 +58,8 @@ export function createRouting(world: RoutingWorld): Routing {
   return {
     httpPort: (client, port) => of(client).httpPort(port),
     cluster: (client, destination) => of(client).cluster(destination),
+    tcp: (client, service, port, sni, destinationAddress) =>
+      of(client).tcpPort(port).find({ service, sni, destinationAddress }),
     sidecar: client => of(client).sidecar,
     inboundPool(workload, host, port) {
       return poolLimits(of(workload).sidecar.inboundConnectionPool ?? rulePool(index, workload, host, port))
@@ -55,6 +70,7 @@ export function createRouting(world: RoutingWorld): Routing {
 interface ClientRouting {
   readonly sidecar: SidecarInForce
   httpPort(port: number): PortRoutes
+  tcpPort(port: number): TcpRoutes
   cluster(destination: RouteDestination): ClusterSettings
 }
 
@@ -62,15 +78,12 @@ function createClientRouting(index: WorldIndex, client: RoutingClient): ClientRo
   const { traffic, domain } = index.world
   const scope = createScope(index, client)
   const sidecar = sidecarInForce(index, scope.sidecar)
-  const ports = new Map<number, PortRoutes>()
-  const clusters = new Map<string, ClusterSettings>()
+  const httpPorts = createMemo<number, PortRoutes>(portLimit)
+  const tcpPorts = createMemo<number, TcpRoutes>(portLimit)
+  const clusters = createMemo<string, ClusterSettings>(clusterLimit)
 
   function cluster(destination: RouteDestination): ClusterSettings {
-    const known = clusters.get(destination.cluster)
-    if (known !== undefined) return known
-    const settings = settingsOf(index, scope, destination)
-    clusters.set(destination.cluster, settings)
-    return settings
+    return clusters.get(destination.cluster, () => settingsOf(index, scope, destination))
   }
 
   function contextOf(port: number): CompileContext {
@@ -90,14 +103,11 @@ function createClientRouting(index: WorldIndex, client: RoutingClient): ClientRo
   return {
     sidecar,
     cluster,
-    httpPort(port) {
-      const known = ports.get(port)
-      if (known !== undefined) return known
-      const { outboundTrafficPolicy } = sidecar
-      const routes = createPortRoutes(index, scope.listener(port), contextOf(port), outboundTrafficPolicy)
-      ports.set(port, routes)
-      return routes
-    },
+    httpPort: wanted =>
+      httpPorts.get(wanted, port =>
+        createPortRoutes(index, scope.listener(port), contextOf(port), sidecar.outboundTrafficPolicy),
+      ),
+    tcpPort: wanted => tcpPorts.get(wanted, port => createTcpRoutes(scope.listener(port), contextOf(port))),
   }
 }
 

@@ -1,0 +1,175 @@
+import t from 'tap'
+import type { RouteDestination, VirtualHost } from '../../../../mesh/routing/route.ts'
+import { createRouting } from '../../../../mesh/routing/routing.ts'
+import { routable, routingWorld } from '../../../support/routing-world.ts'
+
+const shop = { namespace: 'shop', labels: { app: 'web' } }
+const front = { namespace: 'front', labels: { app: 'web' } }
+const cart = routable('cart.shop.mesh', { addresses: ['240.240.0.1', 'fd00::1'] })
+const api = routable('api.shop.mesh', { hosts: ['api.shop.mesh', 'api.acme.example'] })
+const wild = routable('wild.shop.mesh', { hosts: ['*.wild.example'] })
+const services = [cart, api, wild]
+
+function to(host: string, port = 80, subset = ''): RouteDestination {
+  return { host, port, subset, cluster: `outbound|${port}|${subset}|${host}`, weight: 0 }
+}
+
+/** The clusters that the virtual host's first rule sends to. */
+function clusters({ routes: [first] }: VirtualHost): readonly string[] {
+  return first?.action.kind === 'forward' ? first.action.destinations.map(({ cluster }) => cluster) : []
+}
+
+t.test('a service is found by its names and addresses, whatever the case and the port', async t => {
+  const ports = createRouting(routingWorld(services)).httpPort(shop, 80)
+  const ofCart = ['cart.shop.mesh', 'cart.shop.mesh.', 'CART.Shop.mesh:8080', 'cart.shop', 'cart', 'cart:80']
+  for (const authority of [...ofCart, '240.240.0.1', '240.240.0.1:80', '[fd00::1]', '[FD00::1]:80']) {
+    t.equal(ports.find(authority).name, 'cart.shop.mesh:80', authority)
+  }
+  t.equal(ports.find('api.acme.example').name, 'api.acme.example:80')
+  t.equal(ports.find('x.wild.example').name, '*.wild.example:80')
+  t.equal(ports.find('x.wild.example.').name, '*.wild.example:80')
+})
+
+t.test('a short name is full nowhere else, and an absolute one is not short', async t => {
+  const routing = createRouting(routingWorld(services))
+  t.equal(routing.httpPort(front, 80).find('cart').name, 'allow_any')
+  t.equal(routing.httpPort(front, 80).find('cart.shop').name, 'cart.shop.mesh:80')
+  t.equal(routing.httpPort(shop, 80).find('cart.').name, 'allow_any')
+  t.equal(routing.httpPort(shop, 80).find('cart.shop.').name, 'allow_any')
+  t.equal(routing.httpPort(shop, 80).find('240.240.0.1.').name, 'allow_any')
+})
+
+t.test('with a domain of several labels its first one may stand in a short name', async t => {
+  const world = { ...routingWorld([routable('cart.shop.svc.cluster.local')]), domain: 'svc.cluster.local' }
+  const ports = createRouting(world).httpPort(front, 80)
+  t.equal(ports.find('cart.shop.svc').name, 'cart.shop.svc.cluster.local:80')
+  t.equal(ports.find('cart.shop.sv').name, 'allow_any')
+  t.equal(ports.find('cart.shop.svc.cluster').name, 'allow_any')
+})
+
+t.test('nothing strange is anybody', async t => {
+  const ports = createRouting(routingWorld(services)).httpPort(shop, 80)
+  for (const authority of [
+    '',
+    '.',
+    ':80',
+    '[',
+    '[]',
+    '*',
+    '*.wild.example',
+    'wild.example',
+    '.wild.example',
+    'a:b:c',
+  ]) {
+    t.equal(ports.find(authority).name, 'allow_any', authority)
+  }
+})
+
+t.test('only ports that a service declares are its own', async t => {
+  const ports = createRouting(routingWorld(services)).httpPort(shop, 8080)
+  t.equal(ports.find('cart.shop.mesh').name, 'allow_any')
+})
+
+t.test('what nobody knows is passed through, or refused where only the registry counts', async t => {
+  const open = createRouting(routingWorld([]))
+  t.same(clusters(open.httpPort(shop, 80).find('x.example')), ['PassthroughCluster'])
+  const settings = open.cluster(shop, { ...to('', 80), cluster: 'PassthroughCluster' })
+  t.match(settings, { exists: true, balancer: { kind: 'passthrough' }, tls: { mode: 'disable' } })
+  const strict = { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } as const
+  const closed = createRouting(routingWorld([], [], strict))
+    .httpPort(shop, 80)
+    .find('x.example')
+  t.match(closed, { name: 'block_all', routes: [{ name: 'block_all', action: { kind: 'direct', status: 502 } }] })
+  const sidecar = 'Sidecar shop/default { outboundTrafficPolicy: { mode: ALLOW_ANY } }'
+  const reopened = createRouting(routingWorld([], [sidecar], strict))
+  t.equal(reopened.httpPort(shop, 80).find('x.example').name, 'allow_any')
+  t.equal(reopened.httpPort(front, 80).find('x.example').name, 'block_all')
+  t.match(reopened.sidecar(shop), { name: 'Sidecar shop/default', outboundTrafficPolicy: 'ALLOW_ANY' })
+})
+
+t.test('rules without a port go to the only port of a service, else to the one connected to', async t => {
+  const many = routable('many.shop.mesh', {
+    ports: [80, 8080].map(port => ({ name: `http-${port}`, port, protocol: 'http' })),
+  })
+  const one = routable('one.shop.mesh', { ports: [{ name: 'http', port: 9000, protocol: 'http' }] })
+  const route = (host: string) => `{ hosts: [${host}], http: [{ route: [{ destination: { host: ${host} } }] }] }`
+  const rules = [`VirtualService shop/a ${route('one')}`, `VirtualService shop/b ${route('many')}`]
+  const routing = createRouting(routingWorld([many, one], rules))
+  t.same(clusters(routing.httpPort(shop, 8080).find('many')), ['outbound|8080||many.shop.mesh'])
+  t.same(clusters(routing.httpPort(shop, 8080).find('one.shop.mesh')), ['outbound|9000||one.shop.mesh'])
+})
+
+t.test("a Sidecar's listener of a port counts for that port, the one without a port for the rest", async t => {
+  const sidecar = 'Sidecar front/default { egress: [{ port: { number: 80 }, hosts: [shop/cart.shop.mesh] }] }'
+  const both = `${sidecar.slice(0, -3)}, { hosts: ["*/api.acme.example"] }] }`
+  const ports = [80, 81].map(port => ({ name: `http-${port}`, port, protocol: 'http' as const }))
+  const world = [cart, api].map(service => ({ ...service, ports }))
+  const only = createRouting(routingWorld(world, [sidecar]))
+  t.equal(only.httpPort(front, 80).find('cart.shop.mesh').name, 'cart.shop.mesh:80')
+  t.equal(only.httpPort(front, 81).find('cart.shop.mesh').name, 'allow_any')
+  const two = createRouting(routingWorld(world, [both]))
+  t.equal(two.httpPort(front, 80).find('api.acme.example').name, 'allow_any')
+  t.equal(two.httpPort(front, 81).find('api.acme.example').name, 'api.acme.example:81')
+  t.equal(two.httpPort(front, 81).find('api.shop.mesh').name, 'allow_any')
+})
+
+t.test('a cluster exists for services, ports and subsets that the client knows', async t => {
+  const hidden = routable('hidden.shop.mesh', { exportTo: ['shop'] })
+  const rule = 'DestinationRule shop/cart { host: cart, subsets: [{ name: v1, labels: { version: v1 } }] }'
+  const routing = createRouting(routingWorld([cart, hidden], [rule]))
+  t.match(routing.cluster(front, to('cart.shop.mesh')), { exists: true, rule: 'DestinationRule shop/cart' })
+  t.match(routing.cluster(front, to('cart.shop.mesh', 80, 'v1')), { exists: true, subsetLabels: { version: 'v1' } })
+  t.match(routing.cluster(front, to('cart.shop.mesh', 80, 'v2')), { exists: false, subsetLabels: {} })
+  t.equal(routing.cluster(front, to('cart.shop.mesh', 81)).exists, false)
+  t.equal(routing.cluster(front, to('nobody.shop.mesh')).exists, false)
+  t.equal(routing.cluster(front, to('hidden.shop.mesh')).exists, false)
+  t.equal(routing.cluster(shop, to('hidden.shop.mesh')).exists, true)
+})
+
+t.test('a destination of a rule in scope exists, though the Sidecar does not import it', async t => {
+  const rules = '{ hosts: [cart.shop.mesh], http: [{ route: [{ destination: { host: api.shop.mesh } }] }] }'
+  const world = routingWorld(services, [
+    'Sidecar front/default { egress: [{ hosts: [shop/cart.shop.mesh] }] }',
+    `VirtualService shop/cart ${rules}`,
+  ])
+  const routing = createRouting(world)
+  t.same(clusters(routing.httpPort(front, 80).find('cart.shop.mesh')), ['outbound|80||api.shop.mesh'])
+  t.equal(routing.cluster(front, to('api.shop.mesh')).exists, true)
+  t.equal(routing.httpPort(front, 80).find('api.shop.mesh').name, 'allow_any')
+  t.equal(routing.cluster(front, to('api.acme.example')).exists, false)
+})
+
+t.test('of services with one host the own namespace is called', async t => {
+  const ours = routable('x.front.mesh', { hosts: ['dup.example'], ports: [{ name: 'a', port: 81, protocol: 'http' }] })
+  const theirs = routable('x.early.mesh', { hosts: ['dup.example'] })
+  const routing = createRouting(routingWorld([theirs, ours]))
+  t.equal(routing.cluster(front, to('dup.example', 81)).exists, true)
+  t.equal(routing.cluster(front, to('dup.example', 80)).exists, false)
+  t.equal(routing.cluster(shop, to('dup.example', 80)).exists, true)
+})
+
+t.test('retries avoid the hosts tried before, unless a hash chooses them', async t => {
+  const hash = 'DestinationRule shop/cart { host: cart, trafficPolicy: { loadBalancer: { consistentHash: HASH } } }'
+  const avoids = (resources: readonly string[]) => {
+    const [route] = createRouting(routingWorld(services, resources)).httpPort(shop, 80).find('cart').routes
+    return route?.action.kind === 'forward' ? route.action.retry?.avoidPreviousHosts : undefined
+  }
+  t.equal(avoids([]), true)
+  t.equal(avoids([hash.replace('HASH', '{ useSourceIp: true }')]), false)
+})
+
+t.test('what a workload receives is bounded by the first pool that is set, as a whole', async t => {
+  const pool = (connections: number) => `{ tcp: { maxConnections: ${connections} } }`
+  const port = `portLevelSettings: [{ port: { number: 80 }, connectionPool: ${pool(2)} }]`
+  const rule = `{ host: cart, trafficPolicy: { connectionPool: { http: { http2MaxRequests: 9 } }, ${port} } }`
+  const resources = [`DestinationRule shop/cart ${rule}`]
+  const rules = createRouting(routingWorld(services, resources))
+  t.match(rules.inboundPool(shop, 'cart.shop.mesh', 80), { maxConnections: 2, maxRequests: undefined })
+  t.match(rules.inboundPool(shop, 'cart.shop.mesh', 81), { maxConnections: undefined, maxRequests: 9 })
+  const sidecar = `Sidecar shop/web { workloadSelector: { labels: { app: web } }, inboundConnectionPool: ${pool(1)} }`
+  const both = createRouting(routingWorld(services, [...resources, sidecar]))
+  t.match(both.inboundPool(shop, 'cart.shop.mesh', 81), { maxConnections: 1, maxRequests: undefined })
+  const other = { namespace: 'shop', labels: {} }
+  t.match(both.inboundPool(other, 'cart.shop.mesh', 80), { maxConnections: 2 })
+  t.match(rules.inboundPool(shop, 'api.shop.mesh', 80), { maxConnections: undefined, maxRequests: undefined })
+})
