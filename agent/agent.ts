@@ -39,6 +39,7 @@ import { ownAddress } from './registration/own-address.ts'
 import { createRegistrations } from './registration/registrations.ts'
 import { registrationStatus } from './registration/status.ts'
 import { createAgentMetrics } from './telemetry/metrics.ts'
+import { createSpanExporter } from './telemetry/otlp.ts'
 
 export interface AgentDeps {
   readonly clock: Clock
@@ -105,9 +106,19 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     },
     settings,
   )
+  const spans = createSpanExporter(deps, nameOfNode(settings.node), version)
+  started.add(() => spans.stop())
   const dataPlane = startDataPlane(
-    { log, failed: cause => fail(new MeshError('WEFT_AGENT_FAILED', 'a data thread ended by itself', { cause })) },
-    { threads: settings.threads, ...(settings.accessLog !== '' && { accessLog: settings.accessLog }) },
+    {
+      log,
+      failed: cause => fail(new MeshError('WEFT_AGENT_FAILED', 'a data thread ended by itself', { cause })),
+      spans: finished => spans.add(finished),
+    },
+    {
+      threads: settings.threads,
+      accessLogEncoding: settings.accessLogEncoding,
+      ...(settings.accessLog !== '' && { accessLog: settings.accessLog }),
+    },
   )
   started.add(() => dataPlane.stop())
   started.add(() => capture.stop())
@@ -144,6 +155,8 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   started.add(() => report.stop())
   const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [prober, capture, dns] })
 
+  started.add(applier.current.subscribe(config => spans.configure(config?.traffic.mesh.tracing?.otlpEndpoint)))
+
   const sources = (): StatusSources => ({
     node: settings.node,
     version,
@@ -164,22 +177,26 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     health: prober.status(),
     stateProblems: [...state.problems, ...savers.problems()],
   })
-  const metrics = createAgentMetrics({
-    collect: () => dataPlane.collect(),
-    facts: () => {
-      const now = sources()
-      return {
-        version,
-        certificateSeconds: secondsLeft(now.certificates, now.now),
-        configVersion: now.link.version,
-        rejectedResources: now.link.rejected.length,
-        serverConnected: now.link.kind === 'connected',
-        captureRepairs: capture.repairs(),
-        ready: notReadyOf(now).length === 0,
-        residentBytes: process.memoryUsage.rss(),
-      }
+  const metrics = createAgentMetrics(
+    {
+      collect: () => dataPlane.collect(),
+      facts: () => {
+        const now = sources()
+        return {
+          version,
+          certificateSeconds: secondsLeft(now.certificates, now.now),
+          configVersion: now.link.version,
+          rejectedResources: now.link.rejected.length,
+          serverConnected: now.link.kind === 'connected',
+          captureRepairs: capture.repairs(),
+          ready: notReadyOf(now).length === 0,
+          residentBytes: process.memoryUsage.rss(),
+          droppedSpans: spans.dropped(),
+        }
+      },
     },
-  })
+    settings.metricsPrefix,
+  )
   const admin = await startAdminSocket(
     {
       status: () => statusOf(sources()),

@@ -106,6 +106,12 @@ export const agentSettings = {
     default: '0.0.0.0',
     env: 'WEFT_AGENT_METRICS_HOST',
   },
+  metricsPrefix: {
+    doc: "First word of the metrics that are Istio's: another one keeps them apart from those of a real Istio.",
+    format: metricPrefix,
+    default: 'istio',
+    env: 'WEFT_AGENT_METRICS_PREFIX',
+  },
   threads: {
     doc: 'Threads that move bytes; 0 means one per core that this process may use.',
     format: 'nat',
@@ -208,11 +214,17 @@ export const agentSettings = {
     env: 'WEFT_AGENT_DRAIN_DEADLINE_MS',
   },
   accessLog: {
-    doc: 'File for one line per connection; - is standard output, empty writes none.',
+    doc: 'File for one line per connection and per HTTP request; - is standard output, empty writes none.',
     format: String,
     default: '-',
     env: 'WEFT_AGENT_ACCESS_LOG',
     arg: 'access-log',
+  },
+  accessLogEncoding: {
+    doc: "How HTTP requests are written, in Istio's formats: TEXT or JSON. The mesh's settings come before it; connections are JSON always.",
+    format: ['TEXT', 'JSON'],
+    default: 'JSON',
+    env: 'WEFT_AGENT_ACCESS_LOG_ENCODING',
   },
   logLevel: {
     doc: "The agent's own log: debug, info, warn, error or silent.",
@@ -229,6 +241,11 @@ export const agentSettings = {
     arg: 'admin-socket',
   },
 } as const satisfies SettingsTree
+
+function metricPrefix(value: unknown): void {
+  const good = typeof value === 'string' && /^[a-z][a-z0-9_]{0,30}$/.test(value) && !value.endsWith('_')
+  if (!good) throw new TypeError('must be lower-case letters, digits and single underscores, such as istio')
+}
 
 function portList(value: unknown): void {
   const good = (port: unknown) => typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535

@@ -30,6 +30,7 @@ export interface AgentSettings {
     readonly workloadBase: number
   }
   readonly metricsHost: string
+  readonly metricsPrefix: string
   readonly threads: number
   readonly capture: {
     readonly enabled: boolean
@@ -50,6 +51,7 @@ export interface AgentSettings {
   }
   readonly drainDeadlineMs: number
   readonly accessLog: string
+  readonly accessLogEncoding: 'TEXT' | 'JSON'
   readonly logLevel: LogLevel
   readonly adminSocket: string
 }

@@ -128,6 +128,11 @@ export const agentMetrics = {
   },
   weft_ready: { kind: 'gauge', help: '1 while the readiness check succeeds.', labels: [] },
   weft_agent_resident_bytes: { kind: 'gauge', help: 'Memory of the agent process.', labels: [] },
+  weft_agent_spans_dropped_total: {
+    kind: 'counter',
+    help: 'Spans of traced requests that no collector took, or not in time.',
+    labels: [],
+  },
   weft_build_info: { kind: 'gauge', help: 'Always 1; the version is a label.', labels: ['version'] },
 } as const satisfies Readonly<Record<string, MetricDefinition>>
 

@@ -14,6 +14,8 @@ export interface AgentFacts {
   readonly captureRepairs: number
   readonly ready: boolean
   readonly residentBytes: number
+  /** Spans that no collector took. */
+  readonly droppedSpans: number
 }
 
 export interface MetricsSources {
@@ -102,6 +104,7 @@ export function createAgentMetrics(sources: MetricsSources, prefix = 'istio'): A
     set('weft_capture_repairs_total', one(facts.captureRepairs))
     set('weft_ready', one(Number(facts.ready)))
     set('weft_agent_resident_bytes', one(facts.residentBytes))
+    set('weft_agent_spans_dropped_total', one(facts.droppedSpans))
     set('weft_build_info', [[{ version: facts.version }, 1]])
     return (await registry.metrics()) + httpPage(report.http, rename)
   }

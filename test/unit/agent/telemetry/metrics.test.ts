@@ -45,6 +45,7 @@ const facts: AgentFacts = {
   captureRepairs: 2,
   ready: true,
   residentBytes: 1024,
+  droppedSpans: 6,
 }
 
 t.test('shows what the threads and the control thread know, with the declared labels and no others', async t => {
