@@ -1,17 +1,19 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import type net from 'node:net'
+import net from 'node:net'
 import tls from 'node:tls'
 import { BlockPool } from '../../agent/dataplane/h2/blocks.ts'
 import { H2Connection } from '../../agent/dataplane/h2/connection.ts'
+import type { Dialect } from '../../agent/dataplane/h2/dialect.ts'
 import { systemClock } from '../../mesh/std/clock.ts'
 import { h2TlsOptions } from '../support/h2-tls.ts'
 
 /**
  * CONNECT streams over one TLS connection between two processes, by our layer and by node:http2: messages that bounce,
  * short-lived streams, and bulk one way. Prints messages per second and CPU microseconds per message for each side.
- * `node test/bench/h2-micro.ts [seconds]`.
+ * `node test/bench/h2-micro.ts [seconds]`. With `requests [seconds]`: what a request costs (a head in, a head out, no
+ * payload) over a session in one process, both sides and the kernel together, by the two dialects between agents.
  */
 
 type Layer = 'weft' | 'node'
@@ -206,6 +208,102 @@ function nodeServer(options: tls.TlsOptions): net.Server {
   return server
 }
 
+async function measureRequests(seconds: number): Promise<void> {
+  console.log('dialect  streams   per second   µs per request')
+  for (const streams of [1, 16, 64]) {
+    for (const round of [0, 1, 2]) {
+      const dialects: readonly Dialect[] = ['h2', 'weft']
+      for (const dialect of round % 2 === 0 ? dialects : dialects.toReversed()) {
+        const row = await requestCost(dialect, streams, seconds)
+        const figures = [row.perSecond.toFixed(0).padStart(13), row.micros.toFixed(2).padStart(17)].join('')
+        console.log(`${dialect.padEnd(9)}${String(streams).padStart(7)}${figures}`)
+      }
+    }
+  }
+}
+
+async function requestCost(dialect: Dialect, streams: number, seconds: number) {
+  const listener = net.createServer()
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const near = net.connect((listener.address() as net.AddressInfo).port, '127.0.0.1')
+  const [far] = (await once(listener, 'connection')) as [net.Socket]
+  listener.close()
+  const limits = { headerPairs: 160 }
+  const server = new H2Connection(far, 'server', { clock: systemClock, dialect, limits })
+  server.onStream = stream => stream.respond(responseHead, true)
+  const client = new H2Connection(near, 'client', { clock: systemClock, dialect, limits })
+  let count = 0
+  const next = () => {
+    count += 1
+    const stream = client.open(requestHead(count), true)
+    if (stream === undefined) throw new Error('no capacity')
+    stream.onEnd = next
+    stream.onReset = (_code, reason) => {
+      if (reason !== 'done') throw new Error(reason)
+    }
+  }
+  await new Promise<void>(resolve => client.ping(() => resolve()))
+  for (let index = 0; index < streams; index += 1) next()
+  await pause(500)
+  const before = { count, cpu: process.cpuUsage(), at: performance.now() }
+  await pause(seconds * 1000)
+  const done = count - before.count
+  const { user, system } = process.cpuUsage(before.cpu)
+  const elapsed = performance.now() - before.at
+  client.destroy('done')
+  server.destroy('done')
+  return { perSecond: (done / elapsed) * 1000, micros: (user + system) / done }
+}
+
+/** As an agent sends it: what the caller sent, what the mesh adds, and new values where real ones are new. */
+function requestHead(count: number): string[] {
+  const id = `5f0c2a52-6c0f-9d5e-8d0a-${String(count).padStart(12, '0')}`
+  return [
+    ':method',
+    'GET',
+    ':scheme',
+    'http',
+    ':authority',
+    'catalogue.shop.svc.cluster.local',
+    ':path',
+    `/products/${count % 1000}?fields=name,price`,
+    'x-weft-destination',
+    '10.77.0.2:8080',
+    'x-weft-source',
+    'k8s.namespace.name=shop,k8s.deployment.name=web,service.name=web,service.version=v1',
+    'user-agent',
+    'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0',
+    'accept',
+    'application/json',
+    'accept-encoding',
+    'gzip, deflate, br',
+    'accept-language',
+    'en-GB,en;q=0.7',
+    'x-forwarded-for',
+    '10.77.0.1',
+    'x-forwarded-proto',
+    'http',
+    'x-request-id',
+    id,
+  ]
+}
+
+const responseHead = [
+  ':status',
+  '200',
+  'content-type',
+  'application/json; charset=utf-8',
+  'cache-control',
+  'no-cache',
+  'x-powered-by',
+  'Express',
+  'date',
+  'Sun, 22 Nov 2026 11:00:00 GMT',
+  'x-envoy-upstream-service-time',
+  '3',
+]
+
 async function cpuOf(server: ReturnType<typeof fork>): Promise<number> {
   server.send('cpu')
   const [{ cpu }] = (await once(server, 'message')) as [{ cpu: number }]
@@ -216,5 +314,6 @@ function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
-if (process.argv[2] === 'serve') serve(process.argv[3] === 'weft' ? 'weft' : 'node')
+if (process.argv[2] === 'requests') await measureRequests(Number(process.argv[3] ?? 3))
+else if (process.argv[2] === 'serve') serve(process.argv[3] === 'weft' ? 'weft' : 'node')
 else await measureAll(Number(process.argv[2] ?? 3))
