@@ -1,5 +1,10 @@
 import type { Socket } from 'node:net'
 import { hostPort } from './address.ts'
+import { peek } from './detect/peek.ts'
+import { isServerFirst } from './detect/server-first.ts'
+import type { InboundPeer } from './hbone/inbound-requests.ts'
+import { InboundExchange } from './http/inbound-exchange.ts'
+import { reportRefused } from './http/refused-request.ts'
 import { connectLocal } from './inbound.ts'
 import type { Reason } from './reasons.ts'
 import type { ThreadState } from './state.ts'
@@ -9,6 +14,9 @@ import { resetSocket } from './tcp/reset.ts'
 import { factsOf, peerAddressOf } from './telemetry/facts.ts'
 import { unknownPeer } from './telemetry/tcp-metrics.ts'
 import type { ConnectionFacts } from './telemetry/telemetry.ts'
+
+/** How long the first bytes of a connection are waited for whose port does not say what it speaks. */
+const detectMs = 200
 
 /** Plaintext connections that are open, so that a stricter policy can end them. */
 export class PlaintextConnections {
@@ -58,29 +66,57 @@ export function handlePlaintext(socket: Socket, state: ThreadState, open: Plaint
   describe(facts, target)
   if (target.port.mtls === 'STRICT') return refuse('MTLS_REQUIRED', `PeerAuthentication ${target.port.mtlsFrom}`)
 
-  connectLocal(target, state, (local, detail) => {
-    if (local === undefined) return gone ? refuse('CLIENT_RESET', '') : refuse('LOCAL_CONNECT', detail)
-    if (gone) {
-      local.resetAndDestroy()
-      return refuse('CLIENT_RESET', '')
-    }
-    const counters = telemetry.metrics.counters({
-      reporter: 'destination',
-      source: unknownPeer,
-      destination: target.labels,
-      service: target.service.host,
-      serviceName: target.service.name,
-      serviceNamespace: target.service.namespace,
-      security: 'none',
-    })
-    const record = telemetry.open(facts, counters, since)
+  const http = (protocol: 'http1' | 'http2') => {
     open.add(socket, address)
-    join(socket, local, (end, why, sent, received) => {
-      record.sent(sent)
-      record.received(received)
-      record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', why)
+    const peer = plaintextPeer(facts.sourceAddress)
+    state.httpConnections.serve(socket, protocol, state, {
+      request: (stream, headers, endStream) => {
+        new InboundExchange(state, stream, headers, endStream, peer, target)
+      },
+      refused: problem => reportRefused(state, 'inbound', unknownPeer, facts.sourceAddress, problem),
     })
+  }
+  const declared = target.port.protocol
+  if (declared === 'tcp' || declared === 'tls' || (declared === 'auto' && isServerFirst(target.port.port)))
+    return bytes()
+  peek(socket, state.clock, declared === 'auto' ? detectMs : 0, ({ protocol, by }) => {
+    if (gone && by === 'nothing') return refuse('CLIENT_RESET', '')
+    if (protocol === 'http1' || protocol === 'http2') return http(protocol)
+    if (declared === 'auto') return bytes()
+    refuse('NOT_HTTP', `port ${target.port.port} is declared ${declared}`)
   })
+
+  function bytes(): void {
+    if (target === undefined) return
+    connectLocal(target, state, (local, detail) => {
+      if (local === undefined) return gone ? refuse('CLIENT_RESET', '') : refuse('LOCAL_CONNECT', detail)
+      if (gone) {
+        local.resetAndDestroy()
+        return refuse('CLIENT_RESET', '')
+      }
+      const counters = telemetry.metrics.counters({
+        reporter: 'destination',
+        source: unknownPeer,
+        destination: target.labels,
+        service: target.service.host,
+        serviceName: target.service.name,
+        serviceNamespace: target.service.namespace,
+        security: 'none',
+      })
+      const record = telemetry.open(facts, counters, since)
+      open.add(socket, address)
+      join(socket, local, (end, why, sent, received) => {
+        record.sent(sent)
+        record.received(received)
+        record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', why)
+      })
+    })
+  }
+}
+
+/** A caller in plaintext has proved nothing. */
+function plaintextPeer(address: string): InboundPeer {
+  return { identity: '', namespace: '', served: '', certificateHash: '', address, labels: unknownPeer }
 }
 
 /** Fills in what is known of the local side. */

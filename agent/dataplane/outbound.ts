@@ -1,228 +1,147 @@
-import { connect, type Socket } from 'node:net'
-import { describeError } from '../../mesh/std/errors.ts'
+import type { Socket } from 'node:net'
 import type { OriginalDst } from '../intercept/original-dst.ts'
-import { hostPort } from './address.ts'
-import { avoidAfterFailureMs, pickEndpoint } from './balancer.ts'
-import { baggageOf } from './hbone/baggage.ts'
+import { hostPort, plainAddress } from './address.ts'
+import { type Peeked, peek } from './detect/peek.ts'
+import { isServerFirst } from './detect/server-first.ts'
+import { OutboundExchange } from './http/outbound-exchange.ts'
+import { reportRefused } from './http/refused-request.ts'
 import type { ListenerRole } from './messages.ts'
 import type { Reason } from './reasons.ts'
 import type { ThreadState } from './state.ts'
-import type { Destination, MeshPeer, Table, Target } from './table.ts'
-import { join } from './tcp/join.ts'
-import { splice, streamCancel } from './tcp/splice.ts'
+import type { Destination, Table } from './table.ts'
+import type { Caller } from './table-callers.ts'
+import { OutboundTcp } from './tcp/outbound-tcp.ts'
 import { factsOf, peerAddressOf } from './telemetry/facts.ts'
-import { type PeerLabels, unknownPeer } from './telemetry/tcp-metrics.ts'
-import type { ConnectionFacts, ConnectionRecord } from './telemetry/telemetry.ts'
+import type { ConnectionFacts } from './telemetry/telemetry.ts'
 
-/** How many endpoints are tried before a connection is given up; nothing has been sent to any of them by then. */
-const maxTries = 3
-/** How many sessions are asked before an endpoint counts as failed whose sessions are all just going away. */
-const maxAsks = 3
-const connectTimeoutMs = 5_000
-/** When a far side in plaintext that says nothing is asked for a sign of life by TCP. */
-const keepAliveMs = 60_000
+type OutboundRole = Extract<ListenerRole, { kind: 'outbound' }>
+
+/** How long the first bytes of a connection are waited for whose port does not say what it speaks. */
+const detectMs = 200
 
 /**
- * Handles one captured connection of a local process: finds where it was going, who is calling, and an endpoint;
- * carries it there over HBONE, or in plaintext to endpoints outside the mesh.
+ * Handles one captured connection of a local process: finds where it was going, who is calling, and what it speaks, and
+ * hands it on as requests or as bytes.
  */
-export function handleOutbound(
-  socket: Socket,
-  role: Extract<ListenerRole, { kind: 'outbound' }>,
-  state: ThreadState,
-): void {
-  const attempt = new OutboundConnection(socket, role, state)
-  attempt.start()
+export function handleOutbound(socket: Socket, role: OutboundRole, state: ThreadState): void {
+  const accepted = new Accepted(socket, state)
+  accepted.start(role)
 }
 
-class OutboundConnection {
+class Accepted {
   readonly #socket: Socket
   readonly #state: ThreadState
   readonly #table: Table | undefined
-  readonly #role: Extract<ListenerRole, { kind: 'outbound' }>
-  #identity: string | undefined
   readonly #since: number
-  #source: PeerLabels = unknownPeer
   readonly #facts: ConnectionFacts
-  #tried: Set<Target> | undefined
   #gone = false
-  /** Sessions that were asked for a tunnel. */
-  #asked = 0
 
-  constructor(socket: Socket, role: Extract<ListenerRole, { kind: 'outbound' }>, state: ThreadState) {
+  constructor(socket: Socket, state: ThreadState) {
     this.#socket = socket
     this.#state = state
     this.#table = state.table
     this.#since = state.clock.monotonic()
-    this.#role = role
     this.#facts = factsOf('outbound', peerAddressOf(socket))
-    // Until it is joined to its far side, all that can happen to it is that the caller gives up.
+    // Until it is handed on, all that can happen to it is that the caller gives up.
     socket.on('error', () => {})
     socket.once('close', () => {
       this.#gone = true
     })
   }
 
-  start(): void {
+  start(role: OutboundRole): void {
     const table = this.#table
     if (this.#state.draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
     const original = this.#state.originalDst(this.#socket)
     if (original === undefined) return this.#refuse('NOT_REDIRECTED', '')
-    const address = hostPort(original.address, original.port)
-    this.#facts.destinationAddress = address
-    if (this.#role.identity !== undefined || table.cgroupCallers.size === 0) {
-      this.#callAs(this.#role.identity ?? table.defaultIdentity, table)
-      return this.#route(table, original, address)
-    }
-    const proceed = (identity: string | undefined) => {
-      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
-      this.#callAs(identity ?? table.defaultIdentity, table)
-      this.#route(table, original, address)
+    this.#facts.destinationAddress = hostPort(original.address, original.port)
+    if (role.identity !== undefined || table.cgroupCallers.size === 0) {
+      return this.#route(table, original, role.identity ?? table.defaultIdentity)
     }
     // A kernel that cannot be asked knows nobody.
     this.#state
       .callerOf(this.#socket, table.cgroupCallers)
       .catch(() => undefined)
-      .then(proceed)
-  }
-
-  #callAs(identity: string | undefined, table: Table): void {
-    this.#identity = identity
-    const caller = identity === undefined ? undefined : table.callers.get(identity)
-    this.#source = caller ?? (identity === undefined ? unknownPeer : { ...unknownPeer, principal: identity })
-    this.#facts.sourceIdentity = identity ?? ''
-    this.#facts.sourceWorkload = this.#source.workload
-  }
-
-  #route(table: Table, original: OriginalDst, address: string): void {
-    const destination = table.services.get(address) ?? table.endpoints.get(address)
-    if (destination === undefined) {
-      if (table.virtualIps.has(original.address)) return this.#refuse('NO_ROUTE', '')
-      return this.#plaintext(original.address, original.port, undefined, undefined)
-    }
-    if (destination.targets.length === 0 && destination.service.external && !table.virtualIps.has(original.address)) {
-      return this.#plaintext(original.address, original.port, destination, undefined)
-    }
-    this.#facts.destinationService = destination.host
-    this.#try(destination)
-  }
-
-  #try(destination: Destination): void {
-    const { clock, random } = this.#state
-    const target = pickEndpoint(destination.targets, this.#tried, clock.monotonic(), random)
-    if (target === undefined) {
-      const detail = destination.service.endpoints.length === 0 ? 'no endpoint is known' : 'none is healthy'
-      return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
-    }
-    const { identity } = target.endpoint
-    this.#facts.destinationIdentity = identity ?? ''
-    this.#facts.destinationWorkload = target.endpoint.workload
-    this.#facts.hboneAddress = identity === undefined ? '' : hostPort(target.endpoint.address, this.#state.hbonePort)
-    if (target.mesh === undefined) this.#plaintext(target.endpoint.address, target.port, destination, target)
-    else this.#hbone(destination, target, target.mesh)
-  }
-
-  #hbone(destination: Destination, target: Target, peer: MeshPeer): void {
-    const { pool, contexts } = this.#state
-    if (this.#identity === undefined) return this.#refuse('UNKNOWN_CALLER', '')
-    const source = contexts.of(this.#identity)
-    if (source === undefined) return this.#refuse('NO_CERTIFICATE', this.#identity)
-    const trustDomain = this.#table?.trustDomain ?? ''
-    this.#asked += 1
-    const { address } = target.endpoint
-    const headers = [':method', 'CONNECT', ':authority', target.authority, 'baggage', baggageOf(this.#source)]
-    const session = { ...peer, source, address, port: this.#state.hbonePort, trustDomain }
-    pool.open(session, headers, result => {
-      if (result.kind === 'failed') {
+      .then(identity => {
         if (this.#gone) return this.#refuse('CLIENT_RESET', '')
-        if (result.again === true && this.#asked < maxAsks) return this.#hbone(destination, target, peer)
-        return this.#failed(destination, target, result.reason, result.detail)
-      }
-      if (this.#gone) {
-        result.stream.reset(streamCancel)
-        return this.#refuse('CLIENT_RESET', '')
-      }
-      const record = this.#open(destination, target, 'mutual_tls')
-      splice(this.#socket, result.stream, {
-        fromSocket: bytes => record.sent(bytes),
-        fromStream: bytes => record.received(bytes),
-        ended: (end, detail) => {
-          target.load.active -= 1
-          record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
-        },
+        this.#route(table, original, identity ?? table.defaultIdentity)
       })
-    })
   }
 
-  #plaintext(address: string, port: number, destination?: Destination, target?: Target): void {
-    const upstream = connect({
-      host: address,
-      port,
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
-    })
-    upstream.pause()
-    const failed = (detail: string) => {
-      timer.cancel()
-      upstream.destroy()
-      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
-      if (destination === undefined || target === undefined) return this.#refuse('UPSTREAM_CONNECT', detail)
-      this.#failed(destination, target, 'UPSTREAM_CONNECT', detail)
+  #route(table: Table, original: OriginalDst, identity: string | undefined): void {
+    const caller = table.caller(identity)
+    this.#facts.sourceIdentity = identity ?? ''
+    this.#facts.sourceWorkload = caller.labels.workload
+    const address = this.#facts.destinationAddress
+    const destination = table.services.get(address) ?? table.endpoints.get(address)
+    if (destination === undefined && table.virtualIps.has(original.address)) return this.#refuse('NO_ROUTE', '')
+    const protocol = destination?.port.protocol ?? 'auto'
+    switch (protocol) {
+      case 'tcp':
+        return this.#tcp(caller, original, destination)
+      case 'auto':
+        if (isServerFirst(original.port)) return this.#tcp(caller, original, destination)
+        return this.#detect(caller, original, destination, detectMs)
+      case 'tls':
+        return this.#detect(caller, original, destination, detectMs)
+      default:
+        return this.#detect(caller, original, destination, 0)
     }
-    const timer = this.#state.clock.timer(connectTimeoutMs, () => failed(`no answer in ${connectTimeoutMs / 1000} s`))
-    const onError = (error: Error) => failed(describeError(error))
-    upstream.once('error', onError)
-    upstream.once('connect', () => {
-      timer.cancel()
-      upstream.off('error', onError)
-      if (this.#gone) {
-        upstream.on('error', () => {})
-        upstream.resetAndDestroy()
-        return this.#refuse('CLIENT_RESET', '')
+  }
+
+  #detect(caller: Caller, original: OriginalDst, destination: Destination | undefined, timeoutMs: number): void {
+    peek(this.#socket, this.#state.clock, timeoutMs, peeked => {
+      if (this.#gone && peeked.by === 'nothing') return this.#refuse('CLIENT_RESET', '')
+      const { protocol } = peeked
+      const declared = destination?.port.protocol ?? 'auto'
+      if (declared !== 'tls' && (protocol === 'http1' || protocol === 'http2')) {
+        return this.#http(caller, original, destination, protocol)
       }
-      const record = this.#open(destination, target, 'none')
-      join(this.#socket, upstream, (end, detail, sent, received) => {
-        if (target !== undefined) target.load.active -= 1
-        record.sent(sent)
-        record.received(received)
-        record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
-      })
+      if (declared === 'auto' || declared === 'tls') return this.#tcp(caller, original, destination, peeked)
+      // Bytes that are no requests would pass by every rule that is made for requests.
+      this.#refuse('NOT_HTTP', `port ${original.port} is declared ${declared}`)
     })
   }
 
-  /** Tries the next endpoint: nothing of the caller's bytes has left this host yet. */
-  #failed(destination: Destination, target: Target, reason: Reason, detail: string): void {
-    target.load.avoidUntil = this.#state.clock.monotonic() + avoidAfterFailureMs
-    this.#tried ??= new Set()
-    this.#tried.add(target)
-    const left = destination.targets.length - this.#tried.size
-    if (left <= 0 || this.#tried.size >= maxTries) return this.#refuse(reason, detail)
-    this.#state.telemetry.metrics.refused('outbound', reason)
-    this.#try(destination)
-  }
-
-  #open(
+  #http(
+    caller: Caller,
+    original: OriginalDst,
     destination: Destination | undefined,
-    target: Target | undefined,
-    security: 'mutual_tls' | 'none',
-  ): ConnectionRecord {
-    const { telemetry } = this.#state
-    const counters = telemetry.metrics.counters({
-      reporter: 'source',
-      source: this.#source,
-      destination: target?.labels ?? unknownPeer,
-      service: destination?.host ?? 'unknown',
-      serviceName: destination?.service.name ?? 'unknown',
-      serviceNamespace: destination?.service.namespace ?? 'unknown',
-      security,
-    })
-    if (target !== undefined) {
-      target.load.active += 1
-      target.load.avoidUntil = 0
+    protocol: 'http1' | 'http2',
+  ): void {
+    const state = this.#state
+    const remoteAddress = this.#facts.sourceAddress
+    const connection = {
+      caller,
+      port: original.port,
+      destination,
+      original,
+      originalAddress: this.#facts.destinationAddress,
+      remoteAddress,
+      sourceAddress: plainAddress(this.#socket.remoteAddress ?? ''),
+      sourcePort: this.#socket.remotePort ?? 0,
     }
-    return telemetry.open(this.#facts, counters, this.#since)
+    state.httpConnections.serve(this.#socket, protocol, state, {
+      request: (stream, headers, endStream) => {
+        new OutboundExchange(state, stream, headers, endStream, connection)
+      },
+      refused: problem => reportRefused(state, 'outbound', caller.labels, remoteAddress, problem),
+    })
+  }
+
+  #tcp(caller: Caller, original: OriginalDst, destination: Destination | undefined, peeked?: Peeked): void {
+    const table = this.#table
+    if (table === undefined) return
+    const connection = new OutboundTcp(this.#state, this.#socket, {
+      table,
+      caller,
+      original,
+      destination,
+      serverName: peeked?.hello?.serverName,
+      facts: this.#facts,
+      since: this.#since,
+    })
+    connection.start()
   }
 
   /** A reset, so that the caller sees a refusal at once and not an empty answer. */

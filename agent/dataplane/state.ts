@@ -4,9 +4,14 @@ import type { OriginalDst } from '../intercept/original-dst.ts'
 import type { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
 import type { HbonePool } from './hbone/pool.ts'
+import type { HttpConnections } from './http/serve.ts'
+import type { Http1Shared } from './http1/shared.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
 import type { TlsContexts } from './tls-contexts.ts'
+import type { ConnectionPool } from './transport/connection-pool.ts'
+import type { Upstreams } from './transport/upstreams.ts'
+import type { Clusters } from './upstream/clusters.ts'
 
 /**
  * What one data thread decides by. `table` and `contexts` are replaced whole; whoever handles a connection reads each
@@ -17,8 +22,18 @@ export interface ThreadState {
   contexts: TlsContexts
   draining: boolean
   readonly pool: HbonePool
-  /** Serves the requests that other agents send as streams; without it they are answered 501. */
-  inboundRequests?: InboundRequests
+  /** Serves the requests that other agents send as streams. */
+  readonly inboundRequests: InboundRequests
+  /** Connections of callers that carry requests. */
+  readonly httpConnections: HttpConnections
+  /** Connections to applications. */
+  readonly connections: ConnectionPool
+  /** Sends requests to endpoints. */
+  readonly upstreams: Upstreams
+  /** Which endpoint is next, by destination. */
+  readonly clusters: Clusters
+  /** Output buffers of all HTTP/1.1 connections. */
+  readonly http1: Http1Shared
   /** Output buffers of all HTTP/2 connections. */
   readonly blocks: BlockPool
   /** The port where other agents serve HBONE. */

@@ -7,12 +7,18 @@ import type {
   MeshServiceResource,
 } from '../../mesh/model/agent-config.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
+import type { PathNormalization } from '../../mesh/routing/path.ts'
+import type { RouteDestination } from '../../mesh/routing/route.ts'
+import { createRouting, type Routing } from '../../mesh/routing/routing.ts'
+import type { RoutableService } from '../../mesh/routing/world.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import { createRanges, type Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostPort } from './address.ts'
-import type { EndpointLoad } from './balancer.ts'
 import type { RejectedResource } from './messages.ts'
-import { type PeerLabels, peerLabels } from './telemetry/tcp-metrics.ts'
+import { type Caller, callerOfIdentity, callerOfWorkload } from './table-callers.ts'
+import { type PeerLabels, peerLabels } from './telemetry/peer-labels.ts'
+
+export type { Caller } from './table-callers.ts'
 
 /**
  * One agent config, indexed for lookups. Built whole and never changed: a connection takes the table once and decides
@@ -27,8 +33,13 @@ export interface Table {
   readonly endpoints: ReadonlyMap<string, Destination>
   /** This host's declared ports (`ip:port`). */
   readonly local: ReadonlyMap<string, LocalTarget>
-  /** Labels of the own workloads by identity: who is calling, for metrics. */
-  readonly callers: ReadonlyMap<string, PeerLabels>
+  /** Which service a name and port are of; undefined when there is none. */
+  destination(host: string, port: number): Destination | undefined
+  /** The own workload, or the host, that calls under an identity. */
+  caller(identity: string | undefined): Caller
+  /** Which of the operators' rules holds for a call. */
+  readonly routing: Routing
+  readonly pathNormalization: PathNormalization
   /** Identities of the own workloads that are known by cgroup, by its path. */
   readonly cgroupCallers: ReadonlyMap<string, string>
   readonly virtualIps: Ranges
@@ -40,8 +51,12 @@ export interface Destination {
   /** The service's first name, as metrics and logs show it. */
   readonly host: string
   readonly port: ServicePort
-  /** Endpoints that may take new connections; health and weight are already considered. */
-  readonly targets: readonly Target[]
+  /** All of them: who may be called is for the cluster to say. */
+  readonly endpoints: readonly Target[]
+  /** The endpoint that the caller chose itself, by its address. */
+  readonly pinned: Target | undefined
+  /** Where calls go that no rule says anything else of. */
+  readonly route: RouteDestination
 }
 
 /** One endpoint's port behind a destination. */
@@ -51,7 +66,6 @@ export interface Target {
   /** `ip:port`: the authority of its CONNECT. */
   readonly authority: string
   readonly weight: number
-  readonly load: EndpointLoad
   readonly labels: PeerLabels
   /** Who must answer over HBONE; absent for an endpoint outside the mesh. */
   readonly mesh: MeshPeer | undefined
@@ -68,6 +82,10 @@ export interface LocalTarget {
   readonly workload: LocalWorkloadResource
   readonly port: LocalPort
   readonly labels: PeerLabels
+  /** `ip:port`. */
+  readonly authority: string
+  /** Istio's name of the cluster: `inbound|8080||`. */
+  readonly cluster: string
   /** Host name, name and namespace of the service behind the port, as metrics show them. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string }
 }
@@ -75,24 +93,22 @@ export interface LocalTarget {
 /** Ports of the agent itself: a workload that declares one would make the agent call itself. */
 const ownPorts = new Set([15001, 15006, 15008, 15020, 15021, 15053])
 
-/**
- * Builds the table. Loads are taken over from `loads` by endpoint, so that a new table does not forget what is open.
- * A resource that cannot be used is returned by name with the reason and left out.
- */
-export function buildTable(
-  config: AgentConfig,
-  loads: Map<string, EndpointLoad>,
-): { readonly table: Table; readonly rejected: readonly RejectedResource[] } {
+/** Builds the table. A resource that cannot be used is returned by name with the reason and left out. */
+export function buildTable(config: AgentConfig): {
+  readonly table: Table
+  readonly rejected: readonly RejectedResource[]
+} {
   const rejected: RejectedResource[] = []
   const services = new Map<string, Destination>()
   const endpoints = new Map<string, Destination>()
   const local = new Map<string, LocalTarget>()
-  const callers = new Map<string, PeerLabels>()
+  const byHost = new Map<string, Destination>()
+  const callers = new Map<string, Caller>()
   const cgroupCallers = new Map<string, string>()
 
   for (const service of config.services) {
     try {
-      addService(service, services, endpoints, loads)
+      addService(service, { services, endpoints, byHost })
     } catch (error) {
       rejected.push({ name: `service/${service.namespace}/${service.name}`, reason: describeError(error) })
     }
@@ -109,11 +125,11 @@ export function buildTable(
       const service = serviceOf(port.service, config.host.dnsDomain)
       const address = hostPort(workload.address, port.port)
       const other = local.get(address)
-      const target = { workload, port, labels, service }
+      const target = { workload, port, labels, authority: address, cluster: `inbound|${port.port}||`, service }
       local.set(address, other === undefined ? target : settle(other, target))
     }
     if (workload.identity === undefined) continue
-    callers.set(workload.identity, labels)
+    callers.set(workload.identity, callerOfWorkload(workload, workload.identity, labels, config.host.locality))
     for (const caller of workload.callers)
       if (caller.kind === 'cgroup') cgroupCallers.set(caller.path, workload.identity)
   }
@@ -123,51 +139,64 @@ export function buildTable(
     services,
     endpoints,
     local,
-    callers,
+    destination: (host: string, port: number) => byHost.get(`${host}:${port}`),
+    caller(identity: string | undefined) {
+      const known = callers.get(identity ?? '')
+      if (known !== undefined) return known
+      const made = callerOfIdentity(identity, config.host.locality)
+      callers.set(made.key, made)
+      return made
+    },
+    routing: createRouting({
+      services: config.services.map(routableService),
+      traffic: config.traffic,
+      domain: config.host.dnsDomain,
+    }),
+    pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
     cgroupCallers,
     virtualIps: createRanges(config.host.virtualIpRanges),
   }
   return { table, rejected }
 }
 
-function addService(
-  service: MeshServiceResource,
-  services: Map<string, Destination>,
-  endpoints: Map<string, Destination>,
-  loads: Map<string, EndpointLoad>,
-): void {
+interface Found {
+  readonly services: Map<string, Destination>
+  readonly endpoints: Map<string, Destination>
+  readonly byHost: Map<string, Destination>
+}
+
+function addService(service: MeshServiceResource, found: Found): void {
   const host = service.hosts[0] ?? service.name
   const peers = new Map(service.endpoints.map(endpoint => [endpoint, meshPeer(endpoint)]))
   for (const port of service.ports) {
     const targets: Target[] = []
+    const route = { host, port: port.port, subset: '', cluster: `outbound|${port.port}||${host}`, weight: 1 }
     for (const endpoint of service.endpoints) {
       // Own ones only: a port may be called like something that every object has.
       const targetPort = Object.hasOwn(endpoint.ports, port.name) ? endpoint.ports[port.name] : undefined
       if (targetPort === undefined) continue
       const authority = hostPort(endpoint.address, targetPort)
-      const load = loadOf(authority, loads)
-      const labels = peerLabels(endpoint)
-      const target = {
-        endpoint,
-        port: targetPort,
-        authority,
-        weight: endpoint.weight,
-        load,
-        labels,
-        mesh: peers.get(endpoint),
-      }
-      if (endpoint.health === 'healthy' && endpoint.weight > 0) targets.push(target)
+      const { weight } = endpoint
+      const mesh = peers.get(endpoint)
+      const target = { endpoint, port: targetPort, authority, weight, labels: peerLabels(endpoint), mesh }
+      targets.push(target)
       // A caller that names one endpoint gets that one, healthy or not: it has made its choice.
       // Of several claims on one address, one with an identity: no other may make its connections plaintext.
-      const known = endpoints.get(authority)?.targets[0]
-      if (known === undefined || (known.mesh === undefined && target.mesh !== undefined)) {
-        endpoints.set(authority, { service, host, port, targets: [target] })
+      const known = found.endpoints.get(authority)?.pinned
+      if (known === undefined || (known.mesh === undefined && mesh !== undefined)) {
+        found.endpoints.set(authority, { service, host, port, endpoints: [target], pinned: target, route })
       }
     }
-    const destination = { service, host, port, targets }
-    for (const address of service.virtualIps) services.set(hostPort(address, port.port), destination)
-    for (const address of service.addresses) services.set(hostPort(address, port.port), destination)
+    const destination = { service, host, port, endpoints: targets, pinned: undefined, route }
+    for (const name of service.hosts) found.byHost.set(`${name}:${port.port}`, destination)
+    for (const address of service.virtualIps) found.services.set(hostPort(address, port.port), destination)
+    for (const address of service.addresses) found.services.set(hostPort(address, port.port), destination)
   }
+}
+
+function routableService(service: MeshServiceResource): RoutableService {
+  const { namespace, name, hosts, virtualIps, addresses, ports, exportTo } = service
+  return { namespace, name, hosts, addresses: [...virtualIps, ...addresses], ports, exportTo }
 }
 
 /**
@@ -192,19 +221,4 @@ function meshPeer(endpoint: MeshEndpoint): MeshPeer | undefined {
 function serviceOf(key: string, dnsDomain: string): LocalTarget['service'] {
   const [namespace = '', name = ''] = key.split('/')
   return { host: `${name}.${namespace}.${dnsDomain}`, name, namespace }
-}
-
-function loadOf(authority: string, loads: Map<string, EndpointLoad>): EndpointLoad {
-  const known = loads.get(authority)
-  if (known !== undefined) return known
-  const load = { active: 0, avoidUntil: 0 }
-  loads.set(authority, load)
-  return load
-}
-
-/** Forgets the loads that no table points to and no connection holds. */
-export function pruneLoads(table: Table, loads: Map<string, EndpointLoad>): void {
-  for (const [authority, load] of loads) {
-    if (load.active === 0 && !table.endpoints.has(authority)) loads.delete(authority)
-  }
 }

@@ -1,24 +1,29 @@
 import type { AgentConfig, TrustResource } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
-import type { EndpointLoad } from './balancer.ts'
 import { callerOf } from './caller.ts'
 import { BlockPool } from './h2/blocks.ts'
 import { HbonePool } from './hbone/pool.ts'
 import { HboneServer } from './hbone/server.ts'
 import { defaultHbonePort } from './hbone/settings.ts'
+import { InboundExchange } from './http/inbound-exchange.ts'
+import { HttpConnections } from './http/serve.ts'
+import { Http1Shared } from './http1/shared.ts'
 import { PlaintextConnections } from './inbound-plaintext.ts'
 import { Listeners } from './listeners.ts'
 import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
-import { buildTable, pruneLoads } from './table.ts'
+import { buildTable } from './table.ts'
 import { openAccessLog } from './telemetry/access-log.ts'
 import { HttpTelemetry, type LogEncoding } from './telemetry/http-telemetry.ts'
 import type { SpanSink } from './telemetry/spans.ts'
 import { TcpMetrics } from './telemetry/tcp-metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 import { TlsContexts } from './tls-contexts.ts'
+import { ConnectionPool } from './transport/connection-pool.ts'
+import { Upstreams } from './transport/upstreams.ts'
+import { Clusters } from './upstream/clusters.ts'
 
 export interface ThreadOptions {
   /** Path of the access log, `-` for standard output; absent for none. */
@@ -41,7 +46,6 @@ export class ThreadCore {
   readonly #listeners: Listeners
   readonly #hbone: HboneServer
   readonly #plaintext = new PlaintextConnections()
-  readonly #loads = new Map<string, EndpointLoad>()
   readonly #accessLog
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
@@ -58,11 +62,16 @@ export class ThreadCore {
     const garbage = new ReadGarbage()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     const http = new HttpTelemetry({ log: this.#accessLog, clock, random, spans }, options.accessLogEncoding)
-    this.#state = {
+    const connections = new ConnectionPool(clock)
+    const state: Omit<ThreadState, 'upstreams' | 'inboundRequests'> = {
       table: undefined,
       contexts: new TlsContexts([], undefined),
       draining: false,
       pool: new HbonePool(clock, blocks),
+      httpConnections: new HttpConnections(),
+      connections,
+      clusters: new Clusters({ clock, random }),
+      http1: new Http1Shared(),
       blocks,
       hbonePort: options.hbonePort ?? defaultHbonePort,
       ...kernel,
@@ -70,6 +79,15 @@ export class ThreadCore {
       clock,
       random,
     }
+    const whole: ThreadState = Object.assign(state, {
+      upstreams: new Upstreams(state, connections),
+      inboundRequests: {
+        request(...[stream, headers, endStream, from, target]: Parameters<ThreadState['inboundRequests']['request']>) {
+          new InboundExchange(whole, stream, headers, endStream, from, target)
+        },
+      },
+    })
+    this.#state = whole
     this.#hbone = new HboneServer(this.#state)
     const { maxConnections = Number.POSITIVE_INFINITY } = options
     this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext, maxConnections)
@@ -77,7 +95,7 @@ export class ThreadCore {
 
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
   config(config: AgentConfig): readonly RejectedResource[] {
-    const { table, rejected } = buildTable(config, this.#loads)
+    const { table, rejected } = buildTable(config)
     const before = this.#config?.trust
     this.#config = config
     this.#state.table = table
@@ -88,7 +106,7 @@ export class ThreadCore {
       this.#hbone.judgeAgain(config.trust)
     }
     this.#plaintext.judgeAgain(table)
-    pruneLoads(table, this.#loads)
+    this.#state.clusters.prune(table)
     return rejected
   }
 
@@ -117,10 +135,14 @@ export class ThreadCore {
     this.#state.draining = true
     this.#listeners.close()
     this.#hbone.drain()
+    this.#state.httpConnections.drain()
     const deadline = clock.monotonic() + deadlineMs
     while (telemetry.openConnections > 0 && clock.monotonic() < deadline) {
       await new Promise<void>(resolve => clock.timer(drainPollMs, resolve))
     }
+    this.#state.httpConnections.destroy('the agent stopped')
+    this.#state.connections.destroy('the agent stopped')
+    this.#state.clusters.stop()
     pool.destroy()
     this.#hbone.destroy()
     for (const socket of this.#listeners.sockets) socket.destroy()

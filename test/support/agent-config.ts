@@ -31,6 +31,9 @@ export function aPlainEndpoint(values: Partial<MeshEndpoint> = {}): MeshEndpoint
   return rest
 }
 
+/** The port of {@link aService} where it is opaque bytes. */
+export const opaquePorts = [{ name: 'http', port: 80, protocol: 'tcp' }] as const
+
 export function aService(values: Partial<MeshServiceResource> = {}): MeshServiceResource {
   return {
     kind: 'service',

@@ -3,6 +3,7 @@ import type { Credential } from '../../agent/dataplane/messages.ts'
 import { ThreadCore, type ThreadOptions } from '../../agent/dataplane/thread-core.ts'
 import { encodePrivateKey } from '../../mesh/identity/keys.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import type { Protocol } from '../../mesh/model/service.ts'
 import { systemClock, systemRandom } from '../../mesh/std/clock.ts'
 import { aConfig, anEndpoint, aService, aWorkload } from './agent-config.ts'
 import { createTestCa } from './certificates.ts'
@@ -76,6 +77,8 @@ export async function aMeshedPair(
     /** The caller's listener; by default that of identity `web`. */
     readonly role?: Parameters<typeof aThread>[1]
     readonly callerCgroup?: string
+    /** What the port declares to speak on both sides: `tcp`. */
+    readonly protocol?: Protocol
     readonly accessLog?: { readonly caller?: string; readonly callee?: string }
   } = {},
 ): Promise<Pair> {
@@ -84,7 +87,13 @@ export async function aMeshedPair(
   const log = (path: string | undefined) => (path === undefined ? {} : { accessLog: path })
   const callee = await aThread(t, { kind: 'hbone' }, log(change.accessLog?.callee))
   const ports = [
-    { port: localPort, protocol: 'tcp', mtls: 'PERMISSIVE', mtlsFrom: 'default', service: 'default/api' } as const,
+    {
+      port: localPort,
+      protocol: change.protocol ?? 'tcp',
+      mtls: 'PERMISSIVE',
+      mtlsFrom: 'default',
+      service: 'default/api',
+    } as const,
   ]
   const api = aWorkload({ id: 'static/api-1', name: 'api-1', address: '127.0.0.1', identity: identityOf('api'), ports })
   callee.core.config((change.callee ?? same)(aConfig({ trust: mesh.trust, workloads: [api] })))
@@ -100,7 +109,9 @@ export async function aMeshedPair(
   const config = aConfig({
     trust: mesh.trust,
     workloads: [aWorkload()],
-    services: [aService({ endpoints: [endpoint] })],
+    services: [
+      aService({ endpoints: [endpoint], ports: [{ name: 'http', port: 80, protocol: change.protocol ?? 'tcp' }] }),
+    ],
   })
   caller.core.config((change.caller ?? same)(config))
   caller.core.credentials(change.callerCredentials ?? [mesh.credential('web')])

@@ -14,6 +14,8 @@ export interface RelayOwner {
   upstreamReset(code: number, reason: string): void
   /** The caller broke off. */
   callerGone(code: number, reason: string): void
+  /** The request has come in whole. Not called for one that had no body. */
+  requestComplete(): void
   /** Both messages are complete and handed over. */
   finished(): void
 }
@@ -82,8 +84,9 @@ export class Relay {
     return this.#requestEnded
   }
 
-  get committed(): boolean {
-    return this.#committed
+  /** Nothing follows the request's head. */
+  get hasNoBody(): boolean {
+    return this.#requestEnded && this.#held.length === 0 && this.#requestTrailers === undefined
   }
 
   /** The request will not be sent again: what was passed on need not be kept. */
@@ -97,7 +100,8 @@ export class Relay {
     this.#up = up
     this.#sent = 0
     this.#upBlocked = false
-    this.#endSent = false
+    // The head has said so already.
+    this.#endSent = this.hasNoBody
     up.onHeaders = this.#onResponseHeaders
     up.onData = this.#onResponseData
     up.onEnd = this.#onResponseEnd
@@ -237,6 +241,7 @@ export class Relay {
     if (this.#requestEnded) return
     this.#requestEnded = true
     this.#record.requestMessages = this.#requestMessages?.count ?? 0
+    this.#owner.requestComplete()
     const up = this.#up
     if (up !== undefined && !this.#upBlocked && this.#sent === this.#held.length) this.#endRequest(up)
     this.#finishWhenDone()

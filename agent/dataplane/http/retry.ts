@@ -33,7 +33,6 @@ export function asksForRetry(policy: RetryPolicy, failure: AttemptFailure): bool
   }
 }
 
-
 function asksForStatus({ on, statusCodes }: RetryPolicy, status: number): boolean {
   if (status < 400) return statusCodes.has(status) && on.has('retriable-status-codes')
   if (status >= 500 && on.has('5xx')) return true

@@ -5,7 +5,7 @@ import { H2Connection } from '../../../../agent/dataplane/h2/connection.ts'
 import { h2Error } from '../../../../agent/dataplane/h2/frames.ts'
 import { ThreadCore } from '../../../../agent/dataplane/thread-core.ts'
 import { systemClock, systemRandom } from '../../../../mesh/std/clock.ts'
-import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload } from '../../../support/agent-config.ts'
+import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload, opaquePorts } from '../../../support/agent-config.ts'
 import {
   aLocalServer,
   aMeshedPair,
@@ -105,7 +105,7 @@ t.test('a session that refuses a stream unhandled does not fail the endpoint', a
   const hbonePort = typeof address === 'object' && address !== null ? address.port : 0
   const originalDst = { address: '240.240.0.1', port: 80 }
   const { core, port } = await aThread(t, { kind: 'outbound', identity: identityOf('web') }, { hbonePort, originalDst })
-  const services = [aService({ endpoints: [anEndpoint({ address: '127.0.0.1' })] })]
+  const services = [aService({ ports: opaquePorts, endpoints: [anEndpoint({ address: '127.0.0.1' })] })]
   core.config(aConfig({ trust: mesh.trust, services }))
   core.credentials([mesh.credential('web')])
   t.equal((await exchange(port, 'hello')).text, 'hello')
@@ -132,7 +132,7 @@ t.test('a kernel that cannot say who calls leaves the caller unknown', async t =
   t.teardown(() => core.drain(0))
   const [bound] = await core.listen([{ name: 'only', role: { kind: 'outbound' }, host: '127.0.0.1', port: 0 }])
   const callers = [{ kind: 'cgroup', path: 'system.slice/web.service' }] as const
-  core.config(aConfig({ workloads: [aWorkload({ callers })], services: [aService()] }))
+  core.config(aConfig({ workloads: [aWorkload({ callers })], services: [aService({ ports: opaquePorts })] }))
   t.match(await exchange(bound?.port ?? 0, 'hi'), { error: 'ECONNRESET' })
   t.match(core.report().refused, [{ reason: 'UNKNOWN_CALLER', count: 1 }])
 })

@@ -1,10 +1,8 @@
 import t from 'tap'
-import type { EndpointLoad } from '../../../../agent/dataplane/balancer.ts'
-import { buildTable, pruneLoads } from '../../../../agent/dataplane/table.ts'
+import { buildTable } from '../../../../agent/dataplane/table.ts'
 import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload } from '../../../support/agent-config.ts'
 
-const build = (values: Parameters<typeof aConfig>[0], loads = new Map<string, EndpointLoad>()) =>
-  buildTable(aConfig(values), loads)
+const build = (values: Parameters<typeof aConfig>[0]) => buildTable(aConfig(values))
 
 t.test('finds a service by each of its virtual IPs and declared addresses', async t => {
   const { table } = build({ services: [aService({ addresses: ['192.0.2.7'] })] })
@@ -16,31 +14,16 @@ t.test('finds a service by each of its virtual IPs and declared addresses', asyn
 
 t.test('finds one endpoint by its own address, with the identity it must prove', async t => {
   const { table } = build({ services: [aService()] })
-  const [target] = table.endpoints.get('10.77.0.2:8080')?.targets ?? []
+  const [target] = table.endpoints.get('10.77.0.2:8080')?.endpoints ?? []
   t.strictSame(target?.mesh, {
     destination: 'spiffe://mesh.local/ns/default/sa/api',
     serverName: 'api.default.ns.mesh.local',
   })
 })
 
-t.test('sends new connections neither to unhealthy and draining endpoints nor to those without weight', async t => {
-  const endpoints = [
-    anEndpoint({ id: 'a', address: '10.0.0.1', health: 'unhealthy' }),
-    anEndpoint({ id: 'b', address: '10.0.0.2', health: 'draining' }),
-    anEndpoint({ id: 'c', address: '10.0.0.3', weight: 0 }),
-    anEndpoint({ id: 'd', address: '10.0.0.4' }),
-  ]
-  const { table } = build({ services: [aService({ endpoints })] })
-  t.strictSame(
-    table.services.get('240.240.0.1:80')?.targets.map(target => target.authority),
-    ['10.0.0.4:8080'],
-  )
-  t.ok(table.endpoints.has('10.0.0.1:8080'), 'a caller that names it may still try it')
-})
-
 t.test('an endpoint without identity is plaintext', async t => {
   const { table } = build({ services: [aService({ endpoints: [aPlainEndpoint()] })] })
-  t.equal(table.services.get('240.240.0.1:80')?.targets[0]?.mesh, undefined)
+  t.equal(table.services.get('240.240.0.1:80')?.endpoints[0]?.mesh, undefined)
 })
 
 t.test('rejects by name a workload that declares a port of the agent, and keeps the others', async t => {
@@ -69,23 +52,6 @@ t.test('rejects by name a service whose identity cannot be asked for', async t =
   t.ok(table.services.has('240.240.0.2:80'))
 })
 
-t.test('a new table keeps the load of endpoints that stay, and forgets idle ones that went', async t => {
-  const loads = new Map<string, EndpointLoad>()
-  const first = build({ services: [aService()] }, loads).table
-  const load = first.services.get('240.240.0.1:80')?.targets[0]?.load
-  t.ok(load)
-  if (load === undefined) return
-  load.active = 2
-  const second = build({ services: [aService()] }, loads).table
-  t.equal(second.services.get('240.240.0.1:80')?.targets[0]?.load, load)
-  const empty = build({}, loads).table
-  pruneLoads(empty, loads)
-  t.equal(loads.size, 1, 'connections are still open')
-  load.active = 0
-  pruneLoads(empty, loads)
-  t.equal(loads.size, 0)
-})
-
 t.test('whoever else claims an address of the mesh cannot make its connections plaintext', async t => {
   const usurper = aService({ namespace: 'aaa', name: 'evil', virtualIps: [], endpoints: [aPlainEndpoint()] })
   for (const services of [
@@ -93,7 +59,7 @@ t.test('whoever else claims an address of the mesh cannot make its connections p
     [aService(), usurper],
   ]) {
     const { table } = build({ services })
-    t.equal(table.endpoints.get('10.77.0.2:8080')?.targets[0]?.mesh?.serverName, 'api.default.ns.mesh.local')
+    t.equal(table.endpoints.get('10.77.0.2:8080')?.endpoints[0]?.mesh?.serverName, 'api.default.ns.mesh.local')
   }
 })
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload } from '../../../support/agent-config.ts'
+import { aConfig, anEndpoint, aPlainEndpoint, aService, aWorkload, opaquePorts } from '../../../support/agent-config.ts'
 import { aLocalServer, aMeshedPair, aThread, exchange, identityOf } from '../../../support/data-threads.ts'
 import { eventually, until } from '../../../support/eventually.ts'
 
@@ -174,7 +174,9 @@ t.test('says that a local process does not listen', async t => {
   const pair = await aMeshedPair(t, port, {
     caller: config => ({
       ...config,
-      services: [aService({ endpoints: [anEndpoint({ address: '127.0.0.1', ports: { http: 1 } })] })],
+      services: [
+        aService({ ports: opaquePorts, endpoints: [anEndpoint({ address: '127.0.0.1', ports: { http: 1 } })] }),
+      ],
     }),
     callee: config => ({
       ...config,
@@ -189,7 +191,10 @@ t.test('refuses without a certificate, without an endpoint, and for an address n
   const port = await aLocalServer(t, echo)
   await refused(await aMeshedPair(t, port, { callerCredentials: [] }), 'NO_CERTIFICATE')
   const without = {
-    caller: (config: ReturnType<typeof aConfig>) => ({ ...config, services: [aService({ endpoints: [] })] }),
+    caller: (config: ReturnType<typeof aConfig>) => ({
+      ...config,
+      services: [aService({ ports: opaquePorts, endpoints: [] })],
+    }),
   }
   await refused(await aMeshedPair(t, port, without), 'NO_HEALTHY_ENDPOINT')
   const nobody = { caller: (config: ReturnType<typeof aConfig>) => ({ ...config, services: [] }) }
@@ -218,7 +223,7 @@ t.test('an endpoint outside the mesh is reached in plaintext', async t => {
   const originalDst = { address: '240.240.0.1', port: 80 }
   const { core, port: outbound } = await aThread(t, { kind: 'outbound' }, { originalDst })
   const endpoints = [aPlainEndpoint({ address: '127.0.0.1', ports: { http: port } })]
-  core.config(aConfig({ services: [aService({ external: true, endpoints })] }))
+  core.config(aConfig({ services: [aService({ ports: opaquePorts, external: true, endpoints })] }))
   t.equal((await exchange(outbound, 'plain')).text, 'plain')
   t.match(core.report().tcp, [{ labels: { connection_security_policy: 'none' }, sentBytes: 5, receivedBytes: 5 }])
 })

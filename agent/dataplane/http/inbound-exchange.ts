@@ -1,0 +1,181 @@
+import { fieldOf, removeField, setField } from '../../../mesh/routing/header-fields.ts'
+import type { InboundPeer } from '../hbone/inbound-requests.ts'
+import type { Reason } from '../reasons.ts'
+import type { ThreadState } from '../state.ts'
+import type { LocalTarget } from '../table.ts'
+import { RequestRecord } from '../telemetry/request-record.ts'
+import type { Cancellable } from '../transport/connection-pool.ts'
+import { localOrigin } from '../transport/origins.ts'
+import { protocolField } from '../transport/upstreams.ts'
+import { localReply } from './local-replies.ts'
+import { Relay, type RelayOwner } from './relay.ts'
+import { describeRequest, orderPseudoHeaders, stripOwnHeaders } from './request-facts.ts'
+import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
+
+/** How often a request is tried again whose kept connection to the application was closed before it was read. */
+const maxRetries = 2
+const replayBytes = 64 * 1024
+
+/**
+ * One request for a local workload: checked, delivered to its process, and reported. The caller's identity was proved
+ * by the connection; nothing in the request can change it.
+ */
+export class InboundExchange implements RelayOwner {
+  readonly #state: ThreadState
+  #protocol: HttpProtocol
+  readonly #headers: string[]
+  readonly #target: LocalTarget
+  readonly #record: RequestRecord
+  readonly #relay: Relay
+  #opening: Cancellable | undefined
+  #fresh = false
+  #attempts = 0
+  #headSeen = false
+  #sentAt = 0
+
+  constructor(
+    state: ThreadState,
+    down: HttpStream,
+    headers: string[],
+    endStream: boolean,
+    caller: InboundPeer,
+    target: LocalTarget,
+  ) {
+    const { clock, telemetry } = state
+    this.#state = state
+    this.#protocol = caller.identity === '' ? down.protocol : 'HTTP/1.1'
+    this.#headers = headers
+    this.#target = target
+    const record = new RequestRecord('inbound', clock.monotonic(), clock.now(), caller.labels, target.labels)
+    this.#record = record
+    orderPseudoHeaders(headers)
+    describeRequest(record, down, headers)
+    record.security = caller.identity === '' ? 'none' : 'mutual_tls'
+    record.service = target.service.host
+    record.serviceName = target.service.name
+    record.serviceNamespace = target.service.namespace
+    record.downstreamRemoteAddress = caller.address
+    record.upstreamHost = target.authority
+    record.upstreamCluster = target.cluster
+    record.routeName = 'default'
+    this.#relay = new Relay(down, endStream, this, record, replayBytes, telemetry.passed)
+    telemetry.openConnections += 1
+    this.#start(caller)
+  }
+
+  #start(caller: InboundPeer): void {
+    const headers = this.#headers
+    // A caller's agent says what its application spoke.
+    if (caller.identity !== '' && fieldOf(headers, protocolField) === 'h2') this.#protocol = 'HTTP/2'
+    if (this.#state.draining) return this.#refuse('DRAINING', 'the agent is shutting down')
+    stripOwnHeaders(headers)
+    forwardCertificate(headers, caller)
+    this.#state.telemetry.http.trace(this.#record, headers)
+    this.#try()
+  }
+
+  #try(): void {
+    this.#attempts += 1
+    this.#record.attempts = this.#attempts
+    this.#sentAt = this.#state.clock.monotonic()
+    const origin = localOrigin(this.#target, this.#protocol, this.#state)
+    let settled = false
+    // Once a kept connection was lost, the next try does not take its chances with another one.
+    const opening = this.#state.connections.open(
+      origin,
+      this.#headers,
+      this.#relay.hasNoBody,
+      this.#attempts > 1,
+      result => {
+        settled = true
+        this.#opening = undefined
+        if (result.kind === 'failed') return this.#refuse('LOCAL_CONNECT', result.detail)
+        this.#fresh = result.fresh
+        this.#record.upstreamLocalAddress = result.localAddress
+        this.#relay.attach(result.stream)
+      },
+    )
+    if (!settled) this.#opening = opening
+  }
+
+  responseHead(headers: HeaderList, endStream: boolean): void {
+    const status = Number(headers[1])
+    if (status < 200 && status !== 101) return this.#relay.respond(headers, false, true)
+    this.#headSeen = true
+    const record = this.#record
+    const answer = headers.slice()
+    // These are the mesh's to say, not the application's.
+    removeField(answer, 'weft-reason')
+    stripOwnHeaders(answer)
+    record.status = status
+    record.codeDetails = 'via_upstream'
+    record.upstreamServiceMs = Math.round(this.#state.clock.monotonic() - this.#sentAt)
+    if (record.isGrpc) record.grpcStatus = Number(fieldOf(headers, 'grpc-status') ?? -1)
+    setField(answer, 'x-envoy-upstream-service-time', String(record.upstreamServiceMs))
+    this.#relay.respond(answer, endStream, false)
+  }
+
+  upstreamReset(_code: number, detail: string): void {
+    if (this.#headSeen) {
+      this.#record.flags = 'UC'
+      this.#fail('UPSTREAM_RESET', detail)
+      return this.#relay.abort()
+    }
+    // A process closes a kept connection whenever it likes: if that crossed with this request, it has not been read.
+    if (!this.#fresh && this.#relay.replayable && this.#attempts <= maxRetries) return this.#try()
+    this.#refuse('UPSTREAM_RESET', detail)
+  }
+
+  callerGone(_code: number, reason: string): void {
+    this.#opening?.cancel()
+    this.#record.flags = 'DC'
+    this.#record.codeDetails = 'downstream_remote_disconnect'
+    this.#fail('CLIENT_RESET', reason)
+  }
+
+  requestComplete(): void {}
+
+  finished(): void {
+    this.#report()
+  }
+
+  #refuse(reason: Reason, detail: string): void {
+    const record = this.#record
+    this.#opening?.cancel()
+    const { headers, body, status, flags, details, grpcStatus } = localReply(reason, {
+      isGrpc: record.isGrpc,
+      detail,
+      rule: '',
+    })
+    record.status = status
+    record.flags = flags
+    record.codeDetails = details
+    record.reason = reason
+    record.detail = detail
+    if (record.isGrpc) record.grpcStatus = grpcStatus
+    this.#relay.reply(headers, body)
+  }
+
+  #fail(reason: Reason, detail: string): void {
+    this.#record.reason = reason
+    this.#record.detail = detail
+    this.#report()
+  }
+
+  #report(): void {
+    const { telemetry } = this.#state
+    telemetry.openConnections -= 1
+    telemetry.http.finish(this.#record)
+  }
+}
+
+/**
+ * Tells the application who calls (Envoy's x-forwarded-client-cert, APPEND_FORWARD as Istio's sidecars). What a caller
+ * without identity says of certificates is removed.
+ */
+function forwardCertificate(headers: string[], caller: InboundPeer): void {
+  if (caller.identity === '') return removeField(headers, 'x-forwarded-client-cert')
+  const own = `By=${caller.served};Hash=${caller.certificateHash};Subject="";URI=${caller.identity}`
+  const before = fieldOf(headers, 'x-forwarded-client-cert')
+  setField(headers, 'x-forwarded-client-cert', before === undefined ? own : `${before},${own}`)
+}

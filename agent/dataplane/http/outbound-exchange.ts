@@ -1,0 +1,390 @@
+import { applyCors } from '../../../mesh/routing/cors.ts'
+import { timeoutOf } from '../../../mesh/routing/decide.ts'
+import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy-headers.ts'
+import { fieldOf, setField } from '../../../mesh/routing/header-fields.ts'
+import { shapeRequest, shapeResponse } from '../../../mesh/routing/shape.ts'
+import type { Timer } from '../../../mesh/std/clock.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
+import { h2Error } from '../h2/frames.ts'
+import type { Reason } from '../reasons.ts'
+import type { ThreadState } from '../state.ts'
+import { unknownPeer } from '../telemetry/peer-labels.ts'
+import { RequestRecord } from '../telemetry/request-record.ts'
+import type { Cancellable, OpenResult } from '../transport/connection-pool.ts'
+import type { Entrant } from '../upstream/admission.ts'
+import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
+import { hashOf, makeCookie } from '../upstream/hash-key.ts'
+import { statusOfGrpc } from '../upstream/outlier.ts'
+import { type LocalReply, localReply } from './local-replies.ts'
+import { type Decision, decide, type OutboundCall } from './outbound-decision.ts'
+import { Relay, type RelayOwner } from './relay.ts'
+import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
+import { type AttemptFailure, asksForRetry, retryPauseMs } from './retry.ts'
+import type { HeaderList, HttpStream } from './stream.ts'
+
+type Forwarding = Extract<Decision, { kind: 'forward' }>
+
+/** What may be sent again at most (features 2.21). */
+const replayBytes = 64 * 1024
+
+/** A connection of a local process that carries requests. */
+export interface OutboundConnection extends OutboundCall {
+  readonly sourceAddress: string
+  readonly sourcePort: number
+  /** `ip:port` of the caller, and where it was going. */
+  readonly remoteAddress: string
+  readonly originalAddress: string
+  readonly original: OriginalDst
+}
+
+/**
+ * One request of a local process: routed, sent to an endpoint, to another one when that fails and the route says so,
+ * and reported. The table is taken once; whatever changes meanwhile is for the next request.
+ */
+export class OutboundExchange implements RelayOwner, Entrant {
+  readonly #state: ThreadState
+  readonly #connection: OutboundConnection
+  readonly #headers: string[]
+  readonly #record: RequestRecord
+  readonly #relay: Relay
+  #forwarding: Forwarding | undefined
+  #active: ActiveCluster | undefined
+  #upstream: Upstream | undefined
+  #isAdmitted = false
+  #isCounted = false
+  #holdsRetry = false
+  #opening: Cancellable | undefined
+  #timeoutMs: number | undefined
+  #timeout: Timer | undefined
+  #tryTimeout: Timer | undefined
+  #pause: Timer | undefined
+  #retries = 0
+  #sentAt = 0
+  #headSeen = false
+  #setCookie: string | undefined
+
+  /** What balancing asks: {@link hash53} of the request's hash key, and the endpoints that were tried. */
+  hash: number | undefined = undefined
+  tried: Set<Upstream> | undefined = undefined
+
+  constructor(
+    state: ThreadState,
+    down: HttpStream,
+    headers: string[],
+    endStream: boolean,
+    connection: OutboundConnection,
+  ) {
+    const { clock, telemetry } = state
+    this.#state = state
+    this.#connection = connection
+    this.#headers = headers
+    orderPseudoHeaders(headers)
+    const { labels } = connection.caller
+    const record = new RequestRecord('outbound', clock.monotonic(), clock.now(), labels, unknownPeer)
+    this.#record = record
+    describeRequest(record, down, headers)
+    record.downstreamRemoteAddress = connection.remoteAddress
+    record.downstreamLocalAddress = connection.originalAddress
+    this.#relay = new Relay(down, endStream, this, record, replayBytes, telemetry.passed)
+    telemetry.openConnections += 1
+    this.#begin()
+  }
+
+  #begin(): void {
+    const { draining, table, random, telemetry } = this.#state
+    if (draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
+    const decision = decide(table, this.#connection, this.#headers, this.#record, random)
+    telemetry.http.trace(this.#record, this.#headers)
+    if (decision.kind === 'pass-through') return this.#passThrough()
+    if (decision.delayMs === 0) return this.#follow(decision)
+    this.#pause = this.#state.clock.timer(decision.delayMs, () => {
+      this.#pause = undefined
+      this.#follow(decision)
+    })
+  }
+
+  #follow(decision: Exclude<Decision, { kind: 'pass-through' }>): void {
+    if (decision.kind === 'reply') return this.#answer(decision.reply)
+    const table = this.#state.table
+    const { destination, action, route, pinned } = decision
+    const record = this.#record
+    this.#forwarding = decision
+    record.upstreamCluster = destination.cluster
+    const active = table && this.#state.clusters.of(table, this.#connection.caller, destination)
+    if (active === undefined) return this.#refuse('NO_CLUSTER', destination.cluster)
+    this.#active = active
+    const { service, host } = active.destination
+    record.service = host
+    record.serviceName = service.name
+    record.serviceNamespace = service.namespace
+    this.#timeoutMs = timeoutOf(route, this.#headers, record.isGrpc)
+    if (this.#relay.requestEnded) this.#startTimeout()
+    this.#chooseHash(active)
+    shapeRequest(route, destination, this.#headers, record)
+    if (action.retry === undefined || pinned !== undefined) this.#relay.stopReplay()
+    const entered = active.admission.enter(this, active.countsConnections)
+    if (entered === 'passed') return this.admitted()
+    if (entered === 'waits') this.#isAdmitted = true
+    else this.#refuse('UPSTREAM_OVERFLOW', active.cluster.limits.describe(entered))
+  }
+
+  admitted(): void {
+    this.#isAdmitted = true
+    this.#try()
+  }
+
+  /** On to where the caller was going, as it is: the mesh knows neither the name nor the address. */
+  #passThrough(): void {
+    const { destination, original } = this.#connection
+    const record = this.#record
+    record.upstreamCluster = 'PassthroughCluster'
+    record.routeName = 'allow_any'
+    if (destination !== undefined || this.#state.table?.virtualIps.has(original.address) === true) {
+      return this.#refuse('NO_ROUTE', record.authority)
+    }
+    record.service = record.authority
+    record.serviceName = 'PassthroughCluster'
+    record.upstreamHost = this.#connection.originalAddress
+    this.#sentAt = this.#state.clock.monotonic()
+    this.#opening = this.#state.upstreams.passThrough(
+      original,
+      record.protocol,
+      this.#headers,
+      this.#relay.hasNoBody,
+      result => this.#opened(result),
+    )
+  }
+
+  #chooseHash({ settings }: ActiveCluster): void {
+    const { balancer } = settings
+    if (balancer.kind !== 'ring-hash' && balancer.kind !== 'maglev') return
+    const { sourceAddress, sourcePort } = this.#connection
+    const request = { path: this.#headers[pseudo.path] ?? '', headers: this.#headers, sourceAddress, sourcePort }
+    this.hash = hashOf(balancer.key, request)
+    if (this.hash !== undefined) return
+    const made = makeCookie(balancer.key, request)
+    this.hash = made?.hash
+    this.#setCookie = made?.setCookie
+  }
+
+  #try(): void {
+    const active = this.#active
+    if (active === undefined) return
+    const { clock, upstreams } = this.#state
+    const upstream = active.pinned(this.#forwarding?.pinned) ?? active.cluster.pick(this)
+    if (upstream === undefined) {
+      const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
+      return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
+    }
+    this.#upstream = upstream
+    const { target } = upstream
+    const record = this.#record
+    record.attempts = this.#retries + 1
+    record.destination = target.labels
+    record.upstreamHost = target.authority
+    record.security = target.mesh === undefined ? 'none' : 'mutual_tls'
+    upstream.state.begin()
+    this.#isCounted = true
+    this.#sentAt = clock.monotonic()
+    const perTry = this.#forwarding?.action.retry?.perTryTimeoutMs
+    if (perTry !== undefined) this.#tryTimeout = clock.timer(perTry, this.#onTryTimeout)
+    let settled = false
+    const opening = upstreams.open(
+      {
+        target,
+        settings: active.settings,
+        caller: this.#connection.caller,
+        port: active.destination.port.protocol,
+        protocol: record.protocol,
+      },
+      this.#headers,
+      this.#relay.hasNoBody,
+      result => {
+        settled = true
+        this.#opening = undefined
+        this.#opened(result)
+      },
+    )
+    if (!settled) this.#opening = opening
+  }
+
+  #opened(result: OpenResult): void {
+    if (result.kind === 'open') {
+      this.#record.upstreamLocalAddress = result.localAddress
+      return this.#relay.attach(result.stream)
+    }
+    this.#report('connect-failure')
+    this.#record.transportFailure = result.detail
+    this.#failed({ kind: 'connect' }, result.reason, result.detail)
+  }
+
+  responseHead(headers: HeaderList, endStream: boolean): void {
+    const status = Number(headers[1])
+    if (status < 200 && status !== 101) return this.#relay.respond(headers, false, true)
+    const record = this.#record
+    const grpcStatus = record.isGrpc ? Number(fieldOf(headers, 'grpc-status') ?? -1) : -1
+    const upstream = this.#upstream
+    if (upstream !== undefined) {
+      this.#active?.cluster.answered(upstream, grpcStatus > 0 ? statusOfGrpc(grpcStatus) : status)
+    }
+    if (this.#retry({ kind: 'status', status, grpcStatus })) return
+    this.#headSeen = true
+    this.#tryTimeout?.cancel()
+    record.status = status
+    record.grpcStatus = grpcStatus
+    record.codeDetails = 'via_upstream'
+    record.upstreamServiceMs = Math.round(this.#state.clock.monotonic() - this.#sentAt)
+    const answer = headers.slice()
+    this.#shape(answer)
+    this.#relay.respond(answer, endStream, false)
+  }
+
+  #shape(answer: string[]): void {
+    setField(answer, 'x-envoy-upstream-service-time', String(this.#record.upstreamServiceMs))
+    if (this.#setCookie !== undefined) answer.push('set-cookie', this.#setCookie)
+    const forwarding = this.#forwarding
+    if (forwarding === undefined) return
+    shapeResponse(forwarding.route, forwarding.destination, answer, this.#record, this.#headers)
+    if (forwarding.cors !== undefined) applyCors(forwarding.cors, answer)
+  }
+
+  upstreamReset(code: number, detail: string): void {
+    this.#report('reset')
+    if (this.#headSeen) {
+      this.#note('UPSTREAM_RESET', detail, 'UC')
+      this.#relay.abort()
+      return this.#end()
+    }
+    const failure: AttemptFailure = { kind: code === h2Error.refusedStream ? 'refused' : 'reset' }
+    this.#failed(failure, code === h2Error.protocol ? 'BAD_HTTP_RESPONSE' : 'UPSTREAM_RESET', detail)
+  }
+
+  #failed(failure: AttemptFailure, reason: Reason, detail: string): void {
+    if (!this.#retry(failure)) this.#refuse(reason, detail)
+  }
+
+  /** Tries again if the route asks for it, its limits allow it, and the request can be sent once more; else false. */
+  #retry(failure: AttemptFailure): boolean {
+    const policy = this.#forwarding?.action.retry
+    const active = this.#active
+    if (policy === undefined || active === undefined || !asksForRetry(policy, failure)) return false
+    if (this.#retries >= policy.attempts) {
+      if (policy.attempts > 0) this.#record.flags = 'URX'
+      return false
+    }
+    if (!this.#relay.replayable) return false
+    this.#releaseRetry()
+    if (!active.cluster.limits.acquire('retries')) return false
+    this.#holdsRetry = true
+    this.#retries += 1
+    this.#leaveAttempt()
+    if (policy.avoidPreviousHosts && this.#upstream !== undefined) {
+      this.tried ??= new Set()
+      this.tried.add(this.#upstream)
+    }
+    this.#pause = this.#state.clock.timer(retryPauseMs(policy, this.#retries, this.#state.random), () => {
+      this.#pause = undefined
+      setAttemptCount(this.#headers, this.#retries + 1)
+      const { clock } = this.#state
+      if (this.#forwarding !== undefined && this.#timeoutMs !== undefined) {
+        const elapsed = clock.monotonic() - this.#record.since
+        setExpectedTimeout(this.#forwarding.route, this.#headers, this.#record.isGrpc, elapsed)
+      }
+      this.#try()
+    })
+    return true
+  }
+
+  #releaseRetry(): void {
+    if (!this.#holdsRetry) return
+    this.#holdsRetry = false
+    this.#active?.cluster.limits.release('retries')
+  }
+
+  /** Done with the current attempt, however it ended. */
+  #leaveAttempt(): void {
+    this.#tryTimeout?.cancel()
+    this.#tryTimeout = undefined
+    this.#opening?.cancel()
+    this.#opening = undefined
+    this.#relay.detach()
+    if (!this.#isCounted) return
+    this.#isCounted = false
+    this.#upstream?.state.end()
+  }
+
+  readonly #onTryTimeout = (): void => {
+    this.#tryTimeout = undefined
+    this.#report('timeout')
+    this.#failed({ kind: 'per-try-timeout' }, 'PER_TRY_TIMEOUT', '')
+  }
+
+  #startTimeout(): void {
+    if (this.#timeoutMs === undefined || this.#timeout !== undefined) return
+    this.#timeout = this.#state.clock.timer(this.#timeoutMs, () => {
+      this.#timeout = undefined
+      if (!this.#headSeen) {
+        this.#report('timeout')
+        return this.#refuse('REQUEST_TIMEOUT', '')
+      }
+      this.#note('REQUEST_TIMEOUT', 'the response was not complete in time', 'UT')
+      this.#relay.abort()
+      this.#end()
+    })
+  }
+
+  requestComplete(): void {
+    this.#startTimeout()
+  }
+
+  callerGone(_code: number, reason: string): void {
+    this.#note('CLIENT_RESET', reason, 'DC')
+    this.#record.codeDetails = 'downstream_remote_disconnect'
+    this.#end()
+  }
+
+  finished(): void {
+    this.#end()
+  }
+
+  #report(outcome: 'connect-failure' | 'timeout' | 'reset'): void {
+    if (this.#upstream !== undefined) this.#active?.cluster.report(this.#upstream, outcome)
+  }
+
+  #refuse(reason: Reason, detail: string): void {
+    const { isGrpc, rule, flags } = this.#record
+    const about = rule === 'default' || detail !== '' ? '' : rule
+    this.#answer(localReply(reason, { isGrpc, detail, rule: about, flags, retried: this.#retries > 0 }), detail)
+  }
+
+  #answer(reply: LocalReply, detail = ''): void {
+    const record = this.#record
+    this.#leaveAttempt()
+    record.status = reply.status
+    record.grpcStatus = reply.grpcStatus
+    record.reason = reply.reason
+    record.detail = detail
+    record.flags = reply.flags
+    record.codeDetails = reply.details
+    this.#headSeen = true
+    this.#relay.reply(reply.headers, reply.body)
+  }
+
+  #note(reason: Reason, detail: string, flags: string): void {
+    this.#record.reason = reason
+    this.#record.detail = detail
+    this.#record.flags = flags
+  }
+
+  #end(): void {
+    const { telemetry } = this.#state
+    this.#timeout?.cancel()
+    this.#pause?.cancel()
+    this.#leaveAttempt()
+    this.#releaseRetry()
+    if (this.#isAdmitted) this.#active?.admission.leave(this, this.#active.countsConnections)
+    this.#isAdmitted = false
+    telemetry.openConnections -= 1
+    telemetry.http.finish(this.#record)
+  }
+}

@@ -1,0 +1,214 @@
+import { connect, type Socket } from 'node:net'
+import { describeError } from '../../../mesh/std/errors.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
+import { hostPort } from '../address.ts'
+import { baggageOf } from '../hbone/baggage.ts'
+import type { Reason } from '../reasons.ts'
+import type { ThreadState } from '../state.ts'
+import type { Destination, MeshPeer, Table } from '../table.ts'
+import type { Caller } from '../table-callers.ts'
+import { unknownPeer } from '../telemetry/peer-labels.ts'
+import type { ConnectionFacts, ConnectionRecord } from '../telemetry/telemetry.ts'
+import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
+import { join } from './join.ts'
+import { splice, streamCancel } from './splice.ts'
+
+/** How many endpoints are tried before a connection is given up; nothing has been sent to any of them by then. */
+const maxTries = 3
+/** How many sessions are asked before an endpoint counts as failed whose sessions are all just going away. */
+const maxAsks = 3
+/** When a far side in plaintext that says nothing is asked for a sign of life by TCP. */
+const keepAliveMs = 60_000
+const passThroughTimeoutMs = 5_000
+
+/** What is known of a captured connection when it turns out to carry bytes and not requests. */
+export interface TcpCall {
+  readonly table: Table
+  readonly caller: Caller
+  readonly original: OriginalDst
+  readonly destination: Destination | undefined
+  /** What a TLS client asks for. */
+  readonly serverName: string | undefined
+  readonly facts: ConnectionFacts
+  /** Monotonic milliseconds: when it was accepted. */
+  readonly since: number
+}
+
+/**
+ * One connection of a local process whose bytes are carried as they are: to an endpoint of its destination over HBONE,
+ * or in plaintext to one outside the mesh; to another one when the first cannot be reached.
+ */
+export class OutboundTcp {
+  readonly #state: ThreadState
+  readonly #socket: Socket
+  readonly #call: TcpCall
+  readonly #facts: ConnectionFacts
+  #active: ActiveCluster | undefined
+  #holdsConnection = false
+  readonly tried = new Set<Upstream>()
+  readonly hash = undefined
+  #gone = false
+  /** Sessions that were asked for a tunnel. */
+  #asked = 0
+
+  constructor(state: ThreadState, socket: Socket, call: TcpCall) {
+    this.#state = state
+    this.#socket = socket
+    this.#call = call
+    this.#facts = call.facts
+    socket.once('close', () => {
+      this.#gone = true
+      this.#releaseConnection()
+    })
+  }
+
+  start(): void {
+    const { table, caller, original, destination } = this.#call
+    if (destination === undefined) return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
+    const { endpoints, service } = destination
+    if (endpoints.length === 0 && service.external && !table.virtualIps.has(original.address)) {
+      return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
+    }
+    this.#facts.destinationService = destination.host
+    const active = this.#state.clusters.of(table, caller, destination.route)
+    if (active === undefined) return this.#refuse('NO_CLUSTER', destination.route.cluster)
+    if (!active.cluster.limits.acquire('connections')) {
+      return this.#refuse('UPSTREAM_OVERFLOW', active.cluster.limits.describe('connections'))
+    }
+    this.#holdsConnection = true
+    this.#active = active
+    this.#try(active)
+  }
+
+  #try(active: ActiveCluster): void {
+    const upstream = active.pinned(this.#call.destination?.pinned) ?? active.cluster.pick(this)
+    if (upstream === undefined) {
+      const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
+      return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
+    }
+    const { target } = upstream
+    const { identity } = target.endpoint
+    this.#facts.destinationService = active.destination.host
+    this.#facts.destinationIdentity = identity ?? ''
+    this.#facts.destinationWorkload = target.endpoint.workload
+    this.#facts.hboneAddress = identity === undefined ? '' : hostPort(target.endpoint.address, this.#state.hbonePort)
+    if (target.mesh !== undefined) return this.#hbone(active, upstream, target.mesh)
+    this.#plaintext(target.endpoint.address, target.port, active.settings.connectTimeoutMs, active, upstream)
+  }
+
+  #hbone(active: ActiveCluster, upstream: Upstream, peer: MeshPeer): void {
+    const { pool, contexts } = this.#state
+    const { caller, table } = this.#call
+    if (caller.identity === undefined) return this.#refuse('UNKNOWN_CALLER', '')
+    const source = contexts.of(caller.identity)
+    if (source === undefined) return this.#refuse('NO_CERTIFICATE', caller.identity)
+    this.#asked += 1
+    const { address } = upstream.target.endpoint
+    const { authority } = upstream.target
+    const headers = [':method', 'CONNECT', ':authority', authority, 'baggage', baggageOf(caller.labels)]
+    const session = { ...peer, source, address, port: this.#state.hbonePort, trustDomain: table.trustDomain }
+    pool.open(session, headers, result => {
+      if (result.kind === 'failed') {
+        if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+        if (result.again === true && this.#asked < maxAsks) return this.#hbone(active, upstream, peer)
+        return this.#failed(active, upstream, result.reason, result.detail)
+      }
+      if (this.#gone) {
+        result.stream.reset(streamCancel)
+        return this.#refuse('CLIENT_RESET', '')
+      }
+      active.cluster.report(upstream, 'tcp-connected')
+      const record = this.#open(active, upstream, 'mutual_tls')
+      splice(this.#socket, result.stream, {
+        fromSocket: bytes => record.sent(bytes),
+        fromStream: bytes => record.received(bytes),
+        ended: (end, detail) => {
+          upstream.state.end()
+          record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
+        },
+      })
+    })
+  }
+
+  #plaintext(address: string, port: number, timeoutMs: number, active?: ActiveCluster, endpoint?: Upstream): void {
+    const upstream = connect({
+      host: address,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: active?.settings.tcpKeepalive?.timeMs ?? keepAliveMs,
+    })
+    upstream.pause()
+    const failed = (detail: string) => {
+      timer.cancel()
+      upstream.destroy()
+      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+      if (active === undefined || endpoint === undefined) return this.#refuse('UPSTREAM_CONNECT', detail)
+      this.#failed(active, endpoint, 'UPSTREAM_CONNECT', detail)
+    }
+    const timer = this.#state.clock.timer(timeoutMs, () => failed(`no answer in ${timeoutMs / 1000} s`))
+    const onError = (error: Error) => failed(describeError(error))
+    upstream.once('error', onError)
+    upstream.once('connect', () => {
+      timer.cancel()
+      upstream.off('error', onError)
+      if (this.#gone) {
+        upstream.on('error', () => {})
+        upstream.resetAndDestroy()
+        return this.#refuse('CLIENT_RESET', '')
+      }
+      if (endpoint !== undefined) active?.cluster.report(endpoint, 'tcp-connected')
+      const record = this.#open(active, endpoint, 'none')
+      join(this.#socket, upstream, (end, detail, sent, received) => {
+        endpoint?.state.end()
+        record.sent(sent)
+        record.received(received)
+        record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
+      })
+    })
+  }
+
+  /** Tries the next endpoint: nothing of the caller's bytes has left this host yet. */
+  #failed(active: ActiveCluster, upstream: Upstream, reason: Reason, detail: string): void {
+    active.cluster.report(upstream, 'connect-failure')
+    this.tried.add(upstream)
+    const pinned = this.#call.destination?.pinned !== undefined
+    if (pinned || this.tried.size >= Math.min(maxTries, active.cluster.size)) return this.#refuse(reason, detail)
+    this.#state.telemetry.metrics.refused('outbound', reason)
+    this.#try(active)
+  }
+
+  #open(
+    active: ActiveCluster | undefined,
+    upstream: Upstream | undefined,
+    security: 'mutual_tls' | 'none',
+  ): ConnectionRecord {
+    const { telemetry } = this.#state
+    const destination = active?.destination
+    const counters = telemetry.metrics.counters({
+      reporter: 'source',
+      source: this.#call.caller.labels,
+      destination: upstream?.target.labels ?? unknownPeer,
+      service: destination?.host ?? 'unknown',
+      serviceName: destination?.service.name ?? 'unknown',
+      serviceNamespace: destination?.service.namespace ?? 'unknown',
+      security,
+    })
+    upstream?.state.begin()
+    return telemetry.open(this.#facts, counters, this.#call.since)
+  }
+
+  #releaseConnection(): void {
+    if (!this.#holdsConnection) return
+    this.#holdsConnection = false
+    this.#active?.cluster.limits.release('connections')
+  }
+
+  /** A reset, so that the caller sees a refusal at once and not an empty answer. */
+  #refuse(reason: Reason, detail: string): void {
+    this.#releaseConnection()
+    this.#state.telemetry.refuse(this.#facts, reason, detail, this.#call.since)
+    this.#socket.resetAndDestroy()
+  }
+}

@@ -1,0 +1,122 @@
+import type { Duplex } from 'node:stream'
+import type { Protocol } from '../../../mesh/model/service.ts'
+import type { UpstreamTlsSettings } from '../../../mesh/routing/cluster.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
+import { hostPort } from '../address.ts'
+import { appClientOptions } from '../h2/app-options.ts'
+import { H2Connection } from '../h2/connection.ts'
+import { baggageOf } from '../hbone/baggage.ts'
+import type { SessionTarget } from '../hbone/session.ts'
+import { tunnelSocket } from '../hbone/tunnel-socket.ts'
+import type { HttpClientConnection, HttpProtocol } from '../http/stream.ts'
+import { Http1ClientConnection } from '../http1/client-connection.ts'
+import type { ThreadState } from '../state.ts'
+import type { LocalTarget } from '../table.ts'
+import type { Origin } from './connection-pool.ts'
+import { dial } from './dial.ts'
+import { originTls } from './origin-tls.ts'
+import type { UpstreamCall } from './upstreams.ts'
+
+/** Where the connections of the pool lead to, and how each kind of them is made. */
+
+type Deps = Pick<ThreadState, 'clock' | 'blocks' | 'http1' | 'pool'>
+
+const connectTimeoutMs = 5_000
+const defaultIdleMs = 60 * 60_000
+
+/** An endpoint outside the mesh, in plaintext or by TLS that its DestinationRule asks for. */
+export function plainOrigin({ target, settings, port, protocol }: UpstreamCall, deps: Deps): Origin {
+  const { tls } = settings
+  const http2 = settings.h2Upgrade || speaksHttp2(settings.useClientProtocol ? 'auto' : port, protocol)
+  const { connectTimeoutMs: timeoutMs, tcpKeepalive } = settings
+  const to = { address: target.endpoint.address, port: target.port, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs }
+  return {
+    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${tlsKey(tls)} ${settings.cluster}`,
+    multiplexed: http2,
+    idleTimeoutMs: settings.httpIdleTimeoutMs,
+    maxRequestsPerConnection: settings.maxRequestsPerConnection,
+    dial: done => {
+      const options = originTls(tls, http2)
+      if (options.kind === 'unusable') {
+        done({ kind: 'failed', reason: 'UPSTREAM_TLS', detail: options.why })
+        return nothing
+      }
+      return dial({ ...to, tls: options.tls }, deps.clock, socket => speak(socket, http2, deps), done)
+    },
+  }
+}
+
+/** Where a caller was going that the mesh does not know. */
+export function passThroughOrigin(original: OriginalDst, protocol: HttpProtocol, deps: Deps): Origin {
+  const { address, port } = original
+  const http2 = protocol === 'HTTP/2'
+  return {
+    key: `${hostPort(address, port)} ${http2 ? 'h2' : 'h1'} passthrough`,
+    multiplexed: http2,
+    idleTimeoutMs: defaultIdleMs,
+    maxRequestsPerConnection: undefined,
+    dial: done => dial({ address, port, timeoutMs: 10_000 }, deps.clock, socket => speak(socket, http2, deps), done),
+  }
+}
+
+/** A process of this host, in what its port declares to speak. */
+export function localOrigin({ workload, port, authority }: LocalTarget, protocol: HttpProtocol, deps: Deps): Origin {
+  const http2 = speaksHttp2(port.protocol, protocol)
+  const to = { address: workload.address, port: port.port, timeoutMs: connectTimeoutMs }
+  return {
+    key: `${authority} ${http2 ? 'h2' : 'h1'} local`,
+    multiplexed: http2,
+    idleTimeoutMs: defaultIdleMs,
+    maxRequestsPerConnection: undefined,
+    dial: done => dial(to, deps.clock, socket => speak(socket, http2, deps), done),
+  }
+}
+
+/** A tunnel to an endpoint whose agent is not ours and takes no requests as streams. */
+export function tunnelOrigin(
+  { target, caller, settings, port, protocol }: UpstreamCall,
+  session: SessionTarget,
+  deps: Deps,
+): Origin {
+  const http2 = speaksHttp2(port, protocol)
+  const headers = [':method', 'CONNECT', ':authority', target.authority, 'baggage', baggageOf(caller.labels)]
+  return {
+    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${session.source.identity} ${session.destination} ${settings.cluster}`,
+    multiplexed: http2,
+    idleTimeoutMs: settings.httpIdleTimeoutMs,
+    maxRequestsPerConnection: settings.maxRequestsPerConnection,
+    dial: done => {
+      let cancelled = false
+      deps.pool.open(session, headers, result => {
+        if (result.kind === 'failed') {
+          if (!cancelled) done({ kind: 'failed', reason: result.reason, detail: result.detail })
+          return
+        }
+        const socket = tunnelSocket(result.stream)
+        if (cancelled) return void socket.destroy()
+        done({ kind: 'connected', connection: speak(socket, http2, deps), localAddress: '' })
+      })
+      return {
+        cancel() {
+          cancelled = true
+        },
+      }
+    },
+  }
+}
+
+const nothing = { cancel() {} }
+
+/** What the port declares; a port that declares nothing is spoken to as the caller speaks. */
+function speaksHttp2(port: Protocol, caller: HttpProtocol): boolean {
+  return port === 'http2' || port === 'grpc' || (port === 'auto' && caller === 'HTTP/2')
+}
+
+function speak(socket: Duplex, http2: boolean, deps: Deps): HttpClientConnection {
+  if (http2) return new H2Connection(socket, 'client', appClientOptions(deps.clock, deps.blocks))
+  return new Http1ClientConnection(socket, { clock: deps.clock, shared: deps.http1 })
+}
+
+function tlsKey({ mode, sni, clientCertificate, caCertificates }: UpstreamTlsSettings): string {
+  return mode === 'simple' || mode === 'mutual' ? `${mode} ${sni} ${clientCertificate} ${caCertificates}` : 'plain'
+}

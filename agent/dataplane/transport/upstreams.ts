@@ -1,0 +1,133 @@
+import type { Protocol } from '../../../mesh/model/service.ts'
+import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
+import { baggageOf } from '../hbone/baggage.ts'
+import { destinationField, sourceField } from '../hbone/request-fields.ts'
+import type { SessionTarget } from '../hbone/session.ts'
+import type { HeaderList, HttpProtocol } from '../http/stream.ts'
+import type { ThreadState } from '../state.ts'
+import type { Caller, MeshPeer, Target } from '../table.ts'
+import type { IdentityContext } from '../tls-contexts.ts'
+import type { Cancellable, ConnectionPool, OpenResult } from './connection-pool.ts'
+import { passThroughOrigin, plainOrigin, tunnelOrigin } from './origins.ts'
+
+/** One attempt at an endpoint. */
+export interface UpstreamCall {
+  readonly target: Target
+  readonly settings: ClusterSettings
+  readonly caller: Caller
+  /** What the service's port declares. */
+  readonly port: Protocol
+  /** What the caller speaks: where the port says nothing, the endpoint is spoken to in the same. */
+  readonly protocol: HttpProtocol
+}
+
+/** Tells the receiving agent what the caller speaks, for a port that does not say what it speaks. */
+export const protocolField = 'x-weft-protocol'
+
+const pseudoEnd = 8
+const nothing: Cancellable = { cancel() {} }
+
+/**
+ * Sends requests to endpoints: as streams of mesh sessions where the endpoint's agent is one of ours, through a tunnel
+ * where it only speaks HBONE, and over connections of their own to endpoints outside the mesh.
+ */
+export class Upstreams {
+  readonly #state: Pick<ThreadState, 'pool' | 'contexts' | 'hbonePort' | 'table' | 'clock' | 'blocks' | 'http1'>
+  readonly #connections: ConnectionPool
+  readonly #sessions = new WeakMap<Target, SessionTarget>()
+
+  constructor(
+    state: Pick<ThreadState, 'pool' | 'contexts' | 'hbonePort' | 'table' | 'clock' | 'blocks' | 'http1'>,
+    connections: ConnectionPool,
+  ) {
+    this.#state = state
+    this.#connections = connections
+  }
+
+  /** Sends the head; `done` is called once, mostly before this returns, and not after `cancel`. */
+  open(call: UpstreamCall, headers: HeaderList, endStream: boolean, done: (result: OpenResult) => void): Cancellable {
+    const { target, settings, protocol } = call
+    const { mode } = settings.tls
+    if (target.mesh === undefined || mode === 'disable' || mode === 'simple' || mode === 'mutual') {
+      return this.#connections.open(plainOrigin(call, this.#state), headers, endStream, false, done)
+    }
+    return this.#overMesh(call, target.mesh, headers, endStream, protocol, done)
+  }
+
+  /** Sends a request where its caller wanted it to go. */
+  passThrough(
+    original: OriginalDst,
+    protocol: HttpProtocol,
+    headers: HeaderList,
+    endStream: boolean,
+    done: (result: OpenResult) => void,
+  ): Cancellable {
+    return this.#connections.open(passThroughOrigin(original, protocol, this.#state), headers, endStream, false, done)
+  }
+
+  #overMesh(
+    call: UpstreamCall,
+    peer: MeshPeer,
+    headers: HeaderList,
+    endStream: boolean,
+    protocol: HttpProtocol,
+    done: (result: OpenResult) => void,
+  ): Cancellable {
+    const { target, caller } = call
+    const { pool, contexts } = this.#state
+    if (caller.identity === undefined) return refused(done, 'UNKNOWN_CALLER', '')
+    const source = contexts.of(caller.identity)
+    if (source === undefined) return refused(done, 'NO_CERTIFICATE', caller.identity)
+    const session = this.#sessionTarget(target, peer, source)
+    const request = meshRequest(headers, target, caller, protocol)
+    let fallback: Cancellable | undefined
+    const pending = pool.request(session, request, endStream, result => {
+      switch (result.kind) {
+        case 'open':
+          return done({ kind: 'open', stream: result.stream, fresh: true, localAddress: '' })
+        case 'failed':
+          return done({ kind: 'failed', reason: result.reason, detail: result.detail })
+        case 'unsupported': {
+          const origin = tunnelOrigin(call, session, this.#state)
+          fallback = this.#connections.open(origin, headers, endStream, false, done)
+        }
+      }
+    })
+    return {
+      cancel() {
+        pending.cancel()
+        fallback?.cancel()
+      },
+    }
+  }
+
+  /** The same object for as long as it means the same: sessions are found by it. */
+  #sessionTarget(target: Target, peer: MeshPeer, source: IdentityContext): SessionTarget {
+    const known = this.#sessions.get(target)
+    if (known?.source === source) return known
+    const { hbonePort, table } = this.#state
+    const { address } = target.endpoint
+    const made = { ...peer, source, address, port: hbonePort, trustDomain: table?.trustDomain ?? '' }
+    this.#sessions.set(target, made)
+    return made
+  }
+}
+
+/** The request as one agent sends it to another: with the port it is for and who calls behind the pseudo-headers. */
+function meshRequest(headers: HeaderList, target: Target, caller: Caller, protocol: HttpProtocol): string[] {
+  const request = headers.slice(0, pseudoEnd)
+  request.push(destinationField, target.authority, sourceField, baggageOf(caller.labels))
+  if (protocol === 'HTTP/2') request.push(protocolField, 'h2')
+  for (let at = pseudoEnd; at < headers.length; at += 1) request.push(headers[at] ?? '')
+  return request
+}
+
+function refused(
+  done: (result: OpenResult) => void,
+  reason: 'UNKNOWN_CALLER' | 'NO_CERTIFICATE',
+  detail: string,
+): Cancellable {
+  done({ kind: 'failed', reason, detail })
+  return nothing
+}
