@@ -7,7 +7,15 @@ import { routable, routingWorld } from '../../../support/routing-world.ts'
 
 const namespaces = ['shop', 'front']
 const names = ['cart', 'api', 'web']
-const outside = ['acme.example', 'www.acme.example', 'a.b.example', '*.acme.example', '*.example', '*-x.example']
+const outside = [
+  'acme.example',
+  'www.acme.example',
+  'a.b.example',
+  '*.acme.example',
+  '*.www.acme.example',
+  '*.example',
+  '*-x.example',
+]
 
 const service = fc
   .record({
