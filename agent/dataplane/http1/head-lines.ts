@@ -29,6 +29,7 @@ export class HeadLines {
   readonly #limits: Http1Limits
   readonly #nameOctets: Uint8Array
   readonly #startLine: ((bytes: Buffer, from: number, to: number) => ViolationCode | undefined) | undefined
+  readonly #skipsEmptyLine: boolean
   readonly #fieldNames = new FieldNames()
   #bytes: Buffer = nothing
   /** Where each remembered line begins, the empty one at the end included; the start line is line 0. */
@@ -36,23 +37,28 @@ export class HeadLines {
   #remembered = 0
   #length = 0
 
-  /** `startLine` reads the first line, when it is another one than last time; without it there is none (trailers). */
+  /**
+   * `startLine` reads the first line, when it is another one than last time; without it there is none (trailers). One
+   * empty line before it is skipped where `skipsEmptyLine` says so.
+   */
   constructor(
     limits: Http1Limits,
     nameOctets: Uint8Array,
     startLine?: (bytes: Buffer, from: number, to: number) => ViolationCode | undefined,
+    skipsEmptyLine = false,
   ) {
     this.#limits = limits
     this.#nameOctets = nameOctets
     this.#startLine = startLine
+    this.#skipsEmptyLine = skipsEmptyLine
   }
 
   /** Reads a head that begins at `from`; as long as it is incomplete, it is to be read again from there. */
   read(bytes: Buffer, from: number): HeadResult {
     const { length } = bytes
     let at = from
-    if (this.#startLine !== undefined && bytes[at] === cr) {
-      // RFC 9112 section 2.2: one empty line before a request is a client's habit.
+    if (this.#skipsEmptyLine && bytes[at] === cr) {
+      // RFC 9112 section 2.2: one empty line before a request is a client's habit
       if (at + 1 >= length) return 'incomplete'
       if (bytes[at + 1] !== lf) return 'line-end'
       at += 2

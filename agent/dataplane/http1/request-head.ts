@@ -44,7 +44,7 @@ export class RequestHead {
 
   constructor(limits: Http1Limits, scheme: string) {
     this.#scheme = scheme
-    this.#lines = new HeadLines(limits, requestNameOctets, (bytes, from, to) => this.#startLine(bytes, from, to))
+    this.#lines = new HeadLines(limits, requestNameOctets, (bytes, from, to) => this.#startLine(bytes, from, to), true)
   }
 
   /** Reads the head that begins at `from`; as long as it is incomplete, it is to be read again from there. */
