@@ -1,0 +1,74 @@
+import type { DestinationRule } from '../resources/destination-rule.ts'
+import type { Resource } from '../resources/resource.ts'
+import type { VirtualService } from '../resources/virtual-service.ts'
+
+type Path = readonly (string | number)[]
+
+/** What there is to say of resources that are each fine for themselves. */
+export interface Finding {
+  /** An error is refused when it is written; with a warning the resource is applied. */
+  readonly severity: 'error' | 'warning'
+  readonly code: FindingCode
+  /** The resource it is about. */
+  readonly resource: Resource
+  /** Another one, which is in its way. */
+  readonly other?: Resource
+  readonly path: Path
+  /** Lower case, no full stop; reads on after the path. */
+  readonly message: string
+  readonly at?: 'key' | 'value'
+  readonly suggestion?: string | undefined
+}
+
+/** What a finding is about, for people and for programs that sort them. */
+export const findingCodes = [
+  'duplicate-host',
+  'duplicate-settings',
+  'fault-never',
+  'misplaced',
+  'no-effect',
+  'policy-ignored',
+  'raw-prefix',
+  'unknown-gateway',
+  'unknown-host',
+  'unknown-port',
+  'unknown-subset',
+  'unmergeable',
+  'unreachable',
+  'weights',
+] as const
+export type FindingCode = (typeof findingCodes)[number]
+
+/** A service as far as references to it are concerned. */
+export interface KnownService {
+  readonly namespace: string
+  /** Full names, lower case; `*.` in front stands for all below. */
+  readonly hosts: readonly string[]
+  readonly ports: readonly number[]
+}
+
+/** Everything that findings are made from. */
+export interface AnalyzedWorld {
+  readonly resources: readonly Resource[]
+  /** All services; absent where they are not known, and then nothing is said of names that no resource declares. */
+  readonly services?: readonly KnownService[]
+  /** Namespace whose MeshSettings, DestinationRules and Sidecars hold for the whole mesh. */
+  readonly rootNamespace: string
+  /** What follows `<name>.<namespace>.` in full names. */
+  readonly domain: string
+}
+
+export function virtualServicesOf(resources: readonly Resource[]): VirtualService[] {
+  return resources.filter(resource => resource.kind === 'VirtualService')
+}
+
+export function destinationRulesOf(resources: readonly Resource[]): DestinationRule[] {
+  return resources.filter(resource => resource.kind === 'DestinationRule')
+}
+
+/** The older of two first, as Istio decides: by creation, then by name, then by namespace. */
+export function byAge({ metadata: a }: Resource, { metadata: b }: Resource): number {
+  const time = (text: string | undefined) => Date.parse(text ?? '') || 0
+  const [first, second] = [`${a.name}/${a.namespace}`, `${b.name}/${b.namespace}`]
+  return time(a.creationTimestamp) - time(b.creationTimestamp) || (first < second ? -1 : 1)
+}
