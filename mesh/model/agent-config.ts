@@ -1,6 +1,6 @@
 import type { Locality } from './locality.ts'
 import type { Probe } from './probe.ts'
-import type { Protocol, ServicePort } from './service.ts'
+import type { DnsEndpoint, Protocol, Resolution, ServicePort } from './service.ts'
 import type { TrafficConfig } from './traffic.ts'
 import type { TrafficResource } from './traffic-resource.ts'
 import type { CallerSelector, Health } from './workload.ts'
@@ -89,14 +89,20 @@ export interface MeshServiceResource {
   readonly kind: 'service'
   readonly namespace: string
   readonly name: string
-  /** Every DNS name it answers to, lower case: `<name>.<namespace>.mesh` first, then declared hosts. */
+  /** Every DNS name it answers to, lower case: `<name>.<namespace>.mesh` first, then declared hosts, `*.` ones too. */
   readonly hosts: readonly string[]
   readonly virtualIps: readonly string[]
-  /** Declared addresses besides the virtual ones. */
+  /** Declared addresses besides the virtual ones; ranges in CIDR form among them. */
   readonly addresses: readonly string[]
   readonly external: boolean
   readonly ports: readonly ServicePort[]
   readonly endpoints: readonly MeshEndpoint[]
+  /** How endpoints are found; `static` when absent. */
+  readonly resolution?: Resolution
+  /** Names for the agent to look up, whose addresses are endpoints too. */
+  readonly dnsEndpoints?: readonly DnsEndpoint[]
+  /** Names that certificates of the endpoints may carry besides their identity. */
+  readonly subjectAltNames?: readonly string[]
   /** Namespaces whose workloads may call it; absent or `*` means all. */
   readonly exportTo?: readonly string[]
 }

@@ -4,39 +4,21 @@ import type {
   HostResource,
   LocalPort,
   LocalWorkloadResource,
-  MeshEndpoint,
-  MeshServiceResource,
   TrustResource,
 } from '../model/agent-config.ts'
-import type { Locality } from '../model/locality.ts'
-import type { ServicePort } from '../model/service.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
-import {
-  checkAddress,
-  checkAddressRange,
-  checkName,
-  checkPort,
-  checkText,
-  Fields,
-  malformed,
-  maxPemLength,
-  maxTextLength,
-} from './fields.ts'
+import { checkAddressRange, Fields, malformed, maxPemLength } from './fields.ts'
 import { readProbe } from './probe-codec.ts'
-import { healthNames, mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
+import { mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
 import { schema } from './schema.ts'
+import { dnsName, labels, locality, maxNames, maxPorts, readService } from './service-decode.ts'
 import { readTraffic } from './traffic-codec.ts'
 
 const maxRoots = 256
-const maxPorts = 4096
-const maxNames = 4096
-const maxEndpoints = 100_000
-const maxLabels = 256
 
 const protocols = wordsByName(protocolNames)
 const mtlsModes = wordsByName(mtlsModeNames)
-const healths = wordsByName(healthNames)
 
 /**
  * Reads and checks the body of the resource called `name`; everything past this line may be trusted to be of its type.
@@ -55,7 +37,7 @@ export function decodeBody(name: string, body: Buffer): AgentResource {
     case 'workload':
       return workload(inner)
     case 'service':
-      return service(inner)
+      return readService(inner)
     case 'traffic':
       return readTraffic(inner)
     default:
@@ -108,28 +90,6 @@ function workload(fields: Fields): LocalWorkloadResource {
   }
 }
 
-function service(fields: Fields): MeshServiceResource {
-  const ports = fields.messages('ports', maxPorts, servicePort)
-  for (const key of ['name', 'port'] as const) {
-    if (new Set(ports.map(port => port[key])).size < ports.length) {
-      throw malformed(`${fields.path}.ports`, `has the same ${key} twice`)
-    }
-  }
-  const exportTo = fields.list('exportTo', maxNames, checkName)
-  return {
-    kind: 'service',
-    namespace: fields.name('namespace'),
-    name: fields.name('name'),
-    hosts: fields.list('hosts', maxNames, dnsName),
-    virtualIps: fields.list('virtualIps', maxNames, checkAddress),
-    addresses: fields.list('addresses', maxNames, checkAddress),
-    external: fields.flag('external'),
-    ports,
-    endpoints: fields.messages('endpoints', maxEndpoints, endpoint),
-    ...(exportTo.length === 0 ? {} : { exportTo }),
-  }
-}
-
 function localPort(fields: Fields): LocalPort {
   return {
     port: fields.port('port'),
@@ -137,25 +97,6 @@ function localPort(fields: Fields): LocalPort {
     mtls: fields.choice('mtls', mtlsModes),
     mtlsFrom: fields.text('mtlsFrom'),
     service: fields.text('service'),
-  }
-}
-
-function servicePort(fields: Fields): ServicePort {
-  return { name: fields.name('name'), port: fields.port('port'), protocol: fields.choice('protocol', protocols) }
-}
-
-function endpoint(fields: Fields): MeshEndpoint {
-  return {
-    id: fields.name('id'),
-    address: fields.address('address'),
-    ports: fields.map('ports', maxPorts, checkPort),
-    ...fields.optionalName('identity'),
-    workload: fields.text('workload'),
-    namespace: fields.text('namespace'),
-    labels: labels(fields),
-    locality: locality(fields.message('locality')),
-    weight: fields.share('weight'),
-    health: fields.choice('health', healths),
   }
 }
 
@@ -173,22 +114,6 @@ function caller(fields: Fields): CallerSelector {
       return { kind: 'cgroup', path }
     }
   }
-}
-
-function locality(fields: Fields): Locality {
-  return { region: fields.text('region'), zone: fields.text('zone'), subzone: fields.text('subzone') }
-}
-
-function labels(fields: Fields): Readonly<Record<string, string>> {
-  return fields.map('labels', maxLabels, (raw, path) => checkText(raw, path, maxTextLength))
-}
-
-function dnsName(raw: unknown, path: string): string {
-  const name = checkName(raw, path)
-  // RFC 1035 section 2.3.4: 255 octets; kept lower case and undotted so that a lookup is one map access.
-  const plain = name.length <= 255 && name === name.toLowerCase() && !name.endsWith('.') && !/\s/.test(name)
-  if (!plain) throw malformed(path, 'is not a lower-case DNS name without trailing dot')
-  return name
 }
 
 function certificate(raw: unknown, path: string): string {

@@ -1,9 +1,15 @@
-import type { AgentResource, LocalPort, LocalWorkloadResource, MeshEndpoint } from '../model/agent-config.ts'
-import type { ServicePort } from '../model/service.ts'
+import type {
+  AgentResource,
+  LocalPort,
+  LocalWorkloadResource,
+  MeshEndpoint,
+  MeshServiceResource,
+} from '../model/agent-config.ts'
+import type { DnsEndpoint, ServicePort } from '../model/service.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
 import { plainProbe } from './probe-codec.ts'
-import { healthNames, mtlsModeNames, protocolNames } from './resource-enums.ts'
+import { healthNames, mtlsModeNames, protocolNames, resolutionNames } from './resource-enums.ts'
 import { schema } from './schema.ts'
 import { plainTraffic } from './traffic-codec.ts'
 
@@ -23,11 +29,21 @@ function plain(resource: AgentResource): object {
     case 'workload':
       return plainWorkload(resource)
     case 'service':
-      return { ...resource, ports: resource.ports.map(plainPort), endpoints: resource.endpoints.map(plainEndpoint) }
+      return plainService(resource)
     case 'traffic':
       return plainTraffic(resource)
     default:
       return assertNever(resource)
+  }
+}
+
+function plainService(service: MeshServiceResource): object {
+  return {
+    ...service,
+    ports: service.ports.map(plainPort),
+    endpoints: service.endpoints.map(plainEndpoint),
+    resolution: resolutionNames[service.resolution ?? 'static'],
+    dnsEndpoints: service.dnsEndpoints?.map(plainDnsEndpoint),
   }
 }
 
@@ -69,6 +85,10 @@ function plainEndpoint(endpoint: MeshEndpoint): object {
     labels: sorted(endpoint.labels),
     health: healthNames[endpoint.health],
   }
+}
+
+function plainDnsEndpoint(endpoint: DnsEndpoint): object {
+  return { ...endpoint, ports: sorted(endpoint.ports), labels: sorted(endpoint.labels) }
 }
 
 function sorted<Value>(map: Readonly<Record<string, Value>>): Record<string, Value> {

@@ -1,5 +1,5 @@
 import type { MtlsMode } from '../model/agent-config.ts'
-import type { Protocol } from '../model/service.ts'
+import type { Protocol, Resolution } from '../model/service.ts'
 import type { TrafficKind } from '../model/traffic-resource.ts'
 import type { Health } from '../model/workload.ts'
 
@@ -39,6 +39,14 @@ export const trafficKindNames: Readonly<Record<TrafficKind, string>> = {
   DestinationRule: 'TRAFFIC_KIND_DESTINATION_RULE',
   Sidecar: 'TRAFFIC_KIND_SIDECAR',
   MeshSettings: 'TRAFFIC_KIND_MESH_SETTINGS',
+}
+
+/** See {@link protocolNames}. */
+export const resolutionNames: Readonly<Record<Resolution, string>> = {
+  static: 'RESOLUTION_STATIC',
+  none: 'RESOLUTION_NONE',
+  dns: 'RESOLUTION_DNS',
+  'dns-round-robin': 'RESOLUTION_DNS_ROUND_ROBIN',
 }
 
 /** The way back: protobuf enum names to our words. */

@@ -110,21 +110,28 @@ export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomai
   }
 }
 
-/** Gives each service its addresses; those that can have none yet are named and tried again at the next call. */
+/**
+ * Gives each service its addresses; those that can have none yet are named and tried again at the next call. A service
+ * whose connections go on to where they were made to has none: that would be nowhere.
+ */
 function createVirtualIpStage(virtualIps: VirtualIps) {
   let seen: Table<MergedService> = tableOf()
   let services: Table<CatalogueService> = tableOf()
   const lacking = new Set<string>()
   return async (next: Table<MergedService>) => {
     const keys = new Set([...changedKeys(seen, next), ...lacking])
-    const present = [...keys].filter(key => next.has(key))
+    const present = [...keys].filter(key => {
+      const service = next.get(key)
+      return service !== undefined && service.resolution !== 'none'
+    })
     const { addresses, failure } = await virtualIps.assign(present)
     lacking.clear()
     for (const key of present) if (!addresses.has(key)) lacking.add(key)
     services = services.with(
       [...keys].map(key => {
         const service = next.get(key)
-        return [key, service === undefined ? undefined : { ...service, virtualIps: addresses.get(key) ?? [] }]
+        const own = service?.resolution === 'none' ? [] : (addresses.get(key) ?? [])
+        return [key, service === undefined ? undefined : { ...service, virtualIps: own }]
       }),
     )
     seen = next

@@ -1,7 +1,7 @@
-import type { Endpoint, Service, ServicePort } from '../../mesh/model/service.ts'
+import type { DnsEndpoint, Endpoint, Service, ServicePort } from '../../mesh/model/service.ts'
 import { createRanges } from '../../mesh/std/ip-ranges.ts'
 import { checkAddress, quoted } from './address-check.ts'
-import type { ItemRules } from './check-workload.ts'
+import { type ItemRules, labelProblem } from './check-workload.ts'
 import { isHostName, isNamespace, isObjectName } from './names.ts'
 
 /** What is left of a service, and why each part was left out; without `service` nothing is left. */
@@ -36,13 +36,20 @@ export function checkService(service: Service, workloads: KnownWorkloads, rules:
   )
   const addresses = filtered(service.addresses, address => serviceAddressProblem(address, rules), reasons)
   const exportTo = service.exportTo && filtered(service.exportTo, exportProblem, reasons)
-  const whole = [ports, endpoints, hosts, addresses, exportTo].every((part, index) => {
-    const parts = [service.ports, service.endpoints, service.hosts, service.addresses, service.exportTo]
-    return part?.length === parts[index]?.length
-  })
-  if (whole) return { service, reasons }
-  const parts = { ports, endpoints, hosts, addresses, ...(exportTo === undefined ? {} : { exportTo }) }
-  return { service: { ...service, ...parts }, reasons }
+  const dnsEndpoints =
+    service.dnsEndpoints && filtered(service.dnsEndpoints, endpoint => dnsEndpointProblem(endpoint, names), reasons)
+  const parts = {
+    ports,
+    endpoints,
+    hosts,
+    addresses,
+    ...(exportTo === undefined ? {} : { exportTo }),
+    ...(dnsEndpoints === undefined ? {} : { dnsEndpoints }),
+  }
+  const lists = (of: Service) => [of.ports, of.endpoints, of.hosts, of.addresses, of.exportTo, of.dnsEndpoints]
+  const before = lists(service)
+  const whole = lists({ ...service, ...parts }).every((list, at) => list?.length === before[at]?.length)
+  return { service: whole ? service : { ...service, ...parts }, reasons }
 }
 
 function filtered<T>(
@@ -77,8 +84,22 @@ function endpointProblem(
 }
 
 function weightProblem({ workload, weight }: Endpoint): string | undefined {
-  if (weight === undefined || (Number.isFinite(weight) && weight >= 0)) return undefined
+  if (weight === undefined || isWeight(weight)) return undefined
   return `its endpoint ${quoted(workload)} has the weight ${weight}`
+}
+
+function dnsEndpointProblem(endpoint: DnsEndpoint, names: ReadonlySet<string>): string | undefined {
+  const { name, ports, weight, labels } = endpoint
+  if (!isObjectName(name)) return `its endpoint ${quoted(name)} is no name that DNS can be asked for`
+  const bad = Object.entries(ports).find(([port, number]) => !isPort(number) || !names.has(port))
+  if (bad !== undefined) return `its endpoint ${name} has ${quoted(bad[0])} on port ${bad[1]}`
+  if (!isWeight(weight)) return `its endpoint ${name} has the weight ${weight}`
+  const problem = labelProblem(labels)
+  return problem === undefined ? undefined : `its endpoint ${name}: ${problem}`
+}
+
+function isWeight(weight: number): boolean {
+  return Number.isFinite(weight) && weight >= 0
 }
 
 function exportProblem(namespace: string): string | undefined {

@@ -67,7 +67,8 @@ function identityProblem(workload: Workload, trustDomain: string): string | unde
   return undefined
 }
 
-function labelProblem(labels: Readonly<Record<string, string>>): string | undefined {
+/** What is wrong with labels that a registry gives; undefined when nothing is. */
+export function labelProblem(labels: Readonly<Record<string, string>>): string | undefined {
   const entries = Object.entries(labels)
   if (entries.length > maxLabels) return `it has ${entries.length} labels, more than ${maxLabels}`
   const size = entries.reduce((sum, [name, value]) => sum + name.length + value.length, 0)

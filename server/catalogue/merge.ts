@@ -1,5 +1,5 @@
 import type { RegistryProblem } from '../../mesh/model/catalogue.ts'
-import type { Endpoint, Service } from '../../mesh/model/service.ts'
+import type { DnsEndpoint, Endpoint, Service } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
 import { differenceOf } from './difference.ts'
@@ -84,11 +84,13 @@ function unite(
   const endpoints =
     weights === undefined ? services.flatMap(one => one.endpoints) : shareOut(claims, weights, workloadOf)
   const exported = services.every(one => one.exportTo !== undefined)
+  const dnsEndpoints = services.flatMap(service => service.dnsEndpoints ?? [])
   return {
     ...first,
     hosts: [...new Set(services.flatMap(service => service.hosts))],
     addresses: [...new Set(services.flatMap(service => service.addresses))],
     endpoints: eachOnce(endpoints, workloadOf),
+    ...(dnsEndpoints.length === 0 ? {} : { dnsEndpoints: eachNameOnce(dnsEndpoints) }),
     ...(exported ? { exportTo: [...new Set(services.flatMap(service => service.exportTo ?? []))] } : {}),
   }
 }
@@ -113,6 +115,12 @@ function eachOnce(
     const shares = same.flatMap(({ weight }) => weight ?? [])
     return shares.length < 2 ? [endpoint] : [{ ...endpoint, weight: shares.reduce((sum, share) => sum + share, 0) }]
   })
+}
+
+/** A name with the same ports in several registries is asked for once. */
+function eachNameOnce(endpoints: readonly DnsEndpoint[]): readonly DnsEndpoint[] {
+  const keyOf = ({ name, ports }: DnsEndpoint) => [name, ...Object.entries(ports).flat().sort()].join(' ')
+  return [...new Map(endpoints.toReversed().map(endpoint => [keyOf(endpoint), endpoint])).values()].reverse()
 }
 
 function placeOf({ workload, ports }: Endpoint, workloadOf: (id: string) => Workload | undefined): string {

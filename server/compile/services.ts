@@ -70,7 +70,23 @@ function compileService(
     external,
     ports: [...service.ports].sort((a, b) => a.port - b.port),
     endpoints: endpoints.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
+    ...compileDiscovery(service),
     ...(service.exportTo === undefined ? {} : { exportTo: [...service.exportTo].sort() }),
+  }
+}
+
+/** What agents need to find endpoints that are not listed, and to know them. */
+function compileDiscovery(
+  service: CatalogueService,
+): Pick<MeshServiceResource, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'> {
+  const { resolution = 'static', dnsEndpoints = [], subjectAltNames = [] } = service
+  const named = dnsEndpoints.map(endpoint => {
+    return { ...endpoint, ports: sortedRecord(endpoint.ports), labels: sortedRecord(endpoint.labels) }
+  })
+  return {
+    ...(resolution === 'static' ? {} : { resolution }),
+    ...(named.length === 0 ? {} : { dnsEndpoints: named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)) }),
+    ...(subjectAltNames.length === 0 ? {} : { subjectAltNames: [...subjectAltNames].sort() }),
   }
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { unknownLocality as locality } from '../../mesh/model/locality.ts'
 import { type ProbeCheck, probeDefaults } from '../../mesh/model/probe.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import { decodeResource, encodeResource } from '../../mesh/wire/agent-config-codec.ts'
@@ -19,7 +20,8 @@ const checks: readonly ProbeCheck[] = [
   { kind: 'unit', unit: 'api.service' },
 ]
 const probed = { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) }
-const service = { ...serviceResource('api'), exportTo: ['shop'] }
+const dnsEndpoints = [{ name: 'a.example', ports: { http: 80 }, weight: 1, labels: { a: 'b' }, locality }]
+const service = { ...serviceResource('api'), exportTo: ['shop'], resolution: 'dns', dnsEndpoints } as const
 const resources = [hostResource, trustResource(), probed, service, ...wholeTrafficResources].map(encodeResource)
 
 const valid: readonly Buffer[] = [

@@ -4,12 +4,22 @@ import { parseUpstream } from '../../../../agent/control/upstream-address.ts'
 import { aConfig, aService } from '../../../support/agent-config.ts'
 
 t.test('gives every host of a service its virtual addresses by family', async t => {
-  const service = aService({ hosts: ['api.default.mesh', 'api.example.com', '*.api.example.com'] })
+  const service = aService({ hosts: ['api.default.mesh', 'api.example.com'] })
   const known = { v4: ['240.240.0.1'], v6: ['fd77:6566:7400::1'] }
   t.same(
     [...dnsTableOf(aConfig({ services: [service] })).names],
     service.hosts.map(host => [host, known]),
   )
+})
+
+t.test('gives names with a wildcard the declared addresses, and nothing where there are none', async t => {
+  const services = [
+    aService({ name: 'a', hosts: ['a.default.mesh', '*.a.example'], addresses: ['10.0.0.1'] }),
+    aService({ name: 'b', hosts: ['b.default.mesh', '*.b.example'] }),
+  ]
+  const { names } = dnsTableOf(aConfig({ services }))
+  t.same([...names.keys()], ['a.default.mesh', '*.a.example', 'b.default.mesh'])
+  t.same(names.get('*.a.example'), { v4: ['10.0.0.1'], v6: [] })
 })
 
 t.test('falls back to declared addresses, and knows nothing of services without any', async t => {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AgentResource } from '../../../../mesh/model/agent-config.ts'
 import { resourceName } from '../../../../mesh/model/agent-config.ts'
+import { unknownLocality } from '../../../../mesh/model/locality.ts'
 import { type Probe, type ProbeCheck, probeDefaults } from '../../../../mesh/model/probe.ts'
 import { decodeResource, encodeResource, hashOf } from '../../../../mesh/wire/agent-config-codec.ts'
 import { schema } from '../../../../mesh/wire/schema.ts'
@@ -11,6 +12,8 @@ const { root } = testAuthority(Date.now())
 const { defaultIdentity: _, ...hostWithoutDefault } = hostResource
 const { identity: __, ...plainEndpoint } = endpoint
 const { identity: ___, ...workloadOutside } = workloadResource
+
+const dnsEndpoint = { name: 'a.example', ports: { http: 80 }, weight: 1, labels: {}, locality: unknownLocality }
 
 const checks: readonly ProbeCheck[] = [
   { kind: 'http', scheme: 'http', port: 8080, path: '/', headers: [] },
@@ -43,6 +46,27 @@ const resources: readonly AgentResource[] = [
   { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) },
   serviceResource('api'),
   { ...serviceResource('cart'), exportTo: ['shop', '*'], ports: [{ name: '80', port: 80, protocol: 'auto' }] },
+  {
+    ...serviceResource('any'),
+    external: true,
+    hosts: ['*.bank.example'],
+    addresses: ['192.0.2.0/24'],
+    resolution: 'none',
+  },
+  {
+    ...serviceResource('mail'),
+    resolution: 'dns-round-robin',
+    subjectAltNames: ['mail.example'],
+    dnsEndpoints: [
+      {
+        name: 'mx.mail.example',
+        ports: { smtp: 25 },
+        weight: 2.5,
+        labels: { tier: 'a' },
+        locality: { region: 'eu', zone: '', subzone: '' },
+      },
+    ],
+  },
   { ...serviceResource('bank'), external: true, endpoints: [plainEndpoint], addresses: ['192.0.2.1', '2001:db8::1'] },
 ]
 
@@ -89,6 +113,12 @@ t.test('values out of range are refused by resource and field', async t => {
     [trustResource([], 2 ** 53), 'resource trust.trust.sequence'],
     [{ ...service, virtualIps: ['240.240.0'] }, `resource ${name}.service.virtualIps[0]`],
     [{ ...service, virtualIps: ['fe80::1%eth0'] }, `resource ${name}.service.virtualIps[0]`],
+    [{ ...service, addresses: ['192.0.2.0/33'] }, `resource ${name}.service.addresses[0]`],
+    [
+      { ...service, dnsEndpoints: [{ ...dnsEndpoint, name: 'A.example' }] },
+      `resource ${name}.service.dnsEndpoints[0].name`,
+    ],
+    [{ ...service, dnsEndpoints: [{ ...dnsEndpoint, weight: -1 }] }, `resource ${name}.service.dnsEndpoints[0].weight`],
     [{ ...service, hosts: ['API.shop.mesh'] }, `resource ${name}.service.hosts[0]`],
     [{ ...service, ports: [{ name: 'http', port: 0, protocol: 'tcp' }] }, `resource ${name}.service.ports[0].port`],
     [{ ...service, ports: [{ name: 'http', port: 65536, protocol: 'tcp' }] }, `resource ${name}.service.ports[0].port`],

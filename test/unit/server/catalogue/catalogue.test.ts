@@ -96,6 +96,20 @@ t.test('services carry their virtual IPs and unchanged ones stay the same object
   t.equal(catalogue.snapshot.value.services.get('default/api'), before)
 })
 
+t.test('a service whose connections go on to where they were made to has no virtual IPs', async t => {
+  const { clock, catalogue, say } = start(t, 'files')
+  const addresses = () => catalogue.snapshot.value.services.get('default/any')?.virtualIps.length
+  say(0, snapshotOf([service('any', [], { location: 'external', resolution: 'none' })], []))
+  await clock.advance(1000)
+  await eventually(() => assert.equal(addresses(), 0))
+  say(0, snapshotOf([service('any', [], { location: 'external', resolution: 'dns' })], []))
+  await clock.advance(1000)
+  await eventually(() => assert.equal(addresses(), 2))
+  say(0, snapshotOf([service('any', [], { location: 'external', resolution: 'none' })], []))
+  await clock.advance(1000)
+  await eventually(() => assert.equal(addresses(), 0))
+})
+
 t.test('changes that come together are merged once', async t => {
   const { clock, catalogue, say } = start(t, 'r')
   say(0, snapshotOf([], []))

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { unknownLocality } from '../../../../mesh/model/locality.ts'
+import type { Resolution } from '../../../../mesh/model/service.ts'
 import { tableOf } from '../../../../mesh/std/table.ts'
 import { createAssembly } from '../../../../server/catalogue/assembly.ts'
 import { composeMergeRules, type MergeRulesText } from '../../../../server/catalogue/merge-rules.ts'
@@ -52,6 +54,20 @@ t.test('union leaves out a registry whose ports differ, and says so', async t =>
   const merged = merge({ rule: 'union' }, [files, other])
   t.same(endpointsOf(merged), ['files/api'])
   t.match(merged.problems, [{ item: 'consul: service default/api', reason: /http=80\/http and http=81\/http/ }])
+})
+
+t.test('union asks DNS for the names of all, for each once, and mixes no ways of finding endpoints', async t => {
+  const name = (host: string) => ({ name: host, ports: { http: 80 }, weight: 1, labels: {}, locality: unknownLocality })
+  const found = (hosts: readonly string[], resolution: Resolution = 'dns') =>
+    snapshotOf([service('api', [], { resolution, dnsEndpoints: hosts.map(name) })], [])
+  const merged = merge({ rule: 'union' }, [found(['a.example', 'b.example']), found(['b.example', 'c.example'])])
+  t.same(
+    merged.services.get('default/api')?.dnsEndpoints?.map(endpoint => endpoint.name),
+    ['a.example', 'b.example', 'c.example'],
+  )
+  const mixed = merge({ rule: 'union' }, [found(['a.example']), found(['b.example'], 'dns-round-robin')])
+  t.same(mixed.services.get('default/api')?.dnsEndpoints, [name('a.example')])
+  t.match(mixed.problems, [{ reason: /found in different ways \(dns and dns-round-robin\)/ }])
 })
 
 t.test('union never mixes what is in the mesh with what is not', async t => {

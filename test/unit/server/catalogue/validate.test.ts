@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
+import { unknownLocality } from '../../../../mesh/model/locality.ts'
+import type { DnsEndpoint } from '../../../../mesh/model/service.ts'
 import type { Workload } from '../../../../mesh/model/workload.ts'
 import { createRanges } from '../../../../mesh/std/ip-ranges.ts'
 import type { ItemRules } from '../../../../server/catalogue/check-workload.ts'
@@ -171,4 +173,25 @@ t.test('what a registry says of local processes counts only where the operator t
   t.strictSame(doubted.workloads.values().toArray(), [good, { ...caller, callers: [] }], 'the workload itself stays')
   t.match(doubted.problems, [{ item: 'workload r/web', reason: /trustCallers/ }])
   t.equal(doubted.problems.length, 1)
+})
+
+t.test('an endpoint that DNS cannot be asked for is left out by name, the others stay', async t => {
+  const one = { name: 'a.example', ports: { http: 80 }, weight: 1, labels: {}, locality: unknownLocality }
+  const bad: readonly (readonly [DnsEndpoint, RegExp])[] = [
+    [{ ...one, name: '*.example' }, /no name that DNS can be asked for/],
+    [{ ...one, name: 'a b' }, /no name that DNS can be asked for/],
+    [{ ...one, ports: { http: 0 } }, /"http" on port 0/],
+    [{ ...one, ports: { other: 80 } }, /"other" on port 80/],
+    [{ ...one, weight: Number.NaN }, /weight NaN/],
+    [{ ...one, labels: { note: 'x'.repeat(100_000) } }, /labels are longer/],
+  ]
+  for (const [endpoint, reason] of bad) {
+    const given = service('api', [], { location: 'external', resolution: 'dns', dnsEndpoints: [endpoint, one] })
+    const result = validateSnapshot(snapshotOf([given], []), 'r', rules)
+    t.same(result.services.get('default/api')?.dnsEndpoints, [one])
+    t.match(result.problems, [{ item: 'service default/api', reason }])
+  }
+  const given = service('api', [], { hosts: ['*.api.example'], resolution: 'dns', dnsEndpoints: [one] })
+  const whole = snapshotOf([given], [])
+  t.equal(validateSnapshot(whole, 'r', rules).services.get('default/api'), whole.services.get('default/api'))
 })
