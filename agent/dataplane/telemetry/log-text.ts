@@ -14,17 +14,44 @@ export function timestamp(now: number): string {
   return `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
 }
 
-const quoted = new Map<string, string>()
+/** Texts of names that come again and again. */
+class Names {
+  readonly #texts = new Map<string, string>()
+  readonly #make: (name: string) => string
 
-/** JSON text of a name that comes again and again; the cache is emptied rather than let grow. */
-export function jsonName(name: string): string {
-  let text = quoted.get(name)
-  if (text === undefined) {
-    if (quoted.size > 10_000) quoted.clear()
-    text = jsonText(name)
-    quoted.set(name, text)
+  constructor(make: (name: string) => string) {
+    this.#make = make
   }
-  return text
+
+  of(name: string): string {
+    let text = this.#texts.get(name)
+    if (text === undefined) {
+      // Emptied rather than let grow: names may come from peers.
+      if (this.#texts.size > 10_000) this.#texts.clear()
+      text = this.#make(name)
+      this.#texts.set(name, text)
+    }
+    return text
+  }
+}
+
+const jsonNames = new Names(jsonText)
+const bareNames = new Names(bareText)
+const quotedNames = new Names(quotedText)
+
+/** {@link jsonText} of a name that comes again and again. */
+export function jsonName(name: string): string {
+  return jsonNames.of(name)
+}
+
+/** {@link bareText} of such a name. */
+export function bareName(name: string): string {
+  return bareNames.of(name)
+}
+
+/** {@link quotedText} of such a name. */
+export function quotedName(name: string): string {
+  return quotedNames.of(name)
 }
 
 /** What JSON leaves as it is and a terminal may obey, or a reader of lines may break at: DEL, C1, U+2028 and U+2029. */

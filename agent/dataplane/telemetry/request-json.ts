@@ -10,7 +10,7 @@ export function requestAsJson(record: RequestRecord): string {
   return (
     `{"start_time":"${timestamp(record.startedAt)}","method":${orNull(record.method)},"path":${orNull(record.path)}` +
     `,"protocol":"${record.protocol}","response_code":${record.status},"response_flags":"${record.flags || '-'}"` +
-    `,"response_code_details":${orNull(record.codeDetails)}` +
+    `,"response_code_details":${nameOrNull(record.codeDetails)}` +
     `,"connection_termination_details":${orNull(record.terminationDetails)}` +
     `,"upstream_transport_failure_reason":${orNull(record.transportFailure)}` +
     `,"bytes_received":${record.bytesReceived},"bytes_sent":${record.bytesSent}` +

@@ -1,4 +1,4 @@
-import { bareText, quotedText, timestamp } from './log-text.ts'
+import { bareName, bareText, quotedName, quotedText, timestamp } from './log-text.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /**
@@ -10,13 +10,13 @@ export function requestAsText(record: RequestRecord): string {
   const service = record.upstreamServiceMs < 0 ? '-' : Math.floor(record.upstreamServiceMs)
   return (
     `[${timestamp(record.startedAt)}] "${quotedText(record.method)} ${quotedText(record.path)} ${record.protocol}" ` +
-    `${record.status} ${flags} ${bareText(record.codeDetails)} ${bareText(record.terminationDetails)} ` +
+    `${record.status} ${flags} ${bareName(record.codeDetails)} ${bareText(record.terminationDetails)} ` +
     `"${quotedText(record.transportFailure)}" ${record.bytesReceived} ${record.bytesSent} ` +
     `${Math.floor(record.durationMs)} ${service} "${quotedText(record.forwardedFor)}" ` +
     `"${quotedText(record.userAgent)}" "${quotedText(record.requestId)}" "${quotedText(record.authority)}" ` +
-    `"${orDash(record.upstreamHost)}" ${bareText(record.upstreamCluster)} ${orDash(record.upstreamLocalAddress)} ` +
+    `"${orDash(record.upstreamHost)}" ${bareName(record.upstreamCluster)} ${orDash(record.upstreamLocalAddress)} ` +
     `${orDash(record.downstreamLocalAddress)} ${orDash(record.downstreamRemoteAddress)} ` +
-    `${bareText(record.requestedServerName)} ${bareText(record.routeName)} ${record.reason} "${quotedText(record.rule)}"\n`
+    `${bareText(record.requestedServerName)} ${bareName(record.routeName)} ${record.reason} "${quotedName(record.rule)}"\n`
   )
 }
 

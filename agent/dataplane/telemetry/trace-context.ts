@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Random } from '../../../mesh/std/clock.ts'
 import type { RequestRecord } from './request-record.ts'
-import { parseB3, parseB3Fields, parseTraceparent, type TraceParent } from './trace-parents.ts'
+import { isUnsampled, parseB3, parseB3Fields, parseTraceparent, type TraceParent } from './trace-parents.ts'
 
 /** Which requests are traced whose callers have not decided it. */
 export interface TraceSettings {
@@ -119,11 +119,18 @@ function note(name: string, at: number, fields: readonly (keyof Found)[], found:
   }
 }
 
+const unsampled: TraceParent = { traceId: '', spanId: '', sampled: false }
+
 function parentIn(headers: readonly string[], found: Found): TraceParent | undefined {
   const value = (at: number) => (at < 0 ? undefined : headers[at])
   const { traceparent, b3, trace, sampled, flags } = found
-  const w3c = traceparent < 0 ? undefined : parseTraceparent(headers[traceparent] ?? '')
-  if (w3c !== undefined) return w3c
+  if (traceparent >= 0) {
+    const text = headers[traceparent] ?? ''
+    // Most requests are not traced, and then nothing else of it is needed.
+    if (isUnsampled(text)) return unsampled
+    const w3c = parseTraceparent(text)
+    if (w3c !== undefined) return w3c
+  }
   const single = b3 < 0 ? undefined : parseB3(headers[b3] ?? '')
   if (single !== undefined) return single
   if (trace < 0 && sampled < 0 && flags < 0) return undefined

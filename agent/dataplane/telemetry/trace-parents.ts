@@ -30,6 +30,15 @@ export function parseTraceparent(text: string): TraceParent | undefined {
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }
 }
 
+/** Whether a `traceparent` that is of version 00 and otherwise right says that its request is not traced. */
+export function isUnsampled(text: string): boolean {
+  if (text.length !== parentLength || text[0] !== '0' || text[1] !== '0' || text[spanIdEnd] !== '-') return false
+  const flags = text.charCodeAt(parentLength - 1)
+  const digit = (flags >= 0x30 && flags <= 0x39) || (flags >= 0x61 && flags <= 0x66)
+  // The codes of 0, 2 to 8 are even as they are; those of b, d and f, which stand for odd numbers, are even, too.
+  return digit && ((flags & 1) === 0) === flags < 0x40
+}
+
 /** B3 in one field: `<trace>-<span>[-<sampled>[-<parent>]]`, or a decision alone. */
 export function parseB3(text: string): TraceParent | undefined {
   if (text.length <= 5) {
