@@ -1,5 +1,5 @@
 import type { Dialect } from './dialect.ts'
-import { consistsOf, FieldNames, fieldKind, octets } from './field-names.ts'
+import { consistsOf, type FieldKind, FieldNames, fieldKind, octets } from './field-names.ts'
 import type { HeaderList } from './stream.ts'
 
 /*
@@ -24,12 +24,18 @@ export interface FieldRules {
   readonly names: FieldNames
   /** `upgrade` fields and `:status` 101 are allowed. */
   readonly upgrades: boolean
+  /**
+   * The list that was judged last and the kinds of its names: lists of one connection resemble each other, and a decoder
+   * with a table gives the same strings again, so most fields cost two comparisons of pointers.
+   */
+  readonly last: string[]
+  readonly lastKinds: FieldKind[]
 }
 
 /** The rules of a dialect, for one connection. */
 export function fieldRules(dialect: Dialect): FieldRules {
   const upgrades = dialect === 'weft'
-  return { names: new FieldNames(upgrades), upgrades }
+  return { names: new FieldNames(upgrades), upgrades, last: [], lastKinds: [] }
 }
 
 const tokenOctets = octets(/[!#$%&'*+\-.^_`|~0-9a-z]/)
@@ -96,11 +102,18 @@ const malformed = -2
 
 /** Checks the fields from `from` on; returns the content length, -1 without one, or {@link malformed}. */
 function checkFields(headers: HeaderList, from: number, rules: FieldRules): number {
+  const { last, lastKinds } = rules
   let contentLength = -1
   for (let at = from; at < headers.length; at += 2) {
-    const kind = rules.names.kindOf(headers[at] ?? '')
+    const name = headers[at] ?? ''
     const value = headers[at + 1] ?? ''
-    if (!validValue(value)) return malformed
+    let kind = lastKinds[at >> 1]
+    if (kind === undefined || last[at] !== name || last[at + 1] !== value) {
+      if (!validValue(value)) return malformed
+      kind = rules.names.kindOf(name)
+      for (let slot = lastKinds.length; slot < at >> 1; slot += 1) remember(rules, slot, ':', '', fieldKind.malformed)
+      remember(rules, at >> 1, name, value, kind)
+    }
     if (kind === fieldKind.plain) continue
     if (kind === fieldKind.contentLength) {
       const length = parseLength(value)
@@ -111,6 +124,12 @@ function checkFields(headers: HeaderList, from: number, rules: FieldRules): numb
     }
   }
   return contentLength
+}
+
+function remember({ last, lastKinds }: FieldRules, slot: number, name: string, value: string, kind: FieldKind): void {
+  last[slot * 2] = name
+  last[slot * 2 + 1] = value
+  lastKinds[slot] = kind
 }
 
 /** Whether a request asks for another protocol. */

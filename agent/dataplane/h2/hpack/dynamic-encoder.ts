@@ -12,7 +12,9 @@ const sizeUpdate = 0x20
 /** Integers take at most five bytes here; a field has three of them. */
 const fieldOverhead = 16
 /** Up to this length a string is written unit by unit: a native call costs more. */
-const shortText = 24
+const shortText = 64
+/** No value of the static table is longer: a long one need not be hashed to know that it is not there. */
+const longestStatic = 13
 const defaultTableSize = 4096
 const nothing = Buffer.alloc(0)
 
@@ -26,6 +28,13 @@ export class DynamicEncoder implements HeaderEncoder {
   readonly #maxTableBytes: number
   readonly #table = new EncoderTable(defaultTableSize)
   #scratch: Buffer = nothing
+  /**
+   * The list that was encoded last, as what its fields were found to be: numbers of entries, or static indexes below
+   * zero, or 0. The next list mostly has the same in the same place.
+   */
+  readonly #last: string[] = []
+  readonly #lastNames: EncoderName[] = []
+  readonly #lastNumbers: number[] = []
   /** The smallest and the last table size that the peer was not told yet; -1 for none. */
   #smallest = -1
   #latest = -1
@@ -50,7 +59,7 @@ export class DynamicEncoder implements HeaderEncoder {
     const into = this.#scratch
     let at = this.#latest < 0 ? 0 : this.#resize(into)
     for (let index = 0; index + 1 < headers.length; index += 2) {
-      at = this.#field(headers[index] ?? '', headers[index + 1] ?? '', into, at)
+      at = this.#field(index >> 1, headers[index] ?? '', headers[index + 1] ?? '', into, at)
     }
     return into.subarray(0, at)
   }
@@ -68,24 +77,46 @@ export class DynamicEncoder implements HeaderEncoder {
     return at
   }
 
-  #field(text: string, value: string, into: Buffer, at: number): number {
+  #field(slot: number, text: string, value: string, into: Buffer, at: number): number {
     const table = this.#table
-    const name = table.name(text)
-    const fixed = name.fixed?.values.get(value)
-    if (fixed !== undefined) return writeInteger(into, at, indexed, 7, fixed)
-    const number = name.values.get(value)
-    if (number !== undefined) {
-      table.served(name)
-      return writeInteger(into, at, indexed, 7, table.indexOf(number))
+    const last = this.#last
+    const known = last[slot * 2] === text ? this.#lastNames[slot] : undefined
+    if (known !== undefined && last[slot * 2 + 1] === value) {
+      const number = this.#lastNumbers[slot] ?? 0
+      if (number < 0) return writeInteger(into, at, indexed, 7, -number)
+      if (number > 0 && table.has(number)) return this.#entry(known, number, into, at)
     }
+    const name = known ?? table.name(text)
+    const number = this.#numberOf(name, value)
+    last[slot * 2] = text
+    last[slot * 2 + 1] = value
+    this.#lastNames[slot] = name
+    this.#lastNumbers[slot] = number
+    if (number < 0) return writeInteger(into, at, indexed, 7, -number)
+    if (number > 0) return this.#entry(name, number, into, at)
     if (!table.worthAdding(name, value.length) || !isSendable(value) || !isSendable(text)) {
       return this.#literal(name, value, into, at)
     }
     const from = this.#name(name, literalIndexed, 6, into, at)
     const end = writeText(value, into, from)
     // a copy of its own: the value may be a piece of a request's whole text, which would stay alive with it
-    table.add(name, into.toString('latin1', end - value.length, end))
+    const own = into.toString('latin1', end - value.length, end)
+    table.add(name, own)
+    last[slot * 2 + 1] = own
+    this.#lastNumbers[slot] = name.newest
     return end
+  }
+
+  /** The number of the entry with this value, the static index below zero, or 0. */
+  #numberOf(name: EncoderName, value: string): number {
+    const fixed = value.length <= longestStatic ? name.fixed?.values?.get(value) : undefined
+    if (fixed !== undefined) return -fixed
+    return name.policy === 'index' ? (name.values.get(value) ?? 0) : 0
+  }
+
+  #entry(name: EncoderName, number: number, into: Buffer, at: number): number {
+    this.#table.served(name)
+    return writeInteger(into, at, indexed, 7, this.#table.indexOf(number))
   }
 
   #literal(name: EncoderName, value: string, into: Buffer, at: number): number {

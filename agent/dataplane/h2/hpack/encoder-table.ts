@@ -56,6 +56,11 @@ export class EncoderTable {
     return number === 0 ? 0 : staticCount + 1 + this.#inserted - number
   }
 
+  /** Whether the entry of this number is still in the table. */
+  has(number: number): boolean {
+    return number > this.#inserted - this.#count
+  }
+
   /** An entry was referred to: the name is worth its place. */
   served(name: EncoderName): void {
     if (name.credit < maxCredit) name.credit += 1

@@ -73,7 +73,7 @@ export class HpackEncoder implements HeaderEncoder {
 
 function encodeField(name: string, value: string, into: Buffer, at: number, huffman: boolean): number {
   const known = staticNames.get(name)
-  const exact = known?.values.get(value)
+  const exact = known?.values?.get(value)
   if (exact !== undefined) return writeInteger(into, at, indexed, 7, exact)
   const form = secretNames.has(name) ? literalNeverIndexed : literalWithoutIndexing
   at = writeInteger(into, at, form, 4, known?.index ?? 0)
