@@ -97,8 +97,14 @@ function passesUpTo(test: ValueTest, value: string, end: number): boolean {
 
 const slash = 0x2f
 
-function begins(test: ValueTest, value: string): boolean {
-  return test.ignoreCase ? startsWithFolded(value, test.text) : value.startsWith(test.text)
+function begins({ text, ignoreCase }: ValueTest, value: string): boolean {
+  if (ignoreCase) return startsWithFolded(value, text)
+  if (value.length < text.length) return false
+  // from the back: rules of one service begin alike
+  for (let at = text.length - 1; at >= 0; at -= 1) {
+    if (value.charCodeAt(at) !== text.charCodeAt(at)) return false
+  }
+  return true
 }
 
 /** A header with several fields passes where one of them does (Envoy's `match_headers_individually`). */

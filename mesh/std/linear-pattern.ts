@@ -1,4 +1,5 @@
 import { octetsOf, textOf } from './octets.ts'
+import { createAutomaton } from './regex/automaton.ts'
 import { compileProgram } from './regex/program.ts'
 import { run } from './regex/run.ts'
 import { regexProblem } from './regex-syntax.ts'
@@ -20,8 +21,9 @@ export function compilePattern(expression: string): LinearPattern {
   const problem = regexProblem(expression)
   if (problem !== undefined) throw new SyntaxError(problem)
   const program = compileProgram(expression)
+  const automaton = createAutomaton(program)
   return {
-    matches: octets => run(program, textOf(octets), 0, true) !== undefined,
+    matches: octets => automaton?.matches(octets) ?? run(program, textOf(octets), 0, true) !== undefined,
     replaceAll(octets, rewrite) {
       const text = textOf(octets)
       let result = ''
