@@ -1,11 +1,12 @@
 import { parseAuthority } from './authority.ts'
 import type { CompileContext } from './context.ts'
 import type { EgressListener } from './egress.ts'
-import { bySpecificity, isSubsetOf, isWildcard } from './hosts.ts'
+import { isSubsetOf, isWildcard } from './hosts.ts'
 import { createMemo } from './memo.ts'
 import type { VirtualHost } from './route.ts'
 import { ofOwnNamespace } from './scope.ts'
 import { createVirtualHosts } from './virtual-hosts.ts'
+import { createWildcardTable, type WildcardTable } from './wildcard-table.ts'
 import type { KnownHost, KnownVirtualService, WorldIndex } from './world-index.ts'
 
 /** Where requests go that one client sends to one port. */
@@ -22,11 +23,6 @@ const rememberedAuthorities = 1024
 /** Longer ones are not remembered: memory must not follow what callers send. */
 const rememberedLength = 256
 
-interface WildcardHost {
-  readonly suffix: string
-  readonly virtualHost: VirtualHost
-}
-
 /** Virtual hosts are made when they are first asked for, and kept: a client calls few of the services it sees. */
 export function createPortRoutes(
   index: WorldIndex,
@@ -40,7 +36,7 @@ export function createPortRoutes(
   const unknown = virtualHosts.unknown(policy)
   const made = new Map<string, VirtualHost | undefined>()
   const remembered = createMemo<string, VirtualHost>(rememberedAuthorities)
-  let wildcards: readonly WildcardHost[] | undefined
+  let wildcards: WildcardTable<VirtualHost> | undefined
 
   const isCallable = (known: KnownHost) =>
     listener?.sees(known) === true && known.service.ports.some(each => each.port === port)
@@ -80,23 +76,28 @@ export function createPortRoutes(
     return callable(index.byHost.get(`${first}.${namespace}.${domain}`))
   }
 
-  function listWildcards(): readonly WildcardHost[] {
+  function wildcardTable(): WildcardTable<VirtualHost> {
     const found = new Map<string, VirtualHost>()
     for (const known of index.wildcardHosts.filter(isCallable)) found.set(known.host, ofService(known))
     for (const [host, named] of listener?.wildcards ?? []) {
       // a wildcard that covers services is replaced by them
-      if (found.has(host) || index.hosts.some(known => isSubsetOf(known.host, host) && isCallable(known))) continue
+      if (found.has(host) || coversService(host)) continue
       const virtualHost = ofRules(host, named)
       if (virtualHost !== undefined) found.set(host, virtualHost)
     }
-    return [...found]
-      .toSorted(([a], [b]) => bySpecificity(a, b))
-      .map(([host, virtualHost]) => ({ suffix: host.slice(1), virtualHost }))
+    return createWildcardTable(found)
+  }
+
+  function coversService(wildcard: string): boolean {
+    for (const known of index.endingIn(wildcard.slice(1))) {
+      if (isSubsetOf(known.host, wildcard) && isCallable(known)) return true
+    }
+    return false
   }
 
   function wildcard(name: string): VirtualHost | undefined {
-    wildcards ??= listWildcards()
-    return wildcards.find(({ suffix }) => name.length > suffix.length && name.endsWith(suffix))?.virtualHost
+    wildcards ??= wildcardTable()
+    return wildcards.find(name)
   }
 
   function look(authority: string): VirtualHost {

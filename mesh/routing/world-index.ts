@@ -1,6 +1,7 @@
 import type { Config, SidecarSpec, VirtualServiceSpec } from '../model/traffic.ts'
 import { createDestinationRules, type DestinationRules } from './destination-rules.ts'
 import { fullHost, isWildcard } from './hosts.ts'
+import { createSuffixIndex, type SuffixIndex } from './suffixes.ts'
 import { byAge, exportSet } from './visibility.ts'
 import type { RoutableService, RoutingWorld } from './world.ts'
 
@@ -22,11 +23,12 @@ export interface KnownVirtualService {
 /** A world arranged for look-ups; nothing in it depends on a client. */
 export interface WorldIndex {
   readonly world: RoutingWorld
-  readonly hosts: readonly KnownHost[]
   readonly byHost: ReadonlyMap<string, readonly KnownHost[]>
   /** Virtual and declared addresses, of the first host of their service. */
   readonly byAddress: ReadonlyMap<string, readonly KnownHost[]>
   readonly wildcardHosts: readonly KnownHost[]
+  /** Those whose names end in a text: what a wildcard covers. */
+  endingIn(suffix: string): Iterable<KnownHost>
   /** Oldest first. */
   readonly virtualServices: readonly KnownVirtualService[]
   /** Oldest first. */
@@ -38,21 +40,28 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
   const { services, traffic, domain } = world
   const hosts: KnownHost[] = []
   const byAddress = new Map<string, KnownHost[]>()
-  for (const service of services.toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1))) {
+  const byHost = new Map<string, KnownHost[]>()
+  for (const service of services.toSorted(byNamespace)) {
     const { namespace, exportTo, addresses } = service
-    const exports = exportSet(exportTo, namespace)
-    const known = service.hosts.map((host): KnownHost => ({ host, namespace, exports, service }))
-    hosts.push(...known)
-    const [first] = known
-    if (first === undefined) continue
-    for (const address of addresses) byAddress.set(address, [...(byAddress.get(address) ?? []), first])
+    const exports = exportTo === undefined ? toAll : exportSet(exportTo, namespace)
+    for (const [position, host] of service.hosts.entries()) {
+      const known: KnownHost = { host, namespace, exports, service }
+      hosts.push(known)
+      append(byHost, host, known)
+      if (position === 0) for (const address of addresses) append(byAddress, address, known)
+    }
   }
+  let suffixes: SuffixIndex<KnownHost> | undefined
   return {
     world,
-    hosts,
-    byHost: Map.groupBy(hosts, ({ host }) => host),
+    byHost,
     byAddress,
     wildcardHosts: hosts.filter(({ host }) => isWildcard(host)),
+    endingIn(suffix) {
+      // few meshes have wildcards in their rules
+      suffixes ??= createSuffixIndex(hosts)
+      return suffixes.endingIn(suffix)
+    },
     virtualServices: traffic.virtualServices
       .filter(({ spec }) => isForMesh(spec.gateways))
       .toSorted(byAge)
@@ -60,6 +69,19 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
     sidecars: traffic.sidecars.toSorted(byAge),
     destinationRules: createDestinationRules(traffic.destinationRules, traffic.rootNamespace, domain),
   }
+}
+
+const toAll: ReadonlySet<string> = new Set()
+
+function byNamespace(a: RoutableService, b: RoutableService): number {
+  if (a.namespace === b.namespace) return 0
+  return a.namespace < b.namespace ? -1 : 1
+}
+
+function append<Value>(map: Map<string, Value[]>, key: string, value: Value): void {
+  const known = map.get(key)
+  if (known === undefined) map.set(key, [value])
+  else known.push(value)
 }
 
 /** The gateway name of calls between workloads (networking.istio.io/v1 VirtualService, `gateways`). */
