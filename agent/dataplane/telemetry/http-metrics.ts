@@ -13,22 +13,28 @@ interface Cache {
   readonly byService: Map<string, BySource>
 }
 
+const securities: readonly SeriesKey['security'][] = ['mutual_tls', 'none', 'unknown']
+
 /** Services whose unanswered requests are found without their labels being put together. */
 const maxCachedServices = 1000
-/** Label sets with an outcome that one thread keeps. */
-const maxSeries = 10_000
+/**
+ * Pairs of peers that one thread keeps, and label sets with an outcome: fewer than of connections, since one is 69 lines
+ * of a page.
+ */
+const maxPairs = 1000
+const maxSeries = 2000
 
 /** All `istio_request*` series of one data thread, and what it answered itself. */
 export class HttpMetrics {
   readonly #series: BoundedSeries<HttpSeries>
   readonly #peers: HttpSeries[] = []
   /** One for each side and security. */
-  readonly #caches: readonly Cache[] = [newCache(), newCache(), newCache(), newCache()]
+  readonly #caches: readonly Cache[] = Array.from({ length: 6 }, newCache)
   readonly #localReplies = new Map<string, { direction: 'inbound' | 'outbound'; reason: Reason; count: number }>()
   #left = maxSeries
 
   constructor() {
-    this.#series = new BoundedSeries(key => {
+    this.#series = new BoundedSeries(maxPairs, key => {
       const series = new HttpSeries(key)
       this.#peers.push(series)
       return series
@@ -47,7 +53,7 @@ export class HttpMetrics {
    */
   #of(record: RequestRecord): HttpSeries {
     const { source, destination, service } = record
-    const cache = this.#caches[(record.direction === 'inbound' ? 2 : 0) + (record.security === 'none' ? 1 : 0)]
+    const cache = this.#caches[(record.direction === 'inbound' ? 3 : 0) + securities.indexOf(record.security)]
     const bySource = destination === unknownPeer ? cache?.byService.get(service) : cache?.byDestination.get(destination)
     const cached = bySource?.get(source)
     if (cached !== undefined && cached.service === service) return cached

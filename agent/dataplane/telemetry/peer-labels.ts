@@ -46,7 +46,8 @@ export interface SeriesKey {
   readonly service: string
   readonly serviceName: string
   readonly serviceNamespace: string
-  readonly security: 'mutual_tls' | 'none'
+  /** Unknown when the destination was not reached. */
+  readonly security: 'mutual_tls' | 'none' | 'unknown'
 }
 
 /**

@@ -65,7 +65,7 @@ export class RequestRecord {
   service = 'unknown'
   serviceName = 'unknown'
   serviceNamespace = 'unknown'
-  security: 'mutual_tls' | 'none' = 'none'
+  security: 'mutual_tls' | 'none' | 'unknown' = 'unknown'
   /** What the tracer made of the request's context; undefined when it is not sampled. */
   span: RequestSpan | undefined
 

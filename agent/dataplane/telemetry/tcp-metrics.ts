@@ -14,9 +14,12 @@ export interface TcpCounters {
   receivedBytes: number
 }
 
+/** Label sets that one thread keeps. */
+const maxSeries = 10_000
+
 /** All `istio_tcp_*` series of one data thread. */
 export class TcpMetrics {
-  readonly #series = new BoundedSeries<TcpCounters>(key => {
+  readonly #series = new BoundedSeries<TcpCounters>(maxSeries, key => {
     const labels = { ...peersAsLabels(key), request_protocol: 'tcp', response_flags: '-' }
     return { labels, opened: 0, closed: 0, sentBytes: 0, receivedBytes: 0 }
   })
