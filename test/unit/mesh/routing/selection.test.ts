@@ -50,3 +50,11 @@ t.test('gateways are named as missing, with the number of their cases', async t 
   const cases = selectionCases().filter(isFor('gatewayVirtualService'))
   t.match(sectionOf('Selection'), `\`gatewayVirtualService\` (${cases.length} cases)`)
 })
+
+t.test('every case that is named as decided otherwise is recorded', async t => {
+  const ids = new Set(selectionCases().map(({ id }) => id))
+  t.same(
+    differences('Selection', 'sel').filter(id => !ids.has(id)),
+    [],
+  )
+})
