@@ -12,7 +12,7 @@ import type { LocalTarget, Table } from './table.ts'
 import { join } from './tcp/join.ts'
 import { resetSocket } from './tcp/reset.ts'
 import { factsOf, peerAddressOf } from './telemetry/facts.ts'
-import { unknownPeer } from './telemetry/tcp-metrics.ts'
+import { unknownPeer } from './telemetry/peer-labels.ts'
 import type { ConnectionFacts } from './telemetry/telemetry.ts'
 
 /** How long the first bytes of a connection are waited for whose port does not say what it speaks. */

@@ -1,4 +1,4 @@
-import { type PeerLabels, unknownPeer } from '../telemetry/tcp-metrics.ts'
+import { type PeerLabels, unknownPeer } from '../telemetry/peer-labels.ts'
 
 /**
  * The W3C `baggage` header by which ambient agents tell each other, for telemetry only, which workload is calling

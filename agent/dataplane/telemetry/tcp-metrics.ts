@@ -3,8 +3,6 @@ import type { Reason } from '../reasons.ts'
 import { BoundedSeries } from './bounded-series.ts'
 import { type PeerLabels, peersAsLabels, type SeriesKey, unknownPeer } from './peer-labels.ts'
 
-export { type PeerLabels, peerLabels, unknownPeer } from './peer-labels.ts'
-
 /** Counters of one label set; connections hold it and add to it as bytes pass. */
 export interface TcpCounters {
   readonly labels: Readonly<Record<string, string>>

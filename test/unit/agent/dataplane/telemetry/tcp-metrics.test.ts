@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type PeerLabels, TcpMetrics, unknownPeer } from '../../../../../agent/dataplane/telemetry/tcp-metrics.ts'
+import { type PeerLabels, unknownPeer } from '../../../../../agent/dataplane/telemetry/peer-labels.ts'
+import { TcpMetrics } from '../../../../../agent/dataplane/telemetry/tcp-metrics.ts'
 
 const api: PeerLabels = { ...unknownPeer, workload: 'api-1', principal: 'spiffe://td/ns/default/sa/api' }
 const key = (source: PeerLabels) => ({
