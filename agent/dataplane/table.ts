@@ -48,6 +48,7 @@ export interface Table {
 /** Where a captured connection may go. */
 export interface Destination {
   readonly service: MeshServiceResource
+  readonly routable: RoutableService
   /** The service's first name, as metrics and logs show it. */
   readonly host: string
   readonly port: ServicePort
@@ -103,12 +104,15 @@ export function buildTable(config: AgentConfig): {
   const endpoints = new Map<string, Destination>()
   const local = new Map<string, LocalTarget>()
   const byHost = new Map<string, Destination>()
+  const routables: RoutableService[] = []
   const callers = new Map<string, Caller>()
   const cgroupCallers = new Map<string, string>()
 
   for (const service of config.services) {
     try {
-      addService(service, { services, endpoints, byHost })
+      const routable = routableService(service)
+      addService(service, routable, { services, endpoints, byHost })
+      routables.push(routable)
     } catch (error) {
       rejected.push({ name: `service/${service.namespace}/${service.name}`, reason: describeError(error) })
     }
@@ -148,7 +152,7 @@ export function buildTable(config: AgentConfig): {
       return made
     },
     routing: createRouting({
-      services: config.services.map(routableService),
+      services: routables,
       traffic: config.traffic,
       domain: config.host.dnsDomain,
     }),
@@ -165,7 +169,7 @@ interface Found {
   readonly byHost: Map<string, Destination>
 }
 
-function addService(service: MeshServiceResource, found: Found): void {
+function addService(service: MeshServiceResource, routable: RoutableService, found: Found): void {
   const host = service.hosts[0] ?? service.name
   const peers = new Map(service.endpoints.map(endpoint => [endpoint, meshPeer(endpoint)]))
   for (const port of service.ports) {
@@ -184,10 +188,10 @@ function addService(service: MeshServiceResource, found: Found): void {
       // Of several claims on one address, one with an identity: no other may make its connections plaintext.
       const known = found.endpoints.get(authority)?.pinned
       if (known === undefined || (known.mesh === undefined && mesh !== undefined)) {
-        found.endpoints.set(authority, { service, host, port, endpoints: [target], pinned: target, route })
+        found.endpoints.set(authority, { service, routable, host, port, endpoints: [target], pinned: target, route })
       }
     }
-    const destination = { service, host, port, endpoints: targets, pinned: undefined, route }
+    const destination = { service, routable, host, port, endpoints: targets, pinned: undefined, route }
     for (const name of service.hosts) found.byHost.set(`${name}:${port.port}`, destination)
     for (const address of service.virtualIps) found.services.set(hostPort(address, port.port), destination)
     for (const address of service.addresses) found.services.set(hostPort(address, port.port), destination)

@@ -1,5 +1,5 @@
 import { applyCors } from '../../../mesh/routing/cors.ts'
-import { timeoutOf } from '../../../mesh/routing/decide.ts'
+import { mirrorsOf, timeoutOf } from '../../../mesh/routing/decide.ts'
 import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy-headers.ts'
 import { fieldOf, setField } from '../../../mesh/routing/header-fields.ts'
 import { shapeRequest, shapeResponse } from '../../../mesh/routing/shape.ts'
@@ -8,6 +8,7 @@ import type { OriginalDst } from '../../intercept/original-dst.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
+import type { Table } from '../table.ts'
 import { unknownPeer } from '../telemetry/peer-labels.ts'
 import { RequestRecord } from '../telemetry/request-record.ts'
 import type { Cancellable, OpenResult } from '../transport/connection-pool.ts'
@@ -16,6 +17,7 @@ import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
 import { hashOf, makeCookie } from '../upstream/hash-key.ts'
 import { statusOfGrpc } from '../upstream/outlier.ts'
 import { type LocalReply, localReply } from './local-replies.ts'
+import { sendMirror } from './mirror.ts'
 import { type Decision, decide, type OutboundCall } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
@@ -121,11 +123,21 @@ export class OutboundExchange implements RelayOwner, Entrant {
     if (this.#relay.requestEnded) this.#startTimeout()
     this.#chooseHash(active)
     shapeRequest(route, destination, this.#headers, record)
+    if (table !== undefined) this.#mirror(table, decision)
     if (action.retry === undefined || pinned !== undefined) this.#relay.stopReplay()
     const entered = active.admission.enter(this, active.countsConnections)
     if (entered === 'passed') return this.admitted()
     if (entered === 'waits') this.#isAdmitted = true
     else this.#refuse('UPSTREAM_OVERFLOW', active.cluster.limits.describe(entered))
+  }
+
+  #mirror(table: Table, { route }: Forwarding): void {
+    for (const destination of mirrorsOf(route, this.#state.random)) {
+      const { hasNoBody } = this.#relay
+      const { caller } = this.#connection
+      const copy = sendMirror(this.#state, table, caller, destination, this.#headers, this.#record.protocol, hasNoBody)
+      if (copy !== undefined && !hasNoBody) this.#relay.copyTo(copy)
+    }
   }
 
   admitted(): void {

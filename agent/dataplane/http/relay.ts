@@ -1,5 +1,6 @@
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { GrpcMessages } from './grpc-messages.ts'
+import type { RequestCopy } from './mirror.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 
 /** RFC 9113 section 7. */
@@ -47,6 +48,7 @@ export class Relay {
   #replayLimit: number
   #replayable = true
   #upBlocked = false
+  #copies: readonly RequestCopy[] = none
   /** Bytes not given back yet, of the caller's and of the upstream's window. */
   #owedDown = 0
   #owedUp = 0
@@ -110,6 +112,11 @@ export class Relay {
     this.#flushRequest()
   }
 
+  /** Lets a copy of the request's body go elsewhere too; nothing of it has come yet. */
+  copyTo(copy: RequestCopy): void {
+    this.#copies = [...this.#copies, copy]
+  }
+
   /** Breaks the attached upstream off, if there is one, without a word to the owner. */
   detach(): void {
     const up = this.#up
@@ -165,6 +172,7 @@ export class Relay {
     this.#record.bytesReceived += length
     this.#passed(length)
     this.#requestMessages?.push(chunk)
+    for (const copy of this.#copies) copy.data(chunk)
     if (this.#over || this.#responseEnded) return this.#down.consumed(length)
     if (this.#replayable && this.#heldBytes + length > this.#replayLimit) this.#replayable = false
     if (!this.#replayable && this.#held.length === this.#sent) this.#dropSent()
@@ -241,6 +249,7 @@ export class Relay {
     if (this.#requestEnded) return
     this.#requestEnded = true
     this.#record.requestMessages = this.#requestMessages?.count ?? 0
+    for (const copy of this.#copies) copy.end(this.#requestTrailers)
     this.#owner.requestComplete()
     const up = this.#up
     if (up !== undefined && !this.#upBlocked && this.#sent === this.#held.length) this.#endRequest(up)
@@ -307,6 +316,7 @@ export class Relay {
   readonly #onDownReset = (code: number, reason: string): void => {
     if (this.#over) return
     this.#over = true
+    if (!this.#requestEnded) for (const copy of this.#copies) copy.abort()
     this.detach()
     this.#owner.callerGone(code, reason)
   }
@@ -322,3 +332,5 @@ export class Relay {
     this.#owner.finished()
   }
 }
+
+const none: readonly RequestCopy[] = []

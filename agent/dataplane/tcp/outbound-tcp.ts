@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import type { RouteDestination } from '../../../mesh/routing/route.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
 import type { OriginalDst } from '../../intercept/original-dst.ts'
 import { hostPort } from '../address.ts'
@@ -64,20 +65,40 @@ export class OutboundTcp {
 
   start(): void {
     const { table, caller, original, destination } = this.#call
-    if (destination === undefined) return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
-    const { endpoints, service } = destination
-    if (endpoints.length === 0 && service.external && !table.virtualIps.has(original.address)) {
+    const route = this.#ruled() ?? destination?.route
+    if (route === undefined) {
+      if (table.routing.sidecar(caller.client).outboundTrafficPolicy === 'REGISTRY_ONLY') {
+        return this.#refuse('BLOCKED_HOST', 'outboundTrafficPolicy REGISTRY_ONLY')
+      }
       return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
     }
-    this.#facts.destinationService = destination.host
-    const active = this.#state.clusters.of(table, caller, destination.route)
-    if (active === undefined) return this.#refuse('NO_CLUSTER', destination.route.cluster)
+    const isUnlisted = destination?.endpoints.length === 0 && destination.service.external
+    if (isUnlisted && route === destination.route && !table.virtualIps.has(original.address)) {
+      return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
+    }
+    this.#facts.destinationService = route.host
+    const active = this.#state.clusters.of(table, caller, route)
+    if (active === undefined) return this.#refuse('NO_CLUSTER', route.cluster)
     if (!active.cluster.limits.acquire('connections')) {
       return this.#refuse('UPSTREAM_OVERFLOW', active.cluster.limits.describe('connections'))
     }
     this.#holdsConnection = true
     this.#active = active
     this.#try(active)
+  }
+
+  /** Where a rule for bytes sends it; undefined without one. */
+  #ruled(): RouteDestination | undefined {
+    const { table, caller, original, serverName, destination } = this.#call
+    const port = destination?.port.port ?? original.port
+    const rules = table.routing.tcp(caller.client, destination?.routable, port, serverName, original.address)
+    if (rules === undefined) return undefined
+    let left = this.#state.random() * rules.reduce((sum, rule) => sum + rule.destination.weight, 0)
+    for (const rule of rules) {
+      left -= rule.destination.weight
+      if (left < 0) return rule.destination
+    }
+    return rules[0]?.destination
   }
 
   #try(active: ActiveCluster): void {

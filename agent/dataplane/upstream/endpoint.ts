@@ -35,8 +35,6 @@ export class EndpointState {
   ejectedAt: number | undefined
   /** By what the base ejection time was multiplied at the last ejection; shrinks while it behaves. */
   ejectionMultiplier = 0
-  /** When it came back from its last ejection. */
-  returnedAt = 0
 
   begin(): void {
     this.active += 1

@@ -171,7 +171,6 @@ export class OutlierDetector {
   #return(endpoint: ClusterEndpoint): void {
     const { state } = endpoint
     state.ejectedAt = undefined
-    state.returnedAt = this.#clock.monotonic()
     // Afresh, or a counter that was about to reach its limit would soon eject it again.
     state.consecutive5xx = 0
     state.consecutiveGatewayErrors = 0
@@ -187,9 +186,7 @@ export class OutlierDetector {
       const { state } = member
       if (state.ejectedAt !== undefined) {
         if (now - state.ejectedAt >= ejectionMs(state, settings)) this.#return(member)
-      } else if (state.ejectionMultiplier > 0 && now - state.returnedAt >= settings.intervalMs) {
-        state.ejectionMultiplier -= 1
-      }
+      } else if (state.ejectionMultiplier > 0) state.ejectionMultiplier -= 1
       isNeeded ||= needsSweep(state)
     }
     if (isNeeded) this.#startSweeps()

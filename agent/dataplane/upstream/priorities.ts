@@ -2,7 +2,7 @@ import type { EndpointGroup } from '../../../mesh/routing/locality.ts'
 import type { Random } from '../../../mesh/std/clock.ts'
 import type { Balancer } from './balancers/balancer.ts'
 import type { ClusterEndpoint } from './endpoint.ts'
-import { lowFraction, scramble } from './hash.ts'
+import { lowFraction } from './hash.ts'
 import { type Admission, HostSet } from './host-set.ts'
 import { capacity, inPanic, priorityLoads } from './priority-load.ts'
 import type { Warmup } from './slow-start.ts'
@@ -123,10 +123,11 @@ export class Priorities<E extends ClusterEndpoint> {
     return undefined
   }
 
+  /** From the same lane of a hash as the level: where localities have weights there is only one priority. */
   #drawSet(level: Level<E>, hash: number | undefined): HostSet<E> | undefined {
     const { sets, setEnds } = level
     if (sets.length === 1) return sets[0]
-    const drawn = hash === undefined ? this.#random() : scramble(lowFraction(hash) * 2 ** 32) / 2 ** 32
+    const drawn = hash === undefined ? this.#random() : lowFraction(hash)
     for (let index = 0; index < setEnds.length; index += 1) if (drawn < (setEnds[index] ?? 0)) return sets[index]
     return undefined
   }

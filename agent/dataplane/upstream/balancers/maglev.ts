@@ -1,16 +1,13 @@
 import type { Random } from '../../../../mesh/std/clock.ts'
 import type { ClusterEndpoint } from '../endpoint.ts'
-import { highLane, murmur3, scramble } from '../hash.ts'
+import { highLane, murmur3 } from '../hash.ts'
 import type { Balancer } from './balancer.ts'
 import { OrderedMembers } from './ordered-members.ts'
-
-/** So often a key whose endpoint may not be chosen is sent to another slot before the next endpoint is taken. */
-const maxRehashes = 16
 
 /**
  * Consistent hashing by a table of slots (Eisenbud et al., "Maglev", section 3.4; Envoy, "Maglev"): members take turns,
  * by weight, in claiming the next free slot of an order of their own. The table changes with the members, not with their
- * health: the keys of one that may not be chosen are hashed again, and only they move.
+ * health: the keys of one that may not be chosen go to the slots that follow, and only they move.
  */
 export class Maglev<E extends ClusterEndpoint> implements Balancer<E> {
   readonly #size: number
@@ -36,15 +33,15 @@ export class Maglev<E extends ClusterEndpoint> implements Balancer<E> {
   pick(hash: number | undefined): E | undefined {
     const members = this.#members
     if (members.usable === 0) return undefined
-    let place = hash === undefined ? Math.floor(this.#random() * 2 ** 32) : highLane(hash)
-    for (let rehash = 0; rehash <= maxRehashes; rehash += 1) {
-      const owner = this.#table[place % this.#size] ?? 0
+    const place = hash === undefined ? Math.floor(this.#random() * 2 ** 32) : highLane(hash)
+    let slot = place % this.#size
+    for (let step = 0; step < this.#size; step += 1) {
+      const owner = this.#table[slot] ?? 0
       if (members.isUsable(owner)) return members.all[owner]
-      place = scramble(place + 0x9e3779b9)
+      slot = slot + 1 === this.#size ? 0 : slot + 1
     }
-    let number = place % members.all.length
-    while (!members.isUsable(number)) number = (number + 1) % members.all.length
-    return members.all[number]
+    // More members than slots, and those that may be chosen have none.
+    return members.all.find((_, number) => members.isUsable(number))
   }
 }
 
