@@ -118,6 +118,16 @@ t.test(
   },
 )
 
+t.test('failures on this side that are counted while an endpoint is out are forgotten too', async t => {
+  const { clock, outliers, bad } = detector({ splitLocalOrigin: true })
+  for (let failure = 0; failure < 9; failure += 1) outliers.report(bad, 'timeout')
+  await clock.advance(30_000)
+  for (let failure = 0; failure < 4; failure += 1) outliers.report(bad, 'timeout')
+  t.notOk(isEjected(bad))
+  outliers.report(bad, 'timeout')
+  t.ok(isEjected(bad))
+})
+
 t.test('sweeps are made only while they can change something', async t => {
   const { clock, outliers, bad } = detector()
   t.equal(clock.pending, 0)

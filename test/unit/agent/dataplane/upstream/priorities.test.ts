@@ -132,6 +132,16 @@ t.test('while another priority can carry the traffic there is no panic', async t
   t.strictSame(Object.keys(percents(() => cluster.pick())), ['us/a/1'])
 })
 
+t.test('a priority in panic gets the traffic that its healthy endpoints could carry', async t => {
+  const { cluster } = world(
+    { 'eu/a/1': [20, 1], 'us/a/1': [20, 13] },
+    { outlier: outlierSettings({ minHealthPercent: 50 }) },
+  )
+  const found = percents(() => cluster.pick())
+  t.ok(Math.abs((found['eu/a/1'] ?? 0) - 7) < 1, `${found['eu/a/1']}`)
+  t.equal(cluster.available, 33, 'all near endpoints and the healthy far ones')
+})
+
 t.test('in panic too an endpoint that could not be reached lately is passed over', async t => {
   const { cluster, endpoints } = world({ 'eu/a/1': [4, 0] }, { outlier: outlierSettings({ minHealthPercent: 50 }) })
   const [failed] = endpoints

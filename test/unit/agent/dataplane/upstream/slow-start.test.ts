@@ -60,6 +60,21 @@ for (const kind of ['round-robin', 'least-request'] as const) {
     t.ok(Math.abs(share - 0.1 / 1.1) < 0.02, `${share}`)
   })
 
+  t.test(
+    `${kind}: an endpoint that left and came back starts slowly, though something is still under way to it`,
+    async t => {
+      const old = clusterEndpoints(1)
+      const other = clusterEndpoint('10.9.9.9:80')
+      const { cluster, clock } = aCluster({ balancer: { kind, warmup } }, [...old, other])
+      await clock.advance(60_000)
+      cluster.update(old, nowhere)
+      await clock.advance(60_000)
+      cluster.update([...old, other], nowhere)
+      t.equal(other.state.healthySince, 120_000)
+      t.equal(old[0]?.state.healthySince, 0)
+    },
+  )
+
   t.test(`${kind}: endpoints that are all new share as if they were not`, async t => {
     const endpoints = clusterEndpoints(4)
     const { cluster } = aCluster({ balancer: { kind, warmup } }, endpoints)

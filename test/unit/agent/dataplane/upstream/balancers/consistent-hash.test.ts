@@ -75,6 +75,11 @@ for (const kind of ['ring', 'maglev'] as const) {
     const twice = [...members, { ...first }]
     t.strictSame(placements(kind, twice), placements(kind, members))
     t.strictSame([...new Set(placements(kind, twice, twice.slice(3)))], [first.key])
+    const balancer = kinds[kind]()
+    for (const usable of [[first], twice.slice(3)]) {
+      balancer.update(twice, usable)
+      t.equal(balancer.pick(undefined), usable[0])
+    }
   })
 
   t.test(`${kind}: without a hash any endpoint is chosen`, async t => {
@@ -140,6 +145,15 @@ t.test('maglev: a leaving endpoint moves less than 1 % of the keys beyond its ow
     const after = placements('maglev', without(members, 1))
     const excess = before.filter((key, index) => key !== members[1]?.key && key !== after[index]).length / keys.length
     t.ok(excess < 0.01, `${excess} of the keys with ${count} endpoints`)
+  }
+})
+
+t.test('maglev: finds the one that may be chosen even where it has no slot', async t => {
+  const members = clusterEndpoints(20)
+  const balancer = new Maglev<ClusterEndpoint>(5, seededRandom(1))
+  for (const member of members) {
+    balancer.update(members, [member])
+    t.equal(balancer.pick(3), member)
   }
 })
 

@@ -52,13 +52,18 @@ t.test('round robin: each endpoint has its turn before any has another', async t
 
 t.test('round robin: callers begin anywhere', async t => {
   const firsts = new Set<string | undefined>()
+  const weightedFirsts = new Set<string | undefined>()
   for (let seed = 0; seed < 50; seed += 1) {
     const { cluster } = aCluster({ balancer: { kind: 'round-robin', warmup: undefined } }, clusterEndpoints(5), {
       seed,
     })
     firsts.add(cluster.pick()?.key)
+    const unequal = clusterEndpoints(5, index => ({ weight: index === 0 ? 2 : 1 }))
+    const other = aCluster({ balancer: { kind: 'round-robin', warmup: undefined } }, unequal, { seed })
+    weightedFirsts.add(other.cluster.pick()?.key)
   }
   t.equal(firsts.size, 5)
+  t.equal(weightedFirsts.size, 5)
 })
 
 t.test('round robin: turns of the heavier are spread out between those of the lighter', async t => {
