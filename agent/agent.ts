@@ -17,6 +17,7 @@ import { agentState } from './control/agent-state.ts'
 import { createApplier } from './control/apply.ts'
 import { startCaptureFollower } from './control/capture-follower.ts'
 import type { ConnectOptions } from './control/dial.ts'
+import { createDnsEndpoints } from './control/dns-endpoints.ts'
 import { startDnsFollower } from './control/dns-follower.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
@@ -26,6 +27,7 @@ import { openStateDirectory } from './control/state-directory.ts'
 import { connectWs } from './control/ws.ts'
 import { startDataPlane } from './dataplane/start.ts'
 import { startDns } from './dns/dns.ts'
+import { createLookUp } from './dns/look-up.ts'
 import { createChecks } from './health/checks.ts'
 import { createProber } from './health/prober.ts'
 import { hostFacts } from './host.ts'
@@ -153,7 +155,17 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     registrations: registrations.reported.value,
   }))
   started.add(() => report.stop())
-  const applier = createApplier({ log, dataPlane, certificates, listeners, trust, followers: [prober, capture, dns] })
+  const dnsEndpoints = createDnsEndpoints({
+    ...deps,
+    lookUp: createLookUp(settings.dns.upstreams),
+    changed() {
+      if (frozen) return
+      applier.refresh().catch(error => log.error('endpoints found by DNS are not in use', { error: String(error) }))
+    },
+  })
+  started.add(() => dnsEndpoints.stop())
+  const followers = [prober, capture, dns]
+  const applier = createApplier({ log, dataPlane, certificates, listeners, endpoints: dnsEndpoints, trust, followers })
 
   started.add(applier.current.subscribe(config => spans.configure(config?.traffic.mesh.tracing?.otlpEndpoint)))
 

@@ -7,6 +7,7 @@ import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { RejectedResource } from '../dataplane/messages.ts'
 import type { Certificates } from '../identity/certificates.ts'
 import type { PortAssignment } from './agent-state.ts'
+import type { DnsEndpoints } from './dns-endpoints.ts'
 import type { ListenerSet } from './listener-set.ts'
 
 /** A part that follows the config after the data plane: capture, DNS. It keeps and reports its own failures. */
@@ -16,9 +17,10 @@ export interface Follower {
 
 export interface ApplierDeps {
   readonly log: Log
-  readonly dataPlane: DataPlane
-  readonly certificates: Certificates
-  readonly listeners: ListenerSet
+  readonly dataPlane: Pick<DataPlane, 'apply'>
+  readonly certificates: Pick<Certificates, 'want'>
+  readonly listeners: Pick<ListenerSet, 'open' | 'ports'>
+  readonly endpoints: Pick<DnsEndpoints, 'fill'>
   readonly trust: Watch<TrustBundle>
   readonly followers: readonly Follower[]
 }
@@ -32,23 +34,47 @@ export interface Applier {
    * are open and data threads decide by it before anything is redirected to them.
    */
   apply(config: AgentConfig): Promise<readonly RejectedResource[]>
+  /** Hands the config in use to the data threads again, with the endpoints that DNS knows now. */
+  refresh(): Promise<void>
 }
 
 /** Makes the applier; nothing is in use yet. */
 export function createApplier(deps: ApplierDeps): Applier {
   const current = new Watch<AgentConfig | undefined>(undefined)
+  let latest: AgentConfig | undefined
+  let queue: Promise<unknown> = Promise.resolve()
   return {
     current,
-    async apply(wanted) {
-      const rejected: RejectedResource[] = []
-      const config = { ...wanted, trust: { kind: 'trust' as const, ...trustOf(wanted, rejected) } }
-      deps.certificates.want(identitiesOf(config))
-      rejected.push(...(await deps.dataPlane.apply(config)))
-      await deps.listeners.open(config)
-      current.set(config)
-      for (const follower of deps.followers) await follower.follow(config, deps.listeners.ports())
-      return rejected
-    },
+    apply: wanted => oneAtATime(() => apply(wanted)),
+    refresh: () => oneAtATime(refresh),
+  }
+
+  async function apply(wanted: AgentConfig): Promise<readonly RejectedResource[]> {
+    const rejected: RejectedResource[] = []
+    const trusted = { ...wanted, trust: { kind: 'trust' as const, ...trustOf(wanted, rejected) } }
+    const config = await deps.endpoints.fill(trusted)
+    deps.certificates.want(identitiesOf(config))
+    rejected.push(...(await deps.dataPlane.apply(config)))
+    await deps.listeners.open(config)
+    latest = trusted
+    current.set(config)
+    for (const follower of deps.followers) await follower.follow(config, deps.listeners.ports())
+    return rejected
+  }
+
+  /** Listeners and followers do not depend on endpoints outside the mesh. */
+  async function refresh(): Promise<void> {
+    if (latest === undefined) return
+    const config = await deps.endpoints.fill(latest)
+    const rejected = await deps.dataPlane.apply(config)
+    if (rejected.length > 0) deps.log.warn('endpoints found by DNS are not usable', { rejected })
+    current.set(config)
+  }
+
+  function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
+    const mine = queue.then(task)
+    queue = mine.catch(() => {})
+    return mine
   }
 
   /** Trust never goes back: an older bundle is refused by name and the one in use stays. */
