@@ -5,6 +5,7 @@ import { serverSettings } from '../../server/config-schema.ts'
 import { commandSections } from './command-blocks.ts'
 import { errorSections } from './error-blocks.ts'
 import { agentMetricTable, istioLabelList, serverMetricTable } from './metric-blocks.ts'
+import { outcomeTable } from './outcome-blocks.ts'
 import { registryTables, settingTable } from './setting-blocks.ts'
 
 /** Pages of the reference with the blocks in them that are made from the code; the rest is written by hand. */
@@ -20,6 +21,7 @@ export const generatedBlocks: Readonly<Record<string, () => Readonly<Record<stri
     'istio-labels': istioLabelList(),
     server: serverMetricTable(),
   }),
+  'docs/reference/reasons.md': () => ({ outcomes: outcomeTable() }),
   'docs/reference/cli.md': () => ({ commands: commandSections() }),
 }
 

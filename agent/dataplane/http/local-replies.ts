@@ -91,7 +91,7 @@ function grpcReply(grpcStatus: number, message: string): Reply {
   return { headers, body: undefined, status: 200, grpcStatus }
 }
 
-/** gRPC's status for an HTTP one, as Envoy maps it (gRPC, "HTTP to gRPC Status Code Mapping", and 408 for us). */
+/** The status of gRPC for one of HTTP, as Envoy maps it (gRPC, "HTTP to gRPC Status Code Mapping"). */
 function grpcStatusOf(status: number): number {
   switch (status) {
     case 400:
