@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
+import { formatFinding } from '../mesh/analyze/finding-view.ts'
 import { parseResources } from '../mesh/resources/parse.ts'
 import { problemsError } from '../mesh/resources/problem.ts'
 import { describeResource, resourceSchemas } from '../mesh/resources/resource.ts'
@@ -8,7 +8,8 @@ import { didYouMean } from '../mesh/std/did-you-mean.ts'
 import { MeshError } from '../mesh/std/errors.ts'
 import type { ApplyResult } from '../server/resources.ts'
 import type { CliContext } from './context.ts'
-import { formatOutput, table } from './output.ts'
+import { formatOutput, printable, table } from './output.ts'
+import { readText } from './read-text.ts'
 
 interface ListedResource {
   readonly version: number
@@ -29,9 +30,15 @@ export function addResourceCommands(program: Command, context: CliContext): void
     .action(async (options: { file: string; dryRun?: true }, command: Command) => {
       const query = new URLSearchParams({ file: options.file, dryRun: String(options.dryRun === true) })
       const text = readText(options.file)
-      const result = await context.client(command).post<ApplyResult>(`/v1/resources?${query}`, text)
+      const result = await context
+        .client(command)
+        .post<Pick<ApplyResult, 'applied'> & Partial<ApplyResult>>(`/v1/resources?${query}`, text)
       const would = options.dryRun === true ? ' (dry run)' : ''
-      const lines = () => result.applied.map(one => `${one.kind} ${one.namespace}/${one.name} ${one.change}${would}`)
+      const lines = () => [
+        ...result.applied.map(one => `${one.kind} ${one.namespace}/${one.name} ${one.change}${would}`),
+        // a server of before the warnings has none
+        ...(result.warnings ?? []).map(warning => printable(formatFinding(warning))),
+      ]
       context.print(formatOutput(context.format(command), result, () => lines().join('\n')))
     })
 
@@ -106,12 +113,4 @@ function knownKind(text: string): string {
   const meant = didYouMean(text, kinds)
   const hint = meant === undefined ? `the kinds are ${kinds.join(', ')}` : `did you mean ${meant}?`
   throw new MeshError('WEFT_USAGE', `${text} is no kind of resource`, { next: hint })
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8')
-  } catch (cause) {
-    throw new MeshError('WEFT_USAGE', `${file} cannot be read`, { cause, next: 'check the path' })
-  }
 }

@@ -1,5 +1,7 @@
+import type { KnownService } from '../mesh/analyze/finding.ts'
+import { type FindingView, type PlacedFinding, viewOf } from '../mesh/analyze/finding-view.ts'
 import { findConflicts, type KnownWorkload } from '../mesh/policy/policy-conflicts.ts'
-import { parseResources } from '../mesh/resources/parse.ts'
+import { parseResources, parseSources } from '../mesh/resources/parse.ts'
 import { problemsError } from '../mesh/resources/problem.ts'
 import { describeResource, type Resource } from '../mesh/resources/resource.ts'
 import { entryLabels } from '../mesh/resources/workload-to-model.ts'
@@ -8,6 +10,7 @@ import { MeshError } from '../mesh/std/errors.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { Watch } from '../mesh/std/watch.ts'
 import { findMergeConflicts, type MergeScope, mergeFindings } from './catalogue/merge-check.ts'
+import { type FindingScope, findingsOf, judgeWritten } from './resource-findings.ts'
 import type { ResourceStore, StoredResource } from './store/store.ts'
 
 export interface AppliedResource {
@@ -19,6 +22,8 @@ export interface AppliedResource {
 
 export interface ApplyResult {
   readonly applied: readonly AppliedResource[]
+  /** What there is to say of the resources all the same, at its place in the text. */
+  readonly warnings: readonly PlacedFinding[]
 }
 
 /** What a change of one resource comes to. */
@@ -37,8 +42,8 @@ export interface Resources {
   readonly current: Watch<readonly Resource[]>
   /**
    * Creates or updates all resources of a text, or none. Throws WEFT_RESOURCE_INVALID naming every place of the text
-   * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload, or
-   * two merge rules the same service.
+   * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload,
+   * two merge rules the same service, or two traffic resources of a namespace the same host.
    */
   apply(text: string, file: string, options: { readonly dryRun: boolean }): Promise<ApplyResult>
   /**
@@ -48,6 +53,8 @@ export interface Resources {
    */
   change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>): Promise<T>
   list(): Promise<readonly StoredResource[]>
+  /** What there is to say of everything applied, errors first. */
+  findings(): readonly FindingView[]
   /** Returns whether it was there. */
   remove(kind: string, namespace: string, name: string): Promise<boolean>
   stop(): void
@@ -62,12 +69,16 @@ export interface ResourcesDeps {
   readonly registries: readonly string[]
   /** All workloads known now, to see whether two policies select the same one. */
   workloads(): Iterable<KnownWorkload>
+  /** What follows `<name>.<namespace>.` in the names of services; `mesh` when nothing is said. */
+  readonly domain?: string
+  /** All services known now, to see whether references lead anywhere; undefined while nobody knows. */
+  services?(): readonly KnownService[] | undefined
 }
 
 /** Reads what is stored; a stored document that this version cannot read is left out and logged by name. */
 export async function openResources(
   store: ResourceStore,
-  { clock, log, rootNamespace, registries, workloads }: ResourcesDeps,
+  { clock, log, rootNamespace, registries, workloads, domain = 'mesh', services }: ResourcesDeps,
 ): Promise<Resources> {
   const read = async () => parseStored(await store.list(), log)
   const current = new Watch<readonly Resource[]>(await read())
@@ -77,23 +88,26 @@ export async function openResources(
   })
   const oneAtATime = createQueue()
   const scope: MergeScope = { registries, rootNamespace }
+  const findingScope: FindingScope = { rootNamespace, domain, services: () => services?.() }
   return {
     current,
     apply: (text, file, { dryRun }) =>
       oneAtATime(async () => {
-        const { resources, problems } = parseResources(text, file, resource => mergeFindings(resource, scope))
+        const { resources: sourced, problems } = parseSources(text, file, resource => mergeFindings(resource, scope))
         if (problems.length > 0) throw problemsError(problems)
+        const resources = sourced.map(({ resource }) => resource)
         if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
         refuseRepeated(resources, file)
         const before = await store.list()
         const after = stateAfter(parseStored(before, log), resources, clock.now())
         refuseConflicts(after, resources, { rootNamespace, workloads: [...workloads()] })
         refuseMergeConflicts(after, resources, scope)
+        const warnings = judgeWritten(after, sourced, findingScope)
         const applied = resources.map(resource => changeOf(resource, before))
         const writes = resources.filter((_, at) => applied[at]?.change !== 'unchanged')
         if (!dryRun && writes.length > 0) await store.put(writes.map(writeOf), clock.now())
         await refresh()
-        return { applied }
+        return { applied, warnings }
       }),
     change: plan =>
       oneAtATime(async () => {
@@ -109,6 +123,7 @@ export async function openResources(
         return result
       }),
     list: () => store.list(),
+    findings: () => findingsOf(current.value, findingScope).map(viewOf),
     async remove(kind, namespace, name) {
       const removed = await store.remove(kind, namespace, name)
       await refresh()

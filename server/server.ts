@@ -37,6 +37,7 @@ import { startViews } from './push/views.ts'
 import { serveWs } from './push/ws.ts'
 import { startHostsRegistry } from './registrations/hosts-registry.ts'
 import { itemRulesOf, massRemovalOf, startRegistries, withRegistry } from './registries.ts'
+import { knownServices } from './resource-findings.ts'
 import { openResources } from './resources.ts'
 import { startServerCertificate } from './server-certificate.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -100,6 +101,8 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     rootNamespace: config.rootNamespace,
     registries: [resourcesRegistry, ...config.registries.map(({ name }) => name)],
     workloads: () => catalogue.snapshot.value.workloads.values(),
+    domain: config.dnsDomain,
+    services: () => knownServices(catalogue.snapshot.value, config.dnsDomain),
   })
   started.add(() => resources.stop())
   const trusted = operatorDeclared(config.registries)

@@ -43,10 +43,8 @@ function createKnown({ resources, services, domain }: AnalyzedWorld): Known {
   const all = [...(services ?? []), ...declared]
   const byHost = new Map(all.flatMap(service => service.hosts.map(host => [host, service] as const)))
   const wild = [...byHost.keys()].filter(host => host.startsWith('*'))
-  const rules = destinationRulesOf(resources).map(({ metadata, spec }) => ({
-    host: fullHost(spec.host.toLowerCase(), metadata.namespace, domain),
-    names: (spec.subsets ?? []).map(({ name }) => name),
-  }))
+  const subsets = subsetsByHost(resources, domain)
+  const wildRules = [...subsets.keys()].filter(host => host.startsWith('*'))
   return {
     isKnown: host => {
       if (services === undefined || byHost.has(host) || wild.some(other => hostsOverlap(host, other))) return true
@@ -59,12 +57,21 @@ function createKnown({ resources, services, domain }: AnalyzedWorld): Known {
         [...byHost.keys()].flatMap(name => [name, name.split('.', 1)[0] ?? name]),
       ),
     subsets: host => {
-      const mine = rules.filter(rule => isSubsetOf(host, rule.host))
+      const mine = [host, ...wildRules.filter(rule => rule !== host && isSubsetOf(host, rule))]
       // a rule that is not among these resources may declare it
-      if (mine.length === 0 && services === undefined) return undefined
-      return mine.flatMap(({ names }) => names)
+      if (services === undefined && !mine.some(rule => subsets.has(rule))) return undefined
+      return mine.flatMap(rule => subsets.get(rule) ?? [])
     },
   }
+}
+
+function subsetsByHost(resources: readonly Resource[], domain: string): ReadonlyMap<string, readonly string[]> {
+  const byHost = new Map<string, readonly string[]>()
+  for (const { metadata, spec } of destinationRulesOf(resources)) {
+    const host = fullHost(spec.host.toLowerCase(), metadata.namespace, domain)
+    byHost.set(host, [...(byHost.get(host) ?? []), ...(spec.subsets ?? []).map(({ name }) => name)])
+  }
+  return byHost
 }
 
 function serviceOf({ metadata, spec }: Extract<Resource, { kind: 'ServiceEntry' }>, domain: string): KnownService {

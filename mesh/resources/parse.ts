@@ -9,6 +9,12 @@ export interface ParsedResources {
   readonly problems: readonly ResourceProblem[]
 }
 
+/** A resource and the document it stands in, which knows its places. */
+export interface SourcedResource {
+  readonly resource: Resource
+  readonly source: SourceDocument
+}
+
 /** Something wrong with a resource that a schema alone cannot know: a name that does not exist. */
 export interface ResourceFinding {
   readonly path: readonly (string | number)[]
@@ -28,10 +34,20 @@ export function parseResources(
   file: string,
   judge: (resource: Resource) => readonly ResourceFinding[] = () => [],
 ): ParsedResources {
+  const { resources, problems } = parseSources(text, file, judge)
+  return { resources: resources.map(({ resource }) => resource), problems }
+}
+
+/** As {@link parseResources}, with the document of each resource, for those who have more to say of it. */
+export function parseSources(
+  text: string,
+  file: string,
+  judge: (resource: Resource) => readonly ResourceFinding[] = () => [],
+): { readonly resources: readonly SourcedResource[]; readonly problems: readonly ResourceProblem[] } {
   const { documents, problems } = readDocuments(text, file)
-  const checked = documents.map(document => judged(document, parseResource(document), judge))
+  const checked = documents.map(source => ({ source, ...judged(source, parseResource(source), judge) }))
   return {
-    resources: checked.flatMap(one => (one.kind === 'good' ? [one.value] : [])),
+    resources: checked.flatMap(one => (one.kind === 'good' ? [{ resource: one.value, source: one.source }] : [])),
     problems: [...problems, ...checked.flatMap(one => (one.kind === 'bad' ? one.problems : []))],
   }
 }

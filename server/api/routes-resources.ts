@@ -2,7 +2,7 @@ import { MeshError } from '../../mesh/std/errors.ts'
 import type { Resources } from '../resources.ts'
 import type { Route } from './route.ts'
 
-/** Applying, reading and deleting operators' resources. */
+/** Applying, reading, analyzing and deleting operators' resources. */
 export function resourceRoutes(resources: Resources): readonly Route[] {
   return [
     {
@@ -24,6 +24,7 @@ export function resourceRoutes(resources: Resources): readonly Route[] {
         }
       },
     },
+    { method: 'GET', path: '/v1/findings', handle: () => ({ findings: resources.findings() }) },
     {
       method: 'DELETE',
       path: '/v1/resources/:kind/:namespace/:name',

@@ -43,6 +43,26 @@ t.test('resources of a file are applied by the server, or only tried', async t =
   t.match(asked[0], /^POST \/v1\/resources\?file=[^&]*resources.yaml&dryRun=true /)
 })
 
+t.test('warnings of an apply follow what was applied, at their place', async t => {
+  const applied = [{ kind: 'VirtualService', namespace: 'shop', name: 'cart', change: 'updated' }]
+  const warning = {
+    severity: 'warning',
+    code: 'unknown-host',
+    resource: 'VirtualService shop/cart',
+    didYouMean: 'cart',
+  }
+  const at = { file: 'a.yaml', line: 7, column: 9, path: 'spec.http[0].mirror.host', message: 'card is no service' }
+  const answer = { '/v1/resources': { applied, warnings: [{ ...warning, ...at }] } }
+  const { printed } = await run(`apply -f ${fileWith(t, policy)}`, answer)
+  t.equal(
+    printed,
+    [
+      'VirtualService shop/cart updated',
+      'a.yaml:7:9: warning: spec.http[0].mirror.host: card is no service, did you mean cart?',
+    ].join('\n'),
+  )
+})
+
 t.test('resources that a file names are deleted, and none of a file with a mistake', async t => {
   const there = { document: { kind: 'PeerAuthentication', metadata: { name: 'strict', namespace: 'shop' } } }
   const { printed, asked } = await run(`delete -f ${fileWith(t, policy)}`, { '/v1/resources': { resources: [there] } })

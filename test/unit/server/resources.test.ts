@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import type { KnownService } from '../../../mesh/analyze/finding.ts'
 import type { KnownWorkload } from '../../../mesh/policy/policy-conflicts.ts'
 import { openResources } from '../../../server/resources.ts'
 import { openSqliteStore } from '../../../server/store/sqlite.ts'
@@ -34,13 +35,14 @@ const merge = (name: string, spec: object, namespace = 'default') =>
 
 const documents = (...texts: readonly string[]) => texts.join('\n---\n')
 
-async function open(t: Test, workloads: readonly KnownWorkload[] = []) {
+async function open(t: Test, workloads: readonly KnownWorkload[] = [], services?: readonly KnownService[]) {
   const clock = new FakeClock()
   const log = recordedLog()
   const store = openSqliteStore(':memory:', { log })
   t.teardown(() => store.close())
   const registries = ['resources', 'consul', 'nomad']
-  const options = { clock, log, rootNamespace: 'weft-system', registries, workloads: () => workloads }
+  const known = { workloads: () => workloads, services: () => services }
+  const options = { clock, log, rootNamespace: 'weft-system', registries, ...known }
   const reopen = () => openResources(store.resources, options)
   const resources = await reopen()
   t.teardown(() => resources.stop())
@@ -284,4 +286,82 @@ t.test('a planned change that throws, or that somebody else has overtaken, write
     { code: 'WEFT_RESOURCE_CONFLICT' },
   )
   t.equal((await resources.list())[0]?.document, document)
+})
+
+const traffic = (kind: string, name: string, spec: object, namespace = 'shop') =>
+  JSON.stringify({ apiVersion: 'networking.istio.io/v1', kind, metadata: { name, namespace }, spec }, null, 2)
+
+const route = (host: string, more: object = {}) => [{ destination: { host, ...more } }]
+
+t.test('warnings come with what was applied, at their place in the text', async t => {
+  const services = [{ namespace: 'shop', hosts: ['cart.shop.mesh'], ports: [80] }]
+  const { resources } = await open(t, [], services)
+  const text = documents(
+    policy('a'),
+    traffic('VirtualService', 'cart', { hosts: ['cart'], http: [{ route: route('card') }] }),
+  )
+  const { applied, warnings } = await resources.apply(text, 'a.yaml', { dryRun: false })
+  t.match(applied, [{ change: 'created' }, { change: 'created' }])
+  t.match(warnings, [
+    {
+      severity: 'warning',
+      code: 'unknown-host',
+      resource: 'VirtualService shop/cart',
+      file: 'a.yaml',
+      line: 19,
+      column: 23,
+      path: 'spec.http[0].route[0].destination.host',
+      didYouMean: 'cart',
+    },
+  ])
+  t.match(resources.findings(), [{ code: 'unknown-host', resource: 'VirtualService shop/cart' }])
+  const other = await resources.apply(policy('b', { namespace: 'other' }), 'b.yaml', { dryRun: false })
+  t.same(other.warnings, [], 'only of what is written')
+})
+
+t.test('without any service nothing is said of names', async t => {
+  const { resources } = await open(t)
+  const text = traffic('VirtualService', 'cart', {
+    hosts: ['cart'],
+    http: [{ route: route('cart', { subset: 'v1' }) }],
+  })
+  t.same((await resources.apply(text, 'a.yaml', { dryRun: false })).warnings, [])
+})
+
+t.test('two for the same host are refused in whatever order they are written', async t => {
+  const { apply, resources } = await open(t)
+  const spec = { hosts: ['cart'], http: [{ route: route('cart') }] }
+  const conflict = { code: 'WEFT_RESOURCE_CONFLICT', message: /shop\/[ab] and VirtualService shop\/[ab] are both for/ }
+  await t.rejects(
+    apply(documents(traffic('VirtualService', 'a', spec), traffic('VirtualService', 'b', spec))),
+    conflict,
+  )
+  t.same(resources.current.value, [], 'nothing is applied')
+  await apply(traffic('VirtualService', 'a', { ...spec, hosts: ['other'] }))
+  await apply(traffic('VirtualService', 'b', spec))
+  await t.rejects(apply(traffic('VirtualService', 'a', spec)), conflict, 'the older one is the one that is written')
+  await apply(policy('p'))
+  const rule = { host: 'cart' }
+  await apply(traffic('DestinationRule', 'a', rule))
+  await t.rejects(apply(traffic('DestinationRule', 'b', { ...rule, exportTo: ['*'] })), {
+    code: 'WEFT_RESOURCE_CONFLICT',
+    message: /cannot be merged/,
+  })
+})
+
+t.test('settings of the mesh are one, in the root namespace', async t => {
+  const { apply } = await open(t)
+  const settings = (name: string, namespace: string) => {
+    return JSON.stringify({ apiVersion: 'weft.dev/v1', kind: 'MeshSettings', metadata: { name, namespace }, spec: {} })
+  }
+  await t.rejects(apply(settings('mesh', 'shop')), {
+    code: 'WEFT_RESOURCE_INVALID',
+    message: /^a\.yaml:1:\d+: metadata\.namespace: must be weft-system/,
+  })
+  await apply(settings('mesh', 'weft-system'))
+  await apply(settings('mesh', 'weft-system'))
+  await t.rejects(apply(settings('more', 'weft-system')), {
+    code: 'WEFT_RESOURCE_CONFLICT',
+    message: /only one may be/,
+  })
 })

@@ -78,3 +78,23 @@ t.test('join tokens are made, listed without their secret, and revoked', async t
     t.match(await operator('POST', '/v1/tokens', body), { status: 400, json: { code: 'WEFT_USAGE' } }, body)
   }
 })
+
+t.test('what there is to say of the applied is asked for apart', async t => {
+  const { operator } = await createApiWorld(t)
+  t.same((await operator('GET', '/v1/findings')).json, { findings: [] })
+  const text = JSON.stringify({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'cart', namespace: 'shop' },
+    spec: {
+      hosts: ['cart'],
+      http: [{ match: [{ uri: { prefix: '/a' } }], route: [{ destination: { host: 'cart' } }] }],
+    },
+  })
+  t.match(await operator('POST', '/v1/resources?file=a.yaml', text), {
+    json: { warnings: [{ code: 'raw-prefix', file: 'a.yaml', line: 1 }] },
+  })
+  t.match((await operator('GET', '/v1/findings')).json, {
+    findings: [{ severity: 'warning', code: 'raw-prefix', resource: 'VirtualService shop/cart' }],
+  })
+})
