@@ -16,6 +16,17 @@ export interface LinearPattern {
   replaceAll(octets: string, rewrite: string): string
 }
 
+/** Why an expression cannot be used, reading on after it: its syntax, or its size once written out. */
+export function patternProblem(expression: string): string | undefined {
+  try {
+    compilePattern(expression)
+    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
+    throw error
+  }
+}
+
 /** Compiles an expression. What RE2 would refuse throws a SyntaxError: documents are checked before. */
 export function compilePattern(expression: string): LinearPattern {
   const problem = regexProblem(expression)

@@ -68,7 +68,7 @@ function act(kase: RouteCase, routing: CaseRouting, route: Route, exchange: Exch
   }
   const cors = corsOf(route, request)
   if (cors?.kind === 'preflight') {
-    return reply(200, '', { isGrpc: false, headers: [...cors.headers], route, exchange })
+    return reply(200, '', { isGrpc: false, headers: [...cors.headers] })
   }
   const destination = chooseDestination(action, () => 0)
   shapeRequest(route, destination, headers, { ...facts, upstreamCluster: destination.cluster })

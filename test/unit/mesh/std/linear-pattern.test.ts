@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compilePattern } from '../../../../mesh/std/linear-pattern.ts'
+import { compilePattern, patternProblem } from '../../../../mesh/std/linear-pattern.ts'
 
 const matches: readonly (readonly [pattern: string, value: string, matches: boolean])[] = [
   ['', '', true],
@@ -80,6 +80,30 @@ t.test('refuses what RE2 refuses', async t => {
   for (const pattern of ['(', ')', '[a', '\\', '(?=a)', '\\k', '(?<n', 'a**', '*', '\\8']) {
     t.throws(() => compilePattern(pattern), SyntaxError, pattern)
   }
+})
+
+t.test('says why an expression cannot be used', async t => {
+  t.equal(patternProblem('/a/.*'), undefined)
+  t.type(patternProblem('('), 'string')
+  t.match(patternProblem('(a){1000}'.repeat(20)), 'too large')
+})
+
+t.test('values outside ASCII are read like others', async t => {
+  const pattern = compilePattern('[^/]+/x')
+  t.ok(pattern.matches('a/x'))
+  t.ok(pattern.matches('\u00c3\u00a9/x'))
+  t.notOk(pattern.matches('\u00c3\u00a9/y'))
+  t.ok(compilePattern('^a.$|b').matches('a\u00c3\u00a9'), 'one character, two octets')
+})
+
+t.test('a pattern that has met many values still knows others', async t => {
+  const pattern = compilePattern('(?:[ab]*a[ab]{9})+')
+  const value = (number: number) => number.toString(2).padStart(14, '0').replaceAll('0', 'a').replaceAll('1', 'b')
+  const engine = /^(?:[ab]*a[ab]{9})+$/
+  const wrong = Array.from({ length: 2 ** 14 }, (_, number) => value(number)).filter(
+    text => pattern.matches(text) !== engine.test(text),
+  )
+  t.same(wrong, [])
 })
 
 t.test('repetitions inside each other take no longer than the value is long', async t => {
