@@ -21,7 +21,7 @@ export interface Condition {
   readonly of: 'path' | 'method' | 'scheme' | 'authority' | 'header' | 'query'
   /** Of the header, in lower case, or of the query parameter; empty for the others. */
   readonly name: string
-  /** Headers only: no value may pass the test, and an absent header counts as an empty one. */
+  /** The value must not pass the test: none of a header's, and an absent header counts as an empty one. */
   readonly not: boolean
   readonly test: ValueTest
 }
@@ -50,13 +50,13 @@ function holds(condition: Condition, request: RouteRequest): boolean {
   const { test } = condition
   switch (condition.of) {
     case 'path':
-      return pathPasses(test, request.path)
+      return pathPasses(test, request.path) !== condition.not
     case 'method':
-      return passes(test, request.method)
+      return passes(test, request.method) !== condition.not
     case 'scheme':
-      return passes(test, request.scheme)
+      return passes(test, request.scheme) !== condition.not
     case 'authority':
-      return passes(test, request.authority)
+      return passes(test, request.authority) !== condition.not
     case 'header':
       return headersHold(condition, request.headers)
     case 'query':

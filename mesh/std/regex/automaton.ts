@@ -17,8 +17,8 @@ interface State {
   readonly next: (State | undefined)[]
 }
 
-/** States kept; beyond them all are forgotten and made again. */
-const maxStates = 512
+/** States kept, a kilobyte each; beyond them all are forgotten and made again. */
+const maxStates = 128
 
 /** Undefined for programs that ask for more of a place than whether the text begins or ends there. */
 export function createAutomaton({ steps }: Program): Automaton | undefined {

@@ -59,6 +59,13 @@ t.test('an absent header counts as an empty one where it must not match', async 
   }
 })
 
+t.test('what must not be may be a part of the request line', async t => {
+  const match = { withoutHeaders: { ':path': { prefix: '/admin' }, ':authority': { exact: 'internal' } } }
+  t.ok(matches(match, { path: '/a' }))
+  t.notOk(matches(match, { path: '/admin/x' }))
+  t.notOk(matches(match, { path: '/a', authority: 'internal' }))
+})
+
 t.test('the first query parameter of a name counts, as it was sent', async t => {
   const query = (test: object, path: string) => matches({ queryParams: { v: test } }, { path })
   t.ok(query({ exact: '1' }, '/?v=1&v=2'))
