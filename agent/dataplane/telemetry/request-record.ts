@@ -29,8 +29,6 @@ export class RequestRecord {
   /** Why, in our codes. `OK` for whatever the upstream answered. */
   reason: Reason = 'OK'
   detail = ''
-  /** Whether the response is one of ours and not the upstream's. */
-  isLocalReply = false
   /** Envoy's response flags: `UF,URX`; empty for none. */
   flags = ''
   /** Envoy's RESPONSE_CODE_DETAILS: `via_upstream`, `route_not_found`; the second is for a connection's end. */
@@ -82,5 +80,10 @@ export class RequestRecord {
     this.source = source
     this.destination = destination
     this.span = undefined
+  }
+
+  /** Whether the response is one of ours and not the upstream's. */
+  get isLocalReply(): boolean {
+    return this.status !== 0 && this.reason !== 'OK' && this.codeDetails !== 'via_upstream'
   }
 }

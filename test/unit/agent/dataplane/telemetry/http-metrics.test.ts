@@ -103,8 +103,11 @@ t.test('the number of series is bounded whoever calls, and whomever is called', 
 
 t.test('what the agent answered itself is counted by reason besides', async t => {
   const metrics = new HttpMetrics()
-  metrics.add(request({ status: 503, reason: 'NO_HEALTHY_ENDPOINT', isLocalReply: true }))
-  metrics.add(request({ status: 503, reason: 'NO_HEALTHY_ENDPOINT', isLocalReply: true }))
-  metrics.add(request({ status: 200, reason: 'UPSTREAM_RESET' }))
+  const refused = { status: 503, reason: 'NO_HEALTHY_ENDPOINT', codeDetails: 'no_healthy_upstream' } as const
+  metrics.add(request(refused))
+  metrics.add(request(refused))
+  metrics.add(request({ codeDetails: 'via_upstream' }))
+  metrics.add(request({ reason: 'UPSTREAM_RESET', codeDetails: 'via_upstream' }))
+  metrics.add(request({ status: 0, reason: 'CLIENT_RESET', codeDetails: 'downstream_remote_disconnect' }))
   t.same(metrics.report().localReplies, [{ direction: 'outbound', reason: 'NO_HEALTHY_ENDPOINT', count: 2 }])
 })
