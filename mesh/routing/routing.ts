@@ -6,6 +6,7 @@ import { destinationReader, passthroughCluster } from './destination.ts'
 import { createMemo } from './memo.ts'
 import { createPortRoutes, type PortRoutes } from './port-routes.ts'
 import type { RouteDestination } from './route.ts'
+import { isSameWorld } from './same-world.ts'
 import { type ClientScope, createScope } from './scope.ts'
 import { type SidecarInForce, sidecarInForce } from './sidecar.ts'
 import { createTcpRoutes, type TcpDestination, type TcpRoutes } from './tcp-routes.ts'
@@ -15,6 +16,7 @@ import { indexWorld, meshGateway, type WorldIndex } from './world-index.ts'
 
 /** What one world comes to for its clients. Everything is made when first asked for, and kept with the world. */
 export interface Routing {
+  readonly world: RoutingWorld
   /** Where a client's requests to a port go. */
   httpPort(client: RoutingClient, port: number): PortRoutes
   /** How a client calls a destination. */
@@ -41,8 +43,12 @@ const clientLimit = 4096
 const portLimit = 1024
 const clusterLimit = 16_384
 
-/** Prepares routing for a world; see {@link Routing}. */
-export function createRouting(world: RoutingWorld): Routing {
+/**
+ * Prepares routing for a world; see {@link Routing}. With the routing before, that is given back where nothing has changed
+ * that it decides by: endpoints come and go far more often than rules and names.
+ */
+export function createRouting(world: RoutingWorld, before?: Routing): Routing {
+  if (before !== undefined && isSameWorld(before.world, world)) return before
   const index = indexWorld(world)
   const byObject = new WeakMap<RoutingClient, ClientRouting>()
   const byValue = createMemo<string, ClientRouting>(clientLimit)
@@ -56,6 +62,7 @@ export function createRouting(world: RoutingWorld): Routing {
   }
 
   return {
+    world,
     httpPort: (client, port) => of(client).httpPort(port),
     cluster: (client, destination) => of(client).cluster(destination),
     tcp: (client, service, port, sni, destinationAddress) =>

@@ -173,3 +173,28 @@ t.test('what a workload receives is bounded by the first pool that is set, as a 
   t.match(both.inboundPool(other, 'cart.shop.mesh', 80), { maxConnections: 2 })
   t.match(rules.inboundPool(shop, 'api.shop.mesh', 80), { maxConnections: undefined, maxRequests: undefined })
 })
+
+t.test('the routing before is kept while nothing that it decides by changes', async t => {
+  const rule = 'VirtualService shop/a { hosts: [cart], http: [{ route: [{ destination: { host: api } }] }] }'
+  const before = createRouting(routingWorld(services, [rule]))
+  t.equal(createRouting(structuredClone(routingWorld(services, [rule])), before), before)
+  t.not(createRouting(routingWorld(services, [rule]), undefined), before)
+  const changed = (change: Partial<typeof cart>) => [{ ...cart, ...change }, api, wild]
+  const others = [
+    routingWorld(services),
+    routingWorld(services, [rule.replace('api', 'cart')]),
+    routingWorld(services, [rule], { connectTimeout: '1s' }),
+    routingWorld([cart, api], [rule]),
+    routingWorld(changed({ name: 'other' }), [rule]),
+    routingWorld(changed({ namespace: 'other' }), [rule]),
+    routingWorld(changed({ hosts: ['other.shop.mesh'] }), [rule]),
+    routingWorld(changed({ addresses: ['240.240.0.1'] }), [rule]),
+    routingWorld(changed({ exportTo: [] }), [rule]),
+    routingWorld(changed({ exportTo: ['shop'] }), [rule]),
+    routingWorld(changed({ ports: [{ name: 'http', port: 81, protocol: 'http' }] }), [rule]),
+    routingWorld(changed({ ports: [{ name: 'http', port: 80, protocol: 'http2' }] }), [rule]),
+    routingWorld(changed({ ports: [] }), [rule]),
+    { ...routingWorld(services, [rule]), domain: 'other' },
+  ]
+  for (const [index, world] of others.entries()) t.not(createRouting(world, before), before, `change ${index}`)
+})
