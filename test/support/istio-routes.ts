@@ -95,6 +95,10 @@ export interface Observed {
   readonly weights?: readonly { readonly cluster: RecordedCluster; readonly weight: number }[]
   /** Clusters that came up when the request was repeated; null for requests that no upstream got. */
   readonly drawn?: readonly (RecordedCluster | null)[]
+  /** Tries that the upstream saw. */
+  readonly attempts?: number
+  /** From the request to the response: less than recorded differs, but for what the recording is rounded by. */
+  readonly elapsedMs?: number
 }
 
 export interface CompareOptions {
@@ -163,6 +167,13 @@ export function routeDifferences(
       `${clusterText(cluster)} ${weight}`
     compare('weights', result.weights.map(text).sort(), observed.weights.map(text).sort())
   }
+  if (observed.attempts !== undefined && result.attempts !== undefined) {
+    compare('attempts', result.attempts, observed.attempts)
+  }
+  if (observed.elapsedMs !== undefined && result.elapsedMs !== undefined) {
+    const least = result.elapsedMs - roundedByMs
+    if (observed.elapsedMs < least) found.push(`elapsedMs: expected at least ${least}, got ${observed.elapsedMs}`)
+  }
   if (observed.drawn !== undefined && result.observed !== undefined) {
     compare(
       'drawn',
@@ -172,6 +183,8 @@ export function routeDifferences(
   }
   return found
 }
+
+const roundedByMs = 100
 
 /** What the recorded upstream says of itself. */
 const plainAnswer: readonly Pair[] = [
