@@ -67,8 +67,8 @@ export interface DataThreadReport {
   readonly http: readonly HttpSeriesReport[]
   /** Requests that an agent answered itself, by reason code. */
   readonly localReplies: DataThreadReport['refused']
-  /** What outlier detection does; absent while there is none. */
-  readonly ejections?: EjectionReport
+  /** What outlier detection does. */
+  readonly ejections: EjectionReport
   /** Access-log lines given up because their reader was too slow. */
   readonly droppedLogLines: number
 }
@@ -95,7 +95,7 @@ export interface HttpSeriesReport {
 export interface EjectionReport {
   /** Endpoints that get no requests now; each thread has its own opinion, and counts its own. */
   readonly active: number
-  /** How often one was taken out, by cause: `consecutive_5xx`. */
+  /** How often one was taken out, by cause: `consecutive-5xx`. */
   readonly totals: Readonly<Record<string, number>>
 }
 

@@ -8,7 +8,7 @@ export function addReports(reports: readonly DataThreadReport[]): DataThreadRepo
     refused: addCounts(reports.flatMap(report => report.refused)),
     http: addHttp(reports.flatMap(report => report.http)),
     localReplies: addCounts(reports.flatMap(report => report.localReplies)),
-    ...addEjections(reports.flatMap(report => report.ejections ?? [])),
+    ejections: addEjections(reports.map(report => report.ejections)),
     gauges: {
       openConnections: sum(report => report.gauges.openConnections),
       pooledSessions: sum(report => report.gauges.pooledSessions),
@@ -57,11 +57,10 @@ function addHttp(all: readonly HttpSeriesReport[]): readonly HttpSeriesReport[] 
   return [...sums.values()]
 }
 
-function addEjections(all: readonly EjectionReport[]): Pick<DataThreadReport, 'ejections'> {
-  if (all.length === 0) return {}
+function addEjections(all: readonly EjectionReport[]): EjectionReport {
   const totals: Record<string, number> = {}
   for (const one of all) {
     for (const [cause, count] of Object.entries(one.totals)) totals[cause] = (totals[cause] ?? 0) + count
   }
-  return { ejections: { active: all.reduce((sum, one) => sum + one.active, 0), totals } }
+  return { active: all.reduce((sum, one) => sum + one.active, 0), totals }
 }

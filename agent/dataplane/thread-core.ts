@@ -2,10 +2,11 @@ import type { AgentConfig, TrustResource } from '../../mesh/model/agent-config.t
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import { callerOf } from './caller.ts'
 import { BlockPool } from './h2/blocks.ts'
+import type { InboundRequests } from './hbone/inbound-requests.ts'
 import { HbonePool } from './hbone/pool.ts'
 import { HboneServer } from './hbone/server.ts'
 import { defaultHbonePort } from './hbone/settings.ts'
-import { InboundExchange } from './http/inbound-exchange.ts'
+import { serveInbound } from './http/inbound-requests.ts'
 import { HttpConnections } from './http/serve.ts'
 import { Http1Shared } from './http1/shared.ts'
 import { PlaintextConnections } from './inbound-plaintext.ts'
@@ -70,7 +71,13 @@ export class ThreadCore {
       pool: new HbonePool(clock, blocks),
       httpConnections: new HttpConnections(),
       connections,
-      clusters: new Clusters({ clock, random }),
+      clusters: new Clusters({
+        clock,
+        random,
+        observe: (_cluster, event) => {
+          if (event.kind === 'ejected') http.metrics.ejected(event.cause)
+        },
+      }),
       http1: new Http1Shared(),
       blocks,
       hbonePort: options.hbonePort ?? defaultHbonePort,
@@ -82,11 +89,11 @@ export class ThreadCore {
     const whole: ThreadState = Object.assign(state, {
       upstreams: new Upstreams(state, connections),
       inboundRequests: {
-        request(...[stream, headers, endStream, from, target]: Parameters<ThreadState['inboundRequests']['request']>) {
-          new InboundExchange(whole, stream, headers, endStream, from, target)
-        },
+        request: (...all: Parameters<InboundRequests['request']>) => inbound.request(...all),
+        tunnel: (...all: Parameters<InboundRequests['tunnel']>) => inbound.tunnel(...all),
       },
     })
+    const inbound = serveInbound(whole)
     this.#state = whole
     this.#hbone = new HboneServer(this.#state)
     const { maxConnections = Number.POSITIVE_INFINITY } = options
@@ -120,13 +127,14 @@ export class ThreadCore {
   }
 
   report(): DataThreadReport {
-    const { telemetry, pool } = this.#state
+    const { telemetry, pool, clusters } = this.#state
     const gauges = {
       openConnections: telemetry.openConnections,
       pooledSessions: pool.sessions + this.#hbone.sessions,
       openStreams: pool.openStreams,
     }
-    return { ...telemetry.report(), gauges }
+    const ejections = { active: clusters.ejectionsActive, totals: telemetry.http.metrics.ejections }
+    return { ...telemetry.report(), gauges, ejections }
   }
 
   /** Takes nothing new, waits for what is open up to the deadline, then cuts it. */

@@ -85,10 +85,10 @@ export function createAgentMetrics(sources: MetricsSources, prefix = 'istio'): A
       'weft_agent_http_local_replies_total',
       report.localReplies.map(({ direction, reason, count }) => [{ direction, reason }, count]),
     )
-    set('weft_agent_http_ejections_active', one(report.ejections?.active ?? 0))
+    set('weft_agent_http_ejections_active', one(report.ejections.active))
     set(
       'weft_agent_http_ejections_total',
-      Object.entries(report.ejections?.totals ?? {}).map(([cause, count]) => [{ cause }, count]),
+      Object.entries(report.ejections.totals).map(([cause, count]) => [{ cause }, count]),
     )
     set('weft_open_connections', one(report.gauges.openConnections))
     set('weft_pooled_sessions', one(report.gauges.pooledSessions))

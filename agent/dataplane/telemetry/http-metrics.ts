@@ -31,6 +31,7 @@ export class HttpMetrics {
   /** One for each side and security. */
   readonly #caches: readonly Cache[] = Array.from({ length: 6 }, newCache)
   readonly #localReplies = new Map<string, { direction: 'inbound' | 'outbound'; reason: Reason; count: number }>()
+  readonly #ejections: Record<string, number> = {}
   #left = maxSeries
 
   constructor() {
@@ -78,6 +79,16 @@ export class HttpMetrics {
     const entry = this.#localReplies.get(id)
     if (entry === undefined) this.#localReplies.set(id, { direction, reason, count: 1 })
     else entry.count += 1
+  }
+
+  /** Counts an endpoint that outlier detection took out; causes are from a closed set. */
+  ejected(cause: string): void {
+    this.#ejections[cause] = (this.#ejections[cause] ?? 0) + 1
+  }
+
+  /** How often each cause took an endpoint out. */
+  get ejections(): Readonly<Record<string, number>> {
+    return { ...this.#ejections }
   }
 
   report(): Pick<DataThreadReport, 'http' | 'localReplies'> {

@@ -38,7 +38,7 @@ export class Telemetry {
   }
 
   /** All that was counted since the thread started. */
-  report(): Omit<DataThreadReport, 'gauges'> {
+  report(): Omit<DataThreadReport, 'gauges' | 'ejections'> {
     return { ...this.metrics.report(), ...this.http.metrics.report(), droppedLogLines: this.#log.dropped() }
   }
 

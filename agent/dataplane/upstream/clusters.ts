@@ -1,9 +1,8 @@
 import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
 import type { RouteDestination } from '../../../mesh/routing/route.ts'
-import type { Clock, Random } from '../../../mesh/std/clock.ts'
 import type { Caller, Destination, Table, Target } from '../table.ts'
 import { Admission } from './admission.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterDeps } from './cluster.ts'
 import { type ClusterEndpoint, EndpointStates } from './endpoint.ts'
 
 /** An endpoint of a destination as one cluster keeps it. */
@@ -35,9 +34,9 @@ interface Kept {
 export class Clusters {
   readonly #kept = new Map<string, Map<string, Kept>>()
   readonly #states = new EndpointStates()
-  readonly #deps: { readonly clock: Clock; readonly random: Random }
+  readonly #deps: ClusterDeps
 
-  constructor(deps: { readonly clock: Clock; readonly random: Random }) {
+  constructor(deps: ClusterDeps) {
     this.#deps = deps
   }
 

@@ -20,7 +20,7 @@ const report: DataThreadReport = {
   refused: [{ direction: 'inbound', reason: 'NO_ROUTE', count: 7 }],
   http: requests(),
   localReplies: [{ direction: 'outbound', reason: 'NO_HTTP_ROUTE', count: 9 }],
-  ejections: { active: 2, totals: { consecutive_5xx: 3 } },
+  ejections: { active: 2, totals: { 'consecutive-5xx': 3 } },
   droppedLogLines: 8,
 }
 
@@ -102,7 +102,7 @@ t.test('requests are counted with Istio’s names, labels and buckets', async t 
   t.match(lines[0], /request_protocol="grpc",response_code="200",grpc_response_status="5",response_flags="-"/)
   t.match(page, /^weft_agent_http_local_replies_total\{direction="outbound",reason="NO_HTTP_ROUTE"\} 9$/m)
   t.match(page, /^weft_agent_http_ejections_active 2$/m)
-  t.match(page, /^weft_agent_http_ejections_total\{cause="consecutive_5xx"\} 3$/m)
+  t.match(page, /^weft_agent_http_ejections_total\{cause="consecutive-5xx"\} 3$/m)
 })
 
 t.test('Istio’s metrics have another first word where that is wanted, and ours keep their names', async t => {
