@@ -3,7 +3,6 @@ import { hostPort } from './address.ts'
 import { peek } from './detect/peek.ts'
 import { isServerFirst } from './detect/server-first.ts'
 import type { InboundPeer } from './hbone/inbound-requests.ts'
-import { InboundExchange } from './http/inbound-exchange.ts'
 import { reportRefused } from './http/refused-request.ts'
 import { connectLocal } from './inbound.ts'
 import type { Reason } from './reasons.ts'
@@ -43,56 +42,77 @@ export class PlaintextConnections {
  * served. The caller has no identity.
  */
 export function handlePlaintext(socket: Socket, state: ThreadState, open: PlaintextConnections): void {
-  const since = state.clock.monotonic()
-  const { table, telemetry } = state
-  const facts = factsOf('inbound', peerAddressOf(socket))
-  let gone = false
-  socket.on('error', () => {})
-  socket.once('close', () => {
-    gone = true
-  })
-  const refuse = (reason: Reason, detail: string) => {
-    telemetry.refuse(facts, reason, detail, since)
-    socket.resetAndDestroy()
-  }
+  new Accepted(socket, state, open).start()
+}
 
-  if (state.draining || table === undefined) return refuse('DRAINING', 'the agent is not ready')
-  const original = state.originalDst(socket)
-  if (original === undefined) return refuse('NOT_REDIRECTED', '')
-  const address = hostPort(original.address, original.port)
-  facts.destinationAddress = address
-  const target = table.local.get(address)
-  if (target === undefined) return refuse('NOT_DECLARED', '')
-  describe(facts, target)
-  if (target.port.mtls === 'STRICT') return refuse('MTLS_REQUIRED', `PeerAuthentication ${target.port.mtlsFrom}`)
+class Accepted {
+  readonly #socket: Socket
+  readonly #state: ThreadState
+  readonly #open: PlaintextConnections
+  readonly #since: number
+  readonly #facts: ConnectionFacts
+  #gone = false
 
-  const http = (protocol: 'http1' | 'http2') => {
-    open.add(socket, address)
-    const peer = plaintextPeer(facts.sourceAddress)
-    state.httpConnections.serve(socket, protocol, state, {
-      request: (stream, headers, endStream) => {
-        new InboundExchange(state, stream, headers, endStream, peer, target)
-      },
-      refused: problem => reportRefused(state, 'inbound', unknownPeer, facts.sourceAddress, problem),
+  constructor(socket: Socket, state: ThreadState, open: PlaintextConnections) {
+    this.#socket = socket
+    this.#state = state
+    this.#open = open
+    this.#since = state.clock.monotonic()
+    this.#facts = factsOf('inbound', peerAddressOf(socket))
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      this.#gone = true
     })
   }
-  const declared = target.port.protocol
-  if (declared === 'tcp' || declared === 'tls' || (declared === 'auto' && isServerFirst(target.port.port)))
-    return bytes()
-  peek(socket, state.clock, declared === 'auto' ? detectMs : 0, ({ protocol, by }) => {
-    if (gone && by === 'nothing') return refuse('CLIENT_RESET', '')
-    if (protocol === 'http1' || protocol === 'http2') return http(protocol)
-    if (declared === 'auto') return bytes()
-    refuse('NOT_HTTP', `port ${target.port.port} is declared ${declared}`)
-  })
 
-  function bytes(): void {
-    if (target === undefined) return
-    connectLocal(target, state, (local, detail) => {
-      if (local === undefined) return gone ? refuse('CLIENT_RESET', '') : refuse('LOCAL_CONNECT', detail)
-      if (gone) {
+  start(): void {
+    const { table, draining } = this.#state
+    if (draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
+    const original = this.#state.originalDst(this.#socket)
+    if (original === undefined) return this.#refuse('NOT_REDIRECTED', '')
+    const address = hostPort(original.address, original.port)
+    this.#facts.destinationAddress = address
+    const target = table.local.get(address)
+    if (target === undefined) return this.#refuse('NOT_DECLARED', '')
+    describe(this.#facts, target)
+    const { mtls, mtlsFrom, protocol } = target.port
+    if (mtls === 'STRICT') return this.#refuse('MTLS_REQUIRED', `PeerAuthentication ${mtlsFrom}`)
+    const isOpaque = protocol === 'tcp' || protocol === 'tls'
+    if (isOpaque || (protocol === 'auto' && isServerFirst(target.port.port))) return this.#deliverBytes(target)
+    this.#detect(target)
+  }
+
+  #detect(target: LocalTarget): void {
+    const declared = target.port.protocol
+    peek(this.#socket, this.#state.clock, declared === 'auto' ? detectMs : 0, ({ protocol, by }) => {
+      if (this.#gone && by === 'nothing') return this.#refuse('CLIENT_RESET', '')
+      if (protocol === 'http1' || protocol === 'http2') return this.#deliverRequests(target, protocol)
+      if (declared === 'auto') return this.#deliverBytes(target)
+      this.#refuse('NOT_HTTP', `port ${target.port.port} is declared ${declared}`)
+    })
+  }
+
+  #deliverRequests(target: LocalTarget, protocol: 'http1' | 'http2'): void {
+    const state = this.#state
+    const peer = plaintextPeer(this.#facts.sourceAddress)
+    this.#open.add(this.#socket, this.#facts.destinationAddress)
+    state.httpConnections.serve(this.#socket, protocol, state, {
+      request: (stream, headers, endStream) => {
+        state.inboundRequests.request(stream, headers, endStream, peer, target)
+      },
+      refused: problem => reportRefused(state, 'inbound', unknownPeer, peer.address, problem),
+    })
+  }
+
+  #deliverBytes(target: LocalTarget): void {
+    const { telemetry } = this.#state
+    const socket = this.#socket
+    connectLocal(target, this.#state, (local, detail) => {
+      if (local === undefined)
+        return this.#gone ? this.#refuse('CLIENT_RESET', '') : this.#refuse('LOCAL_CONNECT', detail)
+      if (this.#gone) {
         local.resetAndDestroy()
-        return refuse('CLIENT_RESET', '')
+        return this.#refuse('CLIENT_RESET', '')
       }
       const counters = telemetry.metrics.counters({
         reporter: 'destination',
@@ -103,14 +123,19 @@ export function handlePlaintext(socket: Socket, state: ThreadState, open: Plaint
         serviceNamespace: target.service.namespace,
         security: 'none',
       })
-      const record = telemetry.open(facts, counters, since)
-      open.add(socket, address)
+      const record = telemetry.open(this.#facts, counters, this.#since)
+      this.#open.add(socket, this.#facts.destinationAddress)
       join(socket, local, (end, why, sent, received) => {
         record.sent(sent)
         record.received(received)
         record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', why)
       })
     })
+  }
+
+  #refuse(reason: Reason, detail: string): void {
+    this.#state.telemetry.refuse(this.#facts, reason, detail, this.#since)
+    this.#socket.resetAndDestroy()
   }
 }
 

@@ -47,6 +47,9 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
   const http = new HttpTelemetry({ log, clock: systemClock, random: systemRandom, spans: () => {} })
   const telemetry = new Telemetry(new TcpMetrics(), http, log, systemClock)
   const inboundRequests: InboundRequests = {
+    tunnel(socket) {
+      socket.destroy()
+    },
     request(stream, headers, endStream, from, target) {
       taken.push({ stream, headers, endStream, from, target })
       serve(stream, headers, endStream, from, target)

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { type ClientHello, maxHelloBytes, readClientHello } from './client-hello.ts'
 import { detectProtocol, type Protocol } from './protocol.ts'
@@ -21,7 +21,7 @@ export interface Peeked {
  * is called once, not before this has returned, and not after `cancel`.
  */
 export function peek(
-  socket: Socket,
+  socket: Duplex,
   clock: Clock,
   timeoutMs: number,
   done: (peeked: Peeked) => void,
@@ -90,7 +90,7 @@ function told(protocol: Protocol, by: Peeked['by']): Peeked {
  * Whether the client has ended its side while its last bytes are still unread; a field that Node has but does not
  * document. The `end` event must not be waited for: it would come only once, to us and not to who reads next.
  */
-function hasEnded(socket: Socket): boolean {
+function hasEnded(socket: Duplex): boolean {
   const { _readableState: state } = socket as unknown as { readonly _readableState?: { readonly ended?: boolean } }
   return state?.ended === true
 }

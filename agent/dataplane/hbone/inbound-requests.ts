@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream'
 import type { HttpStream } from '../http/stream.ts'
+import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
 import type { LocalTarget } from '../table.ts'
 import type { PeerLabels } from '../telemetry/peer-labels.ts'
@@ -25,6 +27,11 @@ export interface InboundRequests {
    * returning. `headers` is the callee's; what the mesh added for itself is taken off.
    */
   request(stream: HttpStream, headers: string[], endStream: boolean, from: InboundPeer, target: LocalTarget): void
+  /**
+   * A tunnel was opened to a port that declares to carry requests: peers that are not ours send them that way. `refuse` is
+   * called once if the bytes are none; the socket is destroyed then.
+   */
+  tunnel(socket: Duplex, from: InboundPeer, target: LocalTarget, refuse: (reason: Reason, detail: string) => void): void
 }
 
 /** What serving other agents takes of a thread. */

@@ -16,6 +16,7 @@ import { peerOfBaggage } from './baggage.ts'
 import type { HboneState, InboundPeer } from './inbound-requests.ts'
 import { takeMeshFields } from './request-fields.ts'
 import { headerOf, reasonHeader } from './tunnel.ts'
+import { tunnelSocket } from './tunnel-socket.ts'
 
 /** Callers of one peer whose labels are kept. */
 const maxCallers = 100
@@ -119,6 +120,15 @@ export class InboundSession {
     describe(facts, target)
     if (target.workload.identity !== this.served) {
       return refuse('421', 'WRONG_WORKLOAD', `${authority} belongs to ${target.workload.identity ?? 'no identity'}`)
+    }
+    const { protocol } = target.port
+    if (protocol === 'http' || protocol === 'http2' || protocol === 'grpc') {
+      // A peer that is not ours tunnels requests too, and what is said of requests holds for them.
+      stream.respond([':status', '200'], false)
+      const peer = this.#caller(headerOf(headers, 'baggage'))
+      return this.#state.inboundRequests.tunnel(tunnelSocket(stream), peer, target, (reason, detail) => {
+        telemetry.refuse(facts, reason, detail, since)
+      })
     }
 
     let reset = false
