@@ -66,7 +66,7 @@ function compileRoute(spec: HttpRouteSpec, match: HttpMatchSpec | undefined, rul
   // a destination that is the only one adds to the rule; of several each has a level of its own, which comes before it
   const last = forwards && others.length === 0 ? only?.headers : undefined
   return {
-    name: [spec.name ?? 'default', match?.name ?? ''].filter(part => part !== '').join('.'),
+    name: routeName(spec, match),
     rule: rule.rule,
     match: match === undefined ? [] : compileMatch(match),
     action,
@@ -76,6 +76,11 @@ function compileRoute(spec: HttpRouteSpec, match: HttpMatchSpec | undefined, rul
     cors: forwards && spec.corsPolicy !== undefined ? compileCors(spec.corsPolicy) : undefined,
     spec,
   }
+}
+
+function routeName(spec: HttpRouteSpec, match: HttpMatchSpec | undefined): string {
+  const rule = spec.name === undefined || spec.name === '' ? 'default' : spec.name
+  return match?.name === undefined || match.name === '' ? rule : `${rule}.${match.name}`
 }
 
 function actionOf(spec: HttpRouteSpec, rule: RuleContext): RouteAction {

@@ -7,7 +7,7 @@ t.test('a rule comes to one route a match, each named after both', async t => {
   const http = [
     { name: 'canary', match: [{ name: 'beta', uri: { prefix: '/b' } }, { uri: { prefix: '/c' } }] },
     { match: [{ name: 'only' }] },
-    {},
+    { name: '' },
   ]
   const routes = routesOf(http)
   t.same(
