@@ -3,7 +3,7 @@ import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
 import { groupEndpoints, type LocalClient } from '../../../mesh/routing/locality.ts'
 import type { Clock, Random } from '../../../mesh/std/clock.ts'
 import { makeBalancer } from './balancers/make-balancer.ts'
-import { CircuitBreaker } from './circuit-breaker.ts'
+import { type BreakerShare, CircuitBreaker } from './circuit-breaker.ts'
 import type { ClusterEndpoint } from './endpoint.ts'
 import { type EjectionEvent, type LocalOutcome, OutlierDetector } from './outlier.ts'
 import { Priorities } from './priorities.ts'
@@ -19,6 +19,8 @@ export interface ClusterDeps {
   readonly random: Random
   /** Told of ejections and their ends, for the log. */
   readonly observe?: ((cluster: string, event: EjectionEvent) => void) | undefined
+  /** Lets limits hold for all data threads together; without it for each. */
+  readonly share?: BreakerShare | undefined
 }
 
 /** What a choice depends on; a request may implement it itself. */
@@ -52,7 +54,7 @@ export class Cluster<E extends ClusterEndpoint> {
     this.#settings = settings
     this.#clock = deps.clock
     this.#random = deps.random
-    this.limits = new CircuitBreaker(settings)
+    this.limits = new CircuitBreaker(settings, deps.share)
     this.outliers = new OutlierDetector(settings.outlier, {
       clock: deps.clock,
       observe: event => {
