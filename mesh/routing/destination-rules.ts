@@ -1,5 +1,5 @@
 import type { Config, DestinationRuleSpec, TrafficPolicySpec } from '../model/traffic.ts'
-import { fullHost, mostSpecificHost } from './hosts.ts'
+import { fullHost, ofNames } from './hosts.ts'
 import { byAge, exportSet, isExportedTo, selectsLabels } from './visibility.ts'
 import type { RoutingClient } from './world.ts'
 
@@ -22,7 +22,8 @@ export interface MergedRule {
 
 /** A destination as DestinationRules are looked up for it. */
 export interface RuleTarget {
-  readonly host: string
+  /** Its full name, then others that a rule about it may use. */
+  readonly names: readonly string[]
   /** The namespace of the service. */
   readonly namespace: string
 }
@@ -67,10 +68,10 @@ export function createDestinationRules(
   function find(namespace: string, target: RuleTarget): readonly MergedRule[] {
     // a client of the root namespace starts with what is nobody else's: the rest there is meant for the whole mesh
     const own = namespace === rootNamespace ? rootOnly : local
-    const first = lookUp(own, namespace, target.host)
+    const first = lookUp(own, namespace, target.names)
     if (first !== undefined) return first
     for (const owner of [target.namespace, rootNamespace]) {
-      const visible = lookUp(exported, owner, target.host)?.filter(({ exports }) => isExportedTo(exports, namespace))
+      const visible = lookUp(exported, owner, target.names)?.filter(({ exports }) => isExportedTo(exports, namespace))
       if (visible !== undefined && visible.length > 0) return visible
     }
     return []
@@ -90,13 +91,9 @@ export function createDestinationRules(
   }
 }
 
-function lookUp(rules: ByNamespace, namespace: string, host: string): readonly MergedRule[] | undefined {
+function lookUp(rules: ByNamespace, namespace: string, names: readonly string[]): readonly MergedRule[] | undefined {
   const byHost = rules.get(namespace)
-  if (byHost === undefined) return undefined
-  const exact = byHost.get(host)
-  if (exact !== undefined) return exact
-  const found = mostSpecificHost(byHost.keys(), host)
-  return found === undefined ? undefined : byHost.get(found)
+  return byHost === undefined ? undefined : ofNames(names, byHost, byHost)
 }
 
 function single({ namespace, name, spec }: Config<DestinationRuleSpec>, domain: string): MergedRule {

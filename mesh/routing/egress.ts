@@ -1,4 +1,4 @@
-import { hostsOverlap, isSubsetOf } from './hosts.ts'
+import { hostsOverlap, isSubsetOf, ofNames } from './hosts.ts'
 import { isExportedTo } from './visibility.ts'
 import type { KnownHost, KnownVirtualService, WorldIndex } from './world-index.ts'
 
@@ -11,6 +11,11 @@ export interface EgressListener {
   readonly exact: ReadonlyMap<string, readonly KnownVirtualService[]>
   /** Those that name a host with a wildcard. */
   readonly wildcards: ReadonlyMap<string, readonly KnownVirtualService[]>
+  /**
+   * Those that may speak for a service of these names. An exact host hides wildcards; of one wildcard the first counts
+   * alone.
+   */
+  about(names: readonly string[]): readonly KnownVirtualService[]
 }
 
 /**
@@ -32,11 +37,15 @@ export function createEgressListener(
     [...byHost]
       .filter(([host]) => host.startsWith('*') === wildcard)
       .map(([host, list]): [string, KnownVirtualService[]] => [host, list.map(entry => entry.virtualService)])
+  const exact = new Map(entriesOf(false))
+  const wildcards = new Map(entriesOf(true))
+  const first = new Map([...wildcards].map(([host, list]) => [host, list.slice(0, 1)]))
   return {
     sees: host => isExportedTo(host.exports, namespace) && imports.covers(host),
     virtualServices,
-    exact: new Map(entriesOf(false)),
-    wildcards: new Map(entriesOf(true)),
+    exact,
+    wildcards,
+    about: names => ofNames(names, exact, first) ?? [],
   }
 }
 

@@ -39,6 +39,26 @@ export function mostSpecificHost(hosts: Iterable<string>, host: string): string 
   return best
 }
 
+/**
+ * What is said of something that has several names: by the first of them that is named exactly, else by the most specific
+ * wildcard of the first that one covers.
+ */
+export function ofNames<Value>(
+  names: readonly string[],
+  exact: ReadonlyMap<string, Value>,
+  wildcards: ReadonlyMap<string, Value>,
+): Value | undefined {
+  for (const name of names) {
+    const found = exact.get(name)
+    if (found !== undefined) return found
+  }
+  for (const name of names) {
+    const wildcard = mostSpecificHost(wildcards.keys(), name)
+    if (wildcard !== undefined) return wildcards.get(wildcard)
+  }
+  return undefined
+}
+
 /** What both lists cover, as the narrower name of each pair, in order and without repeats. */
 export function intersectHosts(left: readonly string[], right: readonly string[]): string[] {
   const found = new Set<string>()

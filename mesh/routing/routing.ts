@@ -7,7 +7,7 @@ import { createMemo } from './memo.ts'
 import { createPortRoutes, type PortRoutes } from './port-routes.ts'
 import type { RouteDestination } from './route.ts'
 import { isSameWorld } from './same-world.ts'
-import { type ClientScope, createScope } from './scope.ts'
+import { type ClientScope, createScope, ofOwnNamespace } from './scope.ts'
 import { type SidecarInForce, sidecarInForce } from './sidecar.ts'
 import { createTcpRoutes, type TcpDestination, type TcpRoutes } from './tcp-routes.ts'
 import { trafficPolicy } from './traffic-policy.ts'
@@ -124,7 +124,7 @@ function settingsOf(index: WorldIndex, scope: ClientScope, destination: RouteDes
   if (destination.cluster === passthroughCluster) return passthroughSettings(destination, mesh)
   const known = scope.service(host)
   if (known === undefined) return clusterSettings(destination, undefined, mesh, false)
-  const rule = index.destinationRules.outbound(scope.client, { host, namespace: known.namespace })
+  const rule = index.destinationRules.outbound(scope.client, known)
   const hasPort = known.service.ports.some(each => each.port === port)
   return clusterSettings(destination, rule, mesh, hasPort)
 }
@@ -135,7 +135,8 @@ function rulePool(
   host: string,
   port: number,
 ): ConnectionPoolSpec | undefined {
-  const rule = index.destinationRules.inbound(namespace, { host, namespace })
+  const known = ofOwnNamespace(index.byHost.get(host) ?? [], namespace)
+  const rule = index.destinationRules.inbound(namespace, known ?? { names: [host], namespace })
   return rule === undefined ? undefined : trafficPolicy(rule, port, '')?.connectionPool
 }
 

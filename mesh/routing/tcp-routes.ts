@@ -4,7 +4,7 @@ import { createRanges, type Ranges } from '../std/ip-ranges.ts'
 import { isForClient } from './compile-match.ts'
 import type { CompileContext } from './context.ts'
 import type { EgressListener } from './egress.ts'
-import { isSubsetOf, mostSpecificHost } from './hosts.ts'
+import { isSubsetOf } from './hosts.ts'
 import type { RouteDestination } from './route.ts'
 import type { RoutableService } from './world.ts'
 import type { KnownVirtualService } from './world-index.ts'
@@ -56,22 +56,13 @@ export function createTcpRoutes(listener: EgressListener | undefined, context: C
     return rules
   }
 
-  function named(host: string): readonly KnownVirtualService[] {
-    const exact = listener?.exact.get(host)
-    if (exact !== undefined) return exact
-    const wildcard = mostSpecificHost(listener?.wildcards.keys() ?? [], host)
-    return wildcard === undefined ? [] : (listener?.wildcards.get(wildcard)?.slice(0, 1) ?? [])
-  }
-
   return {
     find(connection) {
       const { service, sni } = connection
-      const hosts = service?.hosts ?? (sni === undefined ? [] : [sni])
-      for (const host of hosts) {
-        for (const virtualService of named(host)) {
-          const rule = rulesOf(virtualService).find(({ matches }) => matches.some(match => holds(match, connection)))
-          if (rule !== undefined) return rule.destinations
-        }
+      const names = service?.hosts ?? (sni === undefined ? [] : [sni])
+      for (const virtualService of listener?.about(names) ?? []) {
+        const rule = rulesOf(virtualService).find(({ matches }) => matches.some(match => holds(match, connection)))
+        if (rule !== undefined) return rule.destinations
       }
       return undefined
     },

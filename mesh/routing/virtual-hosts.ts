@@ -3,7 +3,6 @@ import { compileHttpRoutes, defaultRoute } from './compile-routes.ts'
 import type { CompileContext } from './context.ts'
 import { destinationOf, passthroughDestination } from './destination.ts'
 import type { EgressListener } from './egress.ts'
-import { mostSpecificHost } from './hosts.ts'
 import type { Route, VirtualHost } from './route.ts'
 import type { KnownHost, KnownVirtualService } from './world-index.ts'
 
@@ -38,17 +37,9 @@ export function createVirtualHosts(listener: EgressListener | undefined, context
     return []
   }
 
-  /** An exact host hides wildcards; of one wildcard the first VirtualService counts alone. */
-  function rulesFor(host: string): readonly Route[] {
-    const exact = listener?.exact.get(host)
-    if (exact !== undefined) return firstRoutes(exact)
-    const wildcard = mostSpecificHost(listener?.wildcards.keys() ?? [], host)
-    return wildcard === undefined ? [] : firstRoutes(listener?.wildcards.get(wildcard)?.slice(0, 1) ?? [])
-  }
-
   return {
-    ofService({ host }) {
-      const rules = rulesFor(host)
+    ofService({ host, names }) {
+      const rules = firstRoutes(listener?.about(names) ?? [])
       const routes = rules.length > 0 ? rules : [defaultRoute(destinationOf(host, port, '', 0), context)]
       return { name: `${host}:${port}`, routes }
     },

@@ -8,6 +8,11 @@ import type { RoutableService, RoutingWorld } from './world.ts'
 /** One name of a service: each is a destination of its own, as each host of a ServiceEntry is in Istio. */
 export interface KnownHost {
   readonly host: string
+  /**
+   * The names that rules about it may use, itself first. `<name>.<namespace>.<domain>` and the declared hosts stand for each
+   * other; declared hosts do not, as they are services of their own in Istio.
+   */
+  readonly names: readonly string[]
   readonly namespace: string
   readonly exports: ReadonlySet<string>
   readonly service: RoutableService
@@ -45,7 +50,7 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
     const { namespace, exportTo, addresses } = service
     const exports = exportTo === undefined ? toAll : exportSet(exportTo, namespace)
     for (const [position, host] of service.hosts.entries()) {
-      const known: KnownHost = { host, namespace, exports, service }
+      const known: KnownHost = { host, names: namesOf(service, position, domain), namespace, exports, service }
       hosts.push(known)
       append(byHost, host, known)
       if (position === 0) for (const address of addresses) append(byAddress, address, known)
@@ -69,6 +74,14 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
     sidecars: traffic.sidecars.toSorted(byAge),
     destinationRules: createDestinationRules(traffic.destinationRules, traffic.rootNamespace, domain),
   }
+}
+
+function namesOf({ hosts, name, namespace }: RoutableService, position: number, domain: string): readonly string[] {
+  // most services have one name: no list is made for them
+  if (hosts.length === 1) return hosts
+  const [own = '', host = own] = [hosts[0], hosts[position]]
+  if (own !== `${name}.${namespace}.${domain}`) return [host]
+  return position === 0 ? hosts : [host, own]
 }
 
 const toAll: ReadonlySet<string> = new Set()

@@ -23,7 +23,7 @@ function settingsOf(entry: ClusterCase): ClusterSettings {
   const { host, port, subset } = entry
   const rules = createDestinationRules(traffic.destinationRules, entry.rootNamespace, domain)
   const namespace = services.find(({ hosts }) => hosts.includes(host))?.namespace ?? ''
-  const rule = rules.outbound(entry.client, { host, namespace })
+  const rule = rules.outbound(entry.client, { names: [host], namespace })
   const cluster = `outbound|${port}|${subset}|${host}`
   return clusterSettings({ host, port, subset, cluster }, rule, traffic.mesh, true)
 }

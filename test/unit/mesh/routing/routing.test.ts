@@ -198,3 +198,44 @@ t.test('the routing before is kept while nothing that it decides by changes', as
   ]
   for (const [index, world] of others.entries()) t.not(createRouting(world, before), before, `change ${index}`)
 })
+
+t.test(
+  "rules about a declared host hold for the service's own name and its addresses, and the other way round",
+  async t => {
+    const database = routable('db.shop.mesh', {
+      hosts: ['db.shop.mesh', 'db.example', 'replica.example'],
+      addresses: ['240.240.0.9'],
+    })
+    const rule = (host: string, to: string) => {
+      return `{ hosts: ["${host}"], http: [{ route: [{ destination: { host: ${to} } }] }], tcp: [{ route: [{ destination: { host: ${to} } }] }] }`
+    }
+    const found = (...resources: string[]) => {
+      const routing = createRouting(routingWorld([database], resources))
+      const of = (authority: string) => clusters(routing.httpPort(front, 80).find(authority))[0]?.split('|').at(-1)
+      const [tcp] = routing.tcp(front, database, 80, undefined, '240.240.0.9') ?? []
+      return [of('db.shop.mesh'), of('240.240.0.9'), of('db.example'), of('replica.example'), tcp?.destination.host]
+    }
+    const declared = `VirtualService shop/a ${rule('db.example', 'a')}`
+    const own = `VirtualService shop/b ${rule('db', 'b')}`
+    const [a, b] = ['a.shop.mesh', 'b.shop.mesh']
+    t.same(found(declared), [a, a, a, 'replica.example', a])
+    t.same(found(own), [b, b, b, b, b])
+    t.same(found(declared, own), [b, b, a, b, b])
+    t.same(found(declared, `VirtualService shop/c ${rule('*.mesh', 'b')}`), [a, a, a, b, a])
+  },
+)
+
+t.test('policies of a declared host hold for the own name, whatever a wildcard says', async t => {
+  const database = routable('db.shop.mesh', { hosts: ['db.shop.mesh', 'db.example', 'replica.example'] })
+  const policy = (host: string, connections: number) =>
+    `{ host: "${host}", trafficPolicy: { connectionPool: { tcp: { maxConnections: ${connections} } } } }`
+  const routing = createRouting(
+    routingWorld(
+      [database],
+      [`DestinationRule shop/all ${policy('*.mesh', 1)}`, `DestinationRule shop/db ${policy('db.example', 2)}`],
+    ),
+  )
+  const limits = database.hosts.map(host => routing.cluster(front, to(host)).maxConnections)
+  t.same(limits, [2, 2, 1])
+  t.equal(routing.inboundPool(shop, 'db.shop.mesh', 80).maxConnections, 2)
+})
