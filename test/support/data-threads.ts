@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
 import type { Credential } from '../../agent/dataplane/messages.ts'
+import type { SpanSink } from '../../agent/dataplane/telemetry/spans.ts'
 import { ThreadCore, type ThreadOptions } from '../../agent/dataplane/thread-core.ts'
 import { encodePrivateKey } from '../../mesh/identity/keys.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
@@ -40,12 +41,15 @@ export async function aThread(
     readonly originalDst?: { readonly address: string; readonly port: number }
     /** Where the kernel would say that every caller's socket was made. */
     readonly callerCgroup?: string
+    readonly spans?: SpanSink
   } = {},
 ) {
-  const core = new ThreadCore(options, systemClock, systemRandom, {
+  const kernel = {
     originalDst: () => options.originalDst,
-    callerOf: async (_socket, byCgroup) => byCgroup.get(options.callerCgroup ?? ''),
-  })
+    callerOf: async (_socket: Socket, byCgroup: ReadonlyMap<string, string>) =>
+      byCgroup.get(options.callerCgroup ?? ''),
+  }
+  const core = new ThreadCore(options, systemClock, systemRandom, kernel, options.spans)
   t.teardown(() => core.drain(0))
   const [bound] = await core.listen([{ name: 'only', role, host: '127.0.0.1', port: 0 }])
   if (bound?.port === undefined) throw new Error(bound?.error ?? 'not bound')
@@ -80,11 +84,16 @@ export async function aMeshedPair(
     /** What the port declares to speak on both sides: `tcp`. */
     readonly protocol?: Protocol
     readonly accessLog?: { readonly caller?: string; readonly callee?: string }
+    /** Gets the spans of both sides. */
+    readonly spans?: SpanSink
   } = {},
 ): Promise<Pair> {
   const mesh = aTrustedMesh()
   const same = (config: AgentConfig) => config
-  const log = (path: string | undefined) => (path === undefined ? {} : { accessLog: path })
+  const log = (path: string | undefined) => ({
+    ...(path !== undefined && { accessLog: path }),
+    ...(change.spans !== undefined && { spans: change.spans }),
+  })
   const callee = await aThread(t, { kind: 'hbone' }, log(change.accessLog?.callee))
   const ports = [
     {
