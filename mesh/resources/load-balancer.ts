@@ -33,9 +33,7 @@ const consistentHash = z
     ringHash: z.strictObject({ minimumRingSize: ringSize.optional() }).optional(),
     maglev: z
       .strictObject({
-        tableSize: uint32
-          .refine(size => size < maxTable && isPrime(size), `must be a prime below ${maxTable}`)
-          .optional(),
+        tableSize: uint32.refine(size => size < maxTable && isPrime(size), `must be a prime below ${maxTable}`),
       })
       .optional(),
     /** Istio's old name of `ringHash.minimumRingSize`. */

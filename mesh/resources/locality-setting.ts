@@ -55,7 +55,7 @@ function localityProblems(localities: readonly string[]): readonly (readonly [st
     const parts = splitInThree(text)
     if (/\*./.test(text)) return [[text, 'must have its * at the end, and one at most']]
     if (parts.includes('')) return [[text, 'must have no empty region, zone or subzone']]
-    const overlaps = seen.some(earlier => covers(earlier, parts) || (parts[0] !== '*' && covers(parts, earlier)))
+    const overlaps = seen.some(earlier => covers(earlier, parts) || (parts.at(-1) !== '*' && covers(parts, earlier)))
     seen.push(parts)
     return overlaps ? [[text, 'overlaps with an earlier one']] : []
   })

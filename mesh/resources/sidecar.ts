@@ -13,9 +13,14 @@ const hostEntry = z.string().superRefine((text, context) => {
 
 const egress = z.strictObject({
   port: z
-    .strictObject({ number: portNumber, name: z.string().optional(), protocol: portProtocol.optional() })
-    .superRefine(({ name, protocol }, context) => {
-      if (protocol && name === '') context.addIssue({ code: 'custom', message: 'is empty', path: ['name'] })
+    .strictObject({
+      number: portNumber,
+      /** For people; empty is as good as left out. */
+      name: z
+        .string()
+        .refine(text => text === '' || isLabel(text), 'must be 1 to 63 letters, digits and dashes')
+        .optional(),
+      protocol: portProtocol.optional(),
     })
     .optional(),
   hosts: z.array(hostEntry).min(1),

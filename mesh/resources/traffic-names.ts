@@ -1,5 +1,5 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
-import { canonicalAddress } from '../std/ip-address.ts'
 
 /** Names in traffic resources: hosts, gateways, subsets and namespaces, after Istio's validation.go. */
 
@@ -29,7 +29,7 @@ export function isWildcardDomain(text: string): boolean {
 
 /** True for every address Istio takes for one, with a zone too. */
 export function isAddress(text: string): boolean {
-  return canonicalAddress(text.replace(/(?<=:.*)%.+$/, '')) !== undefined || /^::ffff:[\d.]+$/i.test(text)
+  return isIP(text) !== 0
 }
 
 /** A host that a DestinationRule or a route is for. */

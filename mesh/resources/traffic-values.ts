@@ -115,9 +115,6 @@ export const destination = z.strictObject({
   port: portSelector.optional(),
 })
 
-/** Share of the sum of all weights of a route. */
-export const weight = count
-
 /** Refuses several destinations of which none gets anything. */
 export function checkWeights(
   routes: readonly { readonly weight?: number | undefined }[] | undefined,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { checkAuthority, headers } from './header-operations.ts'
 import { refuseKey, unimplemented } from './primitives.ts'
 import { retries } from './retries.ts'
-import { checkWeights, destination, duration, percent, weight, wrapped } from './traffic-values.ts'
+import { checkWeights, count, destination, duration, percent, wrapped } from './traffic-values.ts'
 import { corsPolicy, directResponse, fault, redirect, rewrite } from './virtual-service-actions.ts'
 import { httpMatch } from './virtual-service-match.ts'
 
@@ -10,7 +10,7 @@ const fields = z.strictObject({
   name: z.string().optional(),
   /** Any of these; none are all requests. */
   match: z.array(httpMatch).optional(),
-  route: z.array(z.strictObject({ destination, weight: weight.optional(), headers: headers.optional() })).optional(),
+  route: z.array(z.strictObject({ destination, weight: count.optional(), headers: headers.optional() })).optional(),
   redirect: redirect.optional(),
   directResponse: directResponse.optional(),
   delegate: unimplemented('routes that another VirtualService holds; write them here'),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isSubsetOf } from '../routing/hosts.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
 import { gatewayNames, isWildcardDomain } from './traffic-names.ts'
-import { checkWeights, chosenLabels, destination, matchedPort, weight } from './traffic-values.ts'
+import { checkWeights, chosenLabels, count, destination, matchedPort } from './traffic-values.ts'
 
 /** An address or a range of them. */
 export const subnet = z.string().refine(isSubnet, 'must be an address or a range such as 10.0.0.0/8')
@@ -15,7 +15,7 @@ const l4Match = {
   gateways: gatewayNames.optional(),
 }
 
-const route = z.array(z.strictObject({ destination, weight: weight.optional() })).min(1)
+const route = z.array(z.strictObject({ destination, weight: count.optional() })).min(1)
 
 /** Istio's TCPRoute: connections to choose and where they go. */
 export const tcpRoute = z

@@ -98,3 +98,68 @@ t.test('the settings of the mesh are checked as those of its resources', async t
   t.match(problemsOf('MeshSettings', { tracing: { sampling: 101 } }), [/sampling: must be at most 100/])
   t.match(problemsOf('MeshSettings', { defaultHttpRetryPolicy: { retryOn: '5xx' } }), [/without attempts above 0/])
 })
+
+t.test('values of headers may hold commands, which must end', async t => {
+  const set = (value: string) => http({ headers: { request: { set: { 'x-a': value } } } }).length === 0
+  const good = ['', 'a', '100%%', '%START_TIME%', 'a %REQ(x)% b', '%M(["a", "b"])%', '%A(b\\)c)%', 'a\tb']
+  for (const value of good) t.ok(set(value), value)
+  const bad = [
+    '%',
+    '100%',
+    '%A',
+    '%A%%',
+    '%REQ(x)',
+    '%M(["a" "b"])%',
+    '%M(["a"])x%',
+    '%P("a")%',
+    'a\nb',
+    'a\0b',
+    '%A(b\\',
+  ]
+  for (const value of bad) t.notOk(set(value), value)
+})
+
+t.test('the host may be set once, and only as the request goes out', async t => {
+  t.same(http({ headers: { request: { set: { Host: 'b' } } } }), [])
+  t.match(http({ headers: { request: { set: { host: 'b' }, add: { ':authority': 'c' } } } }), [
+    /sets the host more than once/,
+  ])
+  t.match(http({ headers: { request: { add: { host: 'b' } } }, rewrite: { authority: 'c' } }), [
+    /sets the host more than/,
+  ])
+  t.match(http({ headers: { response: { set: { host: 'b' } } } }), [/host: cannot be changed here/])
+  t.match(http({ headers: { request: { remove: ['host', ':path'] } } }), [/cannot be changed/, /is no header/])
+})
+
+t.test('retries are for conditions and statuses that there are', async t => {
+  const on = (retryOn: string) => http({ retries: { attempts: 1, retryOn } }).length === 0
+  for (const good of ['', '5xx', '503', '5xx,503,429', 'unavailable,reset', '418', '511']) t.ok(on(good), good)
+  for (const bad of ['5XX', '600', '299', '419', '5xx, 503', '5xx,', 'bogus']) t.notOk(on(bad), bad)
+})
+
+t.test('places must not overlap, a wildcard after what it holds aside', async t => {
+  const from = (...places: readonly string[]) => {
+    const distribute = places.map(place => ({ from: place, to: { a: 100 } }))
+    const trafficPolicy = { loadBalancer: { localityLbSetting: { distribute } } }
+    return problemsOf('DestinationRule', { host: 'cart', trafficPolicy }).length === 0
+  }
+  const good = [['a', 'b'], ['a/b', 'a/c'], ['a/b/c', 'a/b/d'], ['a/b', 'a/*'], ['a', '*'], ['a/b/c/d']]
+  for (const places of good) t.ok(from(...places), places.join(' '))
+  const bad = [['a', 'a'], ['a/*', 'a/b'], ['a', 'a/b'], ['a/b', 'a'], ['*', 'a'], ['a/*/c'], ['a*b'], ['a//b'], ['']]
+  for (const places of bad) t.notOk(from(...places), places.join(' '))
+})
+
+t.test('routes that say nothing of shares are refused, others are relative', async t => {
+  const weighted = (...weights: readonly (number | undefined)[]) => {
+    const route = weights.map(weight => ({ destination: { host: 'cart' }, ...(weight !== undefined && { weight }) }))
+    return problemsOf('VirtualService', { hosts: ['cart'], http: [{ route }], tcp: [{ route }] })
+  }
+  t.same(weighted(1, 2), [])
+  t.same(weighted(undefined), [], 'one alone takes all')
+  t.same(weighted(0), [])
+  t.match(weighted(undefined, undefined), [
+    /http\[0\]\.route: has no destination with a weight/,
+    /tcp\[0\]\.route: has no/,
+  ])
+  t.match(weighted(-1, 2), [/weight: must be at least 0/, /weight: must be at least 0/])
+})
