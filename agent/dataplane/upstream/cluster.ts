@@ -196,7 +196,9 @@ export class Cluster<E extends ClusterEndpoint> {
     if (this.#client === undefined) return
     // Registries tell which endpoints are healthy: near ones come first also without outlier detection, unlike Istio's.
     const failsOver = true
-    this.#priorities.update(groupEndpoints(this.#endpoints, this.#client, this.#settings.locality, failsOver))
+    const { locality } = this.#settings
+    const groups = groupEndpoints(this.#endpoints, this.#client, locality, failsOver)
+    this.#priorities.update(groups, locality.enabled && locality.distribute.length > 0)
     this.#rearrange()
   }
 

@@ -51,12 +51,16 @@ export class Priorities<E extends ClusterEndpoint> {
     return this.#isDesperate
   }
 
-  /** Takes the endpoints that belong to the cluster; {@link arrange} must follow. */
-  update(groups: readonly EndpointGroup<E>[]): void {
+  /**
+   * Takes the endpoints that belong to the cluster; {@link arrange} must follow. With `haveShares` the weights of groups
+   * are the shares of traffic that they are to have, whatever the number of their endpoints.
+   */
+  update(groups: readonly EndpointGroup<E>[], haveShares: boolean): void {
     const levels: Level<E>[] = []
     const places = new Set<string>()
     for (const priority of new Set(groups.map(group => group.priority).sort((one, other) => one - other))) {
-      const sets = placesOf(groups.filter(group => group.priority === priority)).flatMap((group, index) => {
+      const ofPriority = groups.filter(group => group.priority === priority)
+      const sets = placesOf(ofPriority, haveShares).flatMap((group, index) => {
         const place = `${priority}/${index}`
         const members = group.endpoints.filter(endpoint => endpoint.health !== 'draining' && endpoint.weight > 0)
         if (members.length === 0) return []
@@ -142,19 +146,16 @@ export class Priorities<E extends ClusterEndpoint> {
 }
 
 /**
- * The groups that are to be balanced apart. Groups whose weights are only those of their endpoints are one: choosing
- * among all of their endpoints gives each its share, and balances load between them as well.
+ * The groups that are to be balanced apart: those that have shares of their own. Others are one, so that load is balanced
+ * among all of their endpoints.
  */
-function placesOf<E extends ClusterEndpoint>(groups: readonly EndpointGroup<E>[]): readonly EndpointGroup<E>[] {
-  const filled = groups.filter(group => group.endpoints.length > 0 && group.weight > 0)
-  const perWeight = filled.map(
-    group => group.weight / group.endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0),
-  )
-  const [first = 1] = perWeight
-  if (perWeight.some(ratio => Math.abs(ratio - first) > first * 1e-9)) return filled
-  const endpoints = filled.flatMap(group => group.endpoints)
-  const [nearest] = filled
-  return nearest === undefined ? [] : [{ ...nearest, weight: 1, endpoints }]
+function placesOf<E extends ClusterEndpoint>(
+  groups: readonly EndpointGroup<E>[],
+  haveShares: boolean,
+): readonly EndpointGroup<E>[] {
+  const [nearest] = groups
+  if (haveShares || nearest === undefined) return groups
+  return [{ ...nearest, weight: 1, endpoints: groups.flatMap(group => group.endpoints) }]
 }
 
 function countOf<E extends ClusterEndpoint>(level: Level<E>, admission: Admission, now: number): number {

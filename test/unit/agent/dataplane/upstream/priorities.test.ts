@@ -82,6 +82,7 @@ t.test(
     const rows: readonly (readonly [Spread, Readonly<Record<string, number>>])[] = [
       [{ 'eu/a/1': [8, 8], 'us/a/1': [2, 2], 'ap/a/1': [5, 5] }, to],
       [{ 'eu/a/1': [8, 6], 'us/a/1': [2, 2] }, to],
+      [{ 'eu/a/1': [4, 3], 'us/a/1': [16, 16] }, to],
       [
         { 'eu/a/1': [8, 8], 'us/a/1': [4, 1] },
         { 'eu/a/1': (20 * 100) / 48, 'us/a/1': (28 * 100) / 48 },
