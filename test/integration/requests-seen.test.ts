@@ -4,10 +4,15 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { DataThreadReport, FinishedSpan } from '../../agent/dataplane/messages.ts'
+import { startDataPlane } from '../../agent/dataplane/start.ts'
 import { httpSlots } from '../../agent/dataplane/telemetry/http-series.ts'
+import { createSpanExporter } from '../../agent/telemetry/otlp.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { MeshSettingsSpec } from '../../mesh/model/traffic.ts'
-import { aMeshedPair } from '../support/data-threads.ts'
+import { systemClock } from '../../mesh/std/clock.ts'
+import { silentLog } from '../../mesh/std/log.ts'
+import { aConfig, anEndpoint, aService, aWorkload } from '../support/agent-config.ts'
+import { aMeshedPair, aThread, aTrustedMesh, identityOf } from '../support/data-threads.ts'
 import { until } from '../support/eventually.ts'
 
 /** Requests from one data thread through another to a process of HTTP, and what both sides say of them. */
@@ -163,4 +168,46 @@ t.test('a traced request has a client span, a server span below it, and the appl
   t.equal(client?.name, 'api.default.mesh:80/*')
   t.match(server, { traceId: 'a'.repeat(32), parentId: client?.spanId, service: 'api.default' })
   t.equal(seen.traceparent, `00-${'a'.repeat(32)}-${server?.spanId}-01`)
+})
+
+t.test('spans of a real data thread come to the collector that the mesh names', async t => {
+  const port = await anApplication(t, (_request, response) => response.end('ok'))
+  const got: string[] = []
+  const collector = await anApplication(t, (request, response) => {
+    request.setEncoding('utf8').on('data', text => got.push(text))
+    request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
+  })
+  const otlpEndpoint = `http://127.0.0.1:${collector}`
+  const exporter = createSpanExporter({ log: silentLog, clock: systemClock }, 'h2', '1')
+  t.teardown(() => exporter.stop())
+  exporter.configure(otlpEndpoint)
+  const failed = (error: Error) => t.fail(error.message)
+  const threads = startDataPlane({ log: silentLog, failed, spans: spans => exporter.add(spans) }, { threads: 1 })
+  t.teardown(() => threads.stop())
+  const mesh = aTrustedMesh()
+  const { caller, callee } = withMesh({ tracing: { otlpEndpoint, sampling: 0 } })
+  const ports = [{ port, protocol: 'http', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/api' } as const]
+  const api = aWorkload({ id: 'static/api-1', name: 'api-1', address: '127.0.0.1', identity: identityOf('api'), ports })
+  await threads.apply(callee(aConfig({ trust: mesh.trust, workloads: [api] })))
+  threads.credentials([mesh.credential('api')])
+  const [bound] = await threads.listen([{ name: 'hbone', role: { kind: 'hbone' }, host: '127.0.0.1', port: 0 }])
+  const web = await aThread(
+    t,
+    { kind: 'outbound', identity: identityOf('web') },
+    {
+      ...(bound?.port !== undefined && { hbonePort: bound.port }),
+      originalDst: { address: '240.240.0.1', port: 80 },
+    },
+  )
+  const endpoint = anEndpoint({ address: '127.0.0.1', ports: { http: port } })
+  const services = [aService({ endpoints: [endpoint] })]
+  web.core.config(caller(aConfig({ trust: mesh.trust, workloads: [aWorkload()], services })))
+  web.core.credentials([mesh.credential('web')])
+
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+  t.match(await get(web.port, '/x', { traceparent }), { status: 200 })
+  await until('the span has come', () => got.join('').includes('"api.default"'))
+  t.match(got.join(''), /"traceId":"a{32}"/)
+  t.match(got.join(''), /"node_id","value":\{"stringValue":"h2"\}/)
+  await until('the thread has counted it', async () => (await threads.collect()).http.length === 1)
 })
