@@ -15,15 +15,23 @@ const neverMs = 2 ** 31 - 1
 /** Linux' own, for keep-alive without a time. */
 const keepaliveMs = 7_200_000
 
+/** What is known of a destination besides its rule. */
+export interface TargetFacts {
+  /** The client sees a service of that host with that port. */
+  readonly isKnown: boolean
+  /** What a certificate is expected to be for where TLS is asked for and no name is given; empty for nothing. */
+  readonly serverName: string
+}
+
 /**
- * How a destination is called: what its DestinationRule and the mesh say, with every default. `isKnown` tells whether the
- * client sees a service of that host with that port; without, or with a subset that no rule declares, there is no cluster.
+ * How a destination is called: what its DestinationRule and the mesh say, with every default. Of an unknown destination,
+ * and for a subset that no rule declares, there is no cluster.
  */
 export function clusterSettings(
   target: Target,
   rule: MergedRule | undefined,
   mesh: MeshSettingsSpec,
-  isKnown: boolean,
+  { isKnown, serverName }: TargetFacts,
 ): ClusterSettings {
   const subset = rule?.subsets.find(({ name }) => name === target.subset)
   const policy = (rule === undefined ? undefined : trafficPolicy(rule, target.port, target.subset)) ?? {}
@@ -38,16 +46,16 @@ export function clusterSettings(
     balancer: balancerSettings(policy.loadBalancer),
     outlier: outlierSettings(policy.outlierDetection),
     locality: localitySettings(policy.loadBalancer, mesh.localityLbSetting),
-    tls: tlsSettings(policy.tls, target),
+    tls: tlsSettings(policy.tls, target, serverName),
   }
 }
 
 /** Calls of hosts that nobody knows: to the address that was asked for, as it is. */
 export function passthroughSettings(target: Target, mesh: MeshSettingsSpec): ClusterSettings {
   return {
-    ...clusterSettings({ ...target, subset: '' }, undefined, mesh, true),
+    ...clusterSettings({ ...target, subset: '' }, undefined, mesh, { isKnown: true, serverName: '' }),
     balancer: { kind: 'passthrough' },
-    tls: tlsSettings({ mode: 'DISABLE' }, target),
+    tls: tlsSettings({ mode: 'DISABLE' }, target, ''),
   }
 }
 
@@ -109,12 +117,13 @@ export function poolLimits(pool: ConnectionPoolSpec | undefined): PoolLimits {
 
 const tlsModes = { DISABLE: 'disable', SIMPLE: 'simple', MUTUAL: 'mutual', ISTIO_MUTUAL: 'istio-mutual' } as const
 
-function tlsSettings(spec: ClientTlsSpec | undefined, target: Target): UpstreamTlsSettings {
+function tlsSettings(spec: ClientTlsSpec | undefined, target: Target, serverName: string): UpstreamTlsSettings {
   const mode = spec === undefined ? 'auto' : tlsModes[spec.mode ?? 'DISABLE']
-  const istioSni = `outbound_.${target.port}_.${target.subset === '' ? '_' : `${target.subset}_`}.${target.host}`
+  const meshSni = `outbound_.${target.port}_.${target.subset === '' ? '_' : `${target.subset}_`}.${target.host}`
+  const defaults = { auto: '', disable: '', simple: serverName, mutual: serverName, 'istio-mutual': meshSni } as const
   return {
     mode,
-    sni: spec?.sni ?? (mode === 'istio-mutual' ? istioSni : ''),
+    sni: spec?.sni || defaults[mode],
     clientCertificate: spec?.clientCertificate ?? '',
     privateKey: spec?.privateKey ?? '',
     caCertificates: spec?.caCertificates ?? '',

@@ -24,7 +24,7 @@ export interface ClusterSettings {
   readonly maxRetries: number | undefined
   /** Retries may be `percent` of the requests under way, and always `minRetryConcurrency`. */
   readonly retryBudget: { readonly percent: number; readonly minRetryConcurrency: number }
-  /** How long an unused HTTP connection is kept, and a TCP connection on which nothing moves. */
+  /** How long an unused HTTP connection is kept (some 24 days for ever), and a TCP connection on which nothing moves. */
   readonly httpIdleTimeoutMs: number
   readonly tcpIdleTimeoutMs: number | undefined
   readonly maxConnectionDurationMs: number | undefined
@@ -89,6 +89,7 @@ export interface LocalitySettings {
 export interface UpstreamTlsSettings {
   /** `auto`: mutual TLS of the mesh where the endpoint has an identity, else plaintext. */
   readonly mode: 'auto' | 'disable' | 'simple' | 'mutual' | 'istio-mutual'
+  /** Sent, and what the certificate must be for without `subjectAltNames`; empty where no name can be expected. */
   readonly sni: string
   /** Paths of PEM files on the agent's host. */
   readonly clientCertificate: string

@@ -1,7 +1,8 @@
 import type { DestinationRef } from '../model/traffic.ts'
-import { fullHost } from './hosts.ts'
+import { fullHost, isWildcard } from './hosts.ts'
 import type { RouteDestination } from './route.ts'
 import type { ClientScope } from './scope.ts'
+import type { KnownHost } from './world-index.ts'
 
 /** Istio's name of a cluster. */
 export function destinationOf(host: string, port: number, subset: string, weight: number): RouteDestination {
@@ -27,4 +28,15 @@ export function destinationReader(scope: ClientScope, domain: string, listenerPo
 function onlyPort(scope: ClientScope, host: string): number | undefined {
   const [first, ...others] = scope.service(host)?.service.ports ?? []
   return others.length === 0 ? first?.port : undefined
+}
+
+/**
+ * The name that the certificate of a service outside the mesh is for: a declared host rather than the mesh's own name, which
+ * nobody outside knows; empty for a wildcard.
+ */
+export function serverNameOf({ names, service }: KnownHost, domain: string): string {
+  const own = `${service.name}.${service.namespace}.${domain}`
+  const declared = names.find(name => name !== own && !isWildcard(name))
+  if (declared !== undefined) return declared
+  return names.every(name => !isWildcard(name)) ? own : ''
 }

@@ -2,7 +2,7 @@ import type { ConnectionPoolSpec } from '../model/traffic.ts'
 import type { ClusterSettings } from './cluster.ts'
 import { clusterSettings, type PoolLimits, passthroughSettings, poolLimits } from './cluster-settings.ts'
 import type { CompileContext } from './context.ts'
-import { destinationReader, passthroughCluster } from './destination.ts'
+import { destinationReader, passthroughCluster, serverNameOf } from './destination.ts'
 import { createMemo } from './memo.ts'
 import { createPortRoutes, type PortRoutes } from './port-routes.ts'
 import type { RouteDestination } from './route.ts'
@@ -123,10 +123,10 @@ function settingsOf(index: WorldIndex, scope: ClientScope, destination: RouteDes
   const { host, port } = destination
   if (destination.cluster === passthroughCluster) return passthroughSettings(destination, mesh)
   const known = scope.service(host)
-  if (known === undefined) return clusterSettings(destination, undefined, mesh, false)
+  if (known === undefined) return clusterSettings(destination, undefined, mesh, { isKnown: false, serverName: '' })
   const rule = index.destinationRules.outbound(scope.client, known)
-  const hasPort = known.service.ports.some(each => each.port === port)
-  return clusterSettings(destination, rule, mesh, hasPort)
+  const isKnown = known.service.ports.some(each => each.port === port)
+  return clusterSettings(destination, rule, mesh, { isKnown, serverName: serverNameOf(known, index.world.domain) })
 }
 
 function rulePool(

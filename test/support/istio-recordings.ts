@@ -169,6 +169,7 @@ export interface RecordedCluster {
     }
     readonly explicitHttpConfig?: { readonly http2ProtocolOptions?: { readonly maxConcurrentStreams?: number } }
     readonly useDownstreamProtocolConfig?: unknown
+    readonly upstreamHttpProtocolOptions?: { readonly autoSni?: boolean }
   }
   readonly upstreamConnectionOptions?: { readonly tcpKeepalive: { readonly keepaliveTime?: number } }
   readonly ringHashLbConfig?: { readonly minimumRingSize: string }

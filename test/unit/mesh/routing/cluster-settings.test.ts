@@ -25,7 +25,7 @@ function settingsOf(entry: ClusterCase): ClusterSettings {
   const namespace = services.find(({ hosts }) => hosts.includes(host))?.namespace ?? ''
   const rule = rules.outbound(entry.client, { names: [host], namespace })
   const cluster = `outbound|${port}|${subset}|${host}`
-  return clusterSettings({ host, port, subset, cluster }, rule, traffic.mesh, true)
+  return clusterSettings({ host, port, subset, cluster }, rule, traffic.mesh, { isKnown: true, serverName: host })
 }
 
 /** What the recording tells of a cluster, from our settings. */
@@ -88,7 +88,7 @@ function ofIstio(cluster: RecordedCluster, isAuto: boolean): unknown {
     balancer: balancer(cluster),
     isWeighted: cluster.commonLbConfig.localityWeightedLbConfig !== undefined,
     outlier: outlier(cluster),
-    ...(isPassthrough ? { tls: 'auto', sni: '' } : { tls: tls(cluster), sni: cluster.sni ?? '' }),
+    ...(isPassthrough ? { tls: 'auto', sni: '' } : { tls: tls(cluster), sni: sni(cluster) }),
     httpIdleTimeoutMs: idle === 0 ? 2 ** 31 - 1 : idle,
     maxConnectionDurationMs: milliseconds(common?.maxConnectionDuration),
     maxRequestsPerConnection: common?.maxRequestsPerConnection,
@@ -139,6 +139,12 @@ function tls({ transportSocket, transportSocketMatches, sni }: RecordedCluster):
   if (transportSocketMatches === 2) return 'auto'
   if (transportSocket !== 'envoy.transport_sockets.tls') return transportSocket ?? 'disable'
   return sni?.startsWith('outbound_') === true ? 'istio-mutual' : 'simple'
+}
+
+/** Without a name Envoy takes that of the request, which is the host. */
+function sni(cluster: RecordedCluster): string {
+  const isAutomatic = cluster.httpProtocolOptions?.upstreamHttpProtocolOptions?.autoSni === true
+  return isAutomatic ? 'cart.shop.svc.cluster.local' : (cluster.sni ?? '')
 }
 
 function milliseconds(text: string | undefined): number | undefined {

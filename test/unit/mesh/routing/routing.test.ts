@@ -239,3 +239,17 @@ t.test('policies of a declared host hold for the own name, whatever a wildcard s
   t.same(limits, [2, 2, 1])
   t.equal(routing.inboundPool(shop, 'db.shop.mesh', 80).maxConnections, 2)
 })
+
+t.test('TLS without a server name expects a certificate for the host that the service declares', async t => {
+  const pay = routable('pay.shop.mesh', { hosts: ['pay.shop.mesh', '*.pay.example', 'pay.example'] })
+  const tls = (host: string, sni = '') =>
+    `DestinationRule shop/r { host: "${host}", trafficPolicy: { tls: { mode: SIMPLE${sni} } } }`
+  const sni = (host: string, rule: string) => {
+    return createRouting(routingWorld([cart, pay, wild], [rule])).cluster(front, to(host)).tls.sni
+  }
+  t.equal(sni('pay.example', tls('pay.example')), 'pay.example')
+  t.equal(sni('pay.shop.mesh', tls('pay.example')), 'pay.example')
+  t.equal(sni('pay.shop.mesh', tls('pay.example', ', sni: other.example')), 'other.example')
+  t.equal(sni('cart.shop.mesh', tls('cart')), 'cart.shop.mesh')
+  t.equal(sni('*.wild.example', tls('*.wild.example')), '')
+})
