@@ -14,7 +14,7 @@ import { TcpMetrics } from '../../agent/dataplane/telemetry/tcp-metrics.ts'
 import { Telemetry } from '../../agent/dataplane/telemetry/telemetry.ts'
 import { TlsContexts } from '../../agent/dataplane/tls-contexts.ts'
 import { identitySni } from '../../mesh/identity/sni.ts'
-import { systemClock, systemRandom } from '../../mesh/std/clock.ts'
+import { type Clock, systemClock, systemRandom } from '../../mesh/std/clock.ts'
 import { aConfig, aWorkload } from './agent-config.ts'
 import { aTrustedMesh, identityOf } from './data-threads.ts'
 import { until } from './eventually.ts'
@@ -32,11 +32,11 @@ export interface TakenRequest {
 }
 
 /** `api` on a host that serves requests and tunnels, and a pool of `web` that calls it, over real TLS. */
-export async function aRequestPair(t: Teardown, serve: InboundRequests['request']) {
+export async function aRequestPair(t: Teardown, serve: InboundRequests['request'], clock: Clock = systemClock) {
   const mesh = aTrustedMesh()
   const taken: TakenRequest[] = []
   const contexts = (name: string) => new TlsContexts([mesh.credential(name)], mesh.trust)
-  const pool = new HbonePool(systemClock, new BlockPool())
+  const pool = new HbonePool(clock, new BlockPool())
   const ports = [
     { port: 8080, protocol: 'tcp', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/api' } as const,
     { port: 8081, protocol: 'tcp', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/api' } as const,
@@ -89,14 +89,24 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
 
 /** An agent of another make: it has the identity `api` and speaks only `h2`; every stream gets the status 200. */
 export async function anotherMakesAgent(t: Teardown, mesh: ReturnType<typeof aTrustedMesh>): Promise<number> {
+  return await tlsAgent(t, mesh, 'h2', connection => {
+    connection.onStream = stream => stream.respond([':status', '200'], false)
+  })
+}
+
+async function tlsAgent(
+  t: Teardown,
+  mesh: ReturnType<typeof aTrustedMesh>,
+  alpn: 'h2' | 'weft/1',
+  serve: (connection: H2Connection, socket: TLSSocket) => void,
+): Promise<number> {
   const credential = mesh.credential('api')
-  const options = { key: credential.key, cert: credential.chain, ALPNProtocols: ['h2'] }
   const sockets = new Set<TLSSocket>()
-  const server = createTlsServer(options, socket => {
+  const server = createTlsServer({ key: credential.key, cert: credential.chain, ALPNProtocols: [alpn] }, socket => {
     sockets.add(socket)
     socket.on('error', () => {})
-    const connection = new H2Connection(socket, 'server', { clock: systemClock })
-    connection.onStream = stream => stream.respond([':status', '200'], false)
+    const dialect = alpn === 'h2' ? 'h2' : 'weft'
+    serve(new H2Connection(socket, 'server', { clock: systemClock, dialect, keepalive: false }), socket)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
@@ -106,6 +116,16 @@ export async function anotherMakesAgent(t: Teardown, mesh: ReturnType<typeof aTr
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('not bound')
   return address.port
+}
+
+/**
+ * A Weft agent with the identity `api` that takes requests and then falls silent: it reads nothing more, and neither
+ * answers nor closes.
+ */
+export async function aSilentAgent(t: Teardown, mesh: ReturnType<typeof aTrustedMesh>): Promise<number> {
+  return await tlsAgent(t, mesh, 'weft/1', (connection, socket) => {
+    connection.onStream = () => socket.pause()
+  })
 }
 
 /** One request and all that came back. */

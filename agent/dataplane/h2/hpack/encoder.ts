@@ -71,7 +71,8 @@ export class HpackEncoder implements HeaderEncoder {
   }
 }
 
-function encodeField(name: string, value: string, into: Buffer, at: number, huffman: boolean): number {
+function encodeField(given: string, value: string, into: Buffer, at: number, huffman: boolean): number {
+  const name = lowerCase(given)
   const known = staticNames.get(name)
   const exact = known?.values?.get(value)
   if (exact !== undefined) return writeInteger(into, at, indexed, 7, exact)
@@ -79,6 +80,15 @@ function encodeField(name: string, value: string, into: Buffer, at: number, huff
   at = writeInteger(into, at, form, 4, known?.index ?? 0)
   if (known === undefined) at = writeString(name, into, at, huffman)
   return writeString(value, into, at, huffman)
+}
+
+/** Names are in lower case on this wire, wherever they come from: RFC 9113 section 8.2.1. */
+function lowerCase(name: string): string {
+  for (let at = 0; at < name.length; at += 1) {
+    const unit = name.charCodeAt(at)
+    if (unit >= 0x41 && unit <= 0x5a) return name.toLowerCase()
+  }
+  return name
 }
 
 function writeString(raw: string, into: Buffer, at: number, huffman: boolean): number {

@@ -1,8 +1,17 @@
 import t from 'tap'
+import { silentPeerCode } from '../../../../../agent/dataplane/hbone/silence.ts'
 import type { HttpStream } from '../../../../../agent/dataplane/http/stream.ts'
+import { FakeClock } from '../../../../fakes/clock.ts'
 import { identityOf } from '../../../../support/data-threads.ts'
 import { eventually, until } from '../../../../support/eventually.ts'
-import { Asked, anotherMakesAgent, aRequestPair, getHead, pseudo } from '../../../../support/request-pair.ts'
+import {
+  Asked,
+  anotherMakesAgent,
+  aRequestPair,
+  aSilentAgent,
+  getHead,
+  pseudo,
+} from '../../../../support/request-pair.ts'
 
 const hello = (stream: HttpStream) => {
   stream.respond([':status', '200', 'Content-Type', 'text/plain', 'X-Served-By', 'api'], false)
@@ -161,4 +170,17 @@ t.test('a goodbye of the peer leaves what is open alone, and takes the next requ
   for (const stream of streams) hello(stream)
   await open.over()
   t.equal(open.text, 'hello')
+})
+
+t.test('an agent that falls silent is given up, and the next request takes another session', async t => {
+  const clock = new FakeClock()
+  const { pool, target, mesh } = await aRequestPair(t, hello, clock)
+  const there = { ...target, port: await aSilentAgent(t, mesh), address: 'localhost' }
+  const asked = new Asked(pool, there, getHead())
+  await until('the request is sent', () => asked.result !== undefined)
+  await clock.advance(2_900)
+  t.equal(asked.reset, undefined)
+  await clock.advance(700)
+  t.match(asked.reset, { code: silentPeerCode, reason: /silent for 3 s/ })
+  t.equal(pool.sessions, 0)
 })

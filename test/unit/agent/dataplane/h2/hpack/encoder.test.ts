@@ -62,3 +62,15 @@ t.test('cannot be made to write a line end or a NUL', async t => {
     t.strictSame(decoder.decode(Buffer.from(block)), ['x', `a??b?c?d??é${round}`])
   }
 })
+
+t.test('names that come from another wire are written in lower case, and known for what they are', async t => {
+  const encoder = warm()
+  const decoder = new HpackDecoder(decoderOptions)
+  t.strictSame(decoder.decode(Buffer.from(encoder.encode(['Content-Type', 'A/B', 'X-Own', 'V']))), [
+    'content-type',
+    'A/B',
+    'x-own',
+    'V',
+  ])
+  t.equal((encoder.encode(['Authorization', 'Bearer x'])[0] ?? 0) & 0xf0, 0x10)
+})
