@@ -1,4 +1,5 @@
 import { jsonName, jsonText, timestamp } from './log-text.ts'
+import type { PeerLabels } from './peer-labels.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /**
@@ -23,6 +24,7 @@ export function requestAsJson(record: RequestRecord): string {
     `,"downstream_local_address":${addressOrNull(record.downstreamLocalAddress)}` +
     `,"downstream_remote_address":${addressOrNull(record.downstreamRemoteAddress)}` +
     `,"requested_server_name":${orNull(record.requestedServerName)},"route_name":${nameOrNull(record.routeName)}` +
+    `,"weft_source":${principal(record.source)},"weft_destination":${principal(record.destination)}` +
     `,"weft_direction":"${record.direction}","weft_reason":"${record.reason}","weft_rule":${nameOrNull(record.rule)}` +
     `${record.detail === '' ? '' : `,"weft_detail":${jsonText(record.detail)}`}}\n`
   )
@@ -34,6 +36,11 @@ function orNull(text: string): string {
 
 function nameOrNull(name: string): string {
   return name === '' ? 'null' : jsonName(name)
+}
+
+/** Who it is, as far as a certificate or this agent itself says so. */
+function principal(peer: PeerLabels): string {
+  return peer.principal === 'unknown' ? 'null' : jsonName(peer.principal)
 }
 
 /** For addresses that sockets told us. */

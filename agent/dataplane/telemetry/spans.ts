@@ -42,7 +42,8 @@ export class SpanBatch {
 function finished(record: RequestRecord, span: RequestSpan): FinishedSpan {
   const isClient = record.direction === 'outbound'
   const own = isClient ? record.source : record.destination
-  const { status, grpcStatus, isGrpc } = record
+  const { status, isGrpc } = record
+  const grpcStatus = Number.isInteger(record.grpcStatus) ? record.grpcStatus : -1
   return {
     ...span,
     kind: isClient ? 'client' : 'server',
@@ -50,7 +51,7 @@ function finished(record: RequestRecord, span: RequestSpan): FinishedSpan {
     service: `${own.canonicalService}.${own.namespace}`,
     startedAt: record.startedAt,
     durationMs: record.durationMs,
-    isError: status === 0 || status >= 500 || (isGrpc && grpcStatus > 0),
+    isError: status === 0 || status >= 500 || (isGrpc && grpcStatus !== 0),
     attributes: {
       component: 'proxy',
       'guid:x-request-id': record.requestId,

@@ -15,7 +15,8 @@ async function lineOf(folder: string, encoding: 'TEXT' | 'JSON', changes: Partia
   const file = join(folder, 'access.log')
   const log = openLogFile(file, clock)
   const telemetry = new HttpTelemetry({ log, clock, random: () => 0, spans: () => {} }, encoding)
-  const record = new RequestRecord('outbound', clock.monotonic(), clock.now(), unknownPeer, unknownPeer)
+  const web = { ...unknownPeer, principal: 'spiffe://td/ns/shop/sa/web' }
+  const record = new RequestRecord('outbound', clock.monotonic(), clock.now(), web, unknownPeer)
   await clock.advance(12.7)
   telemetry.finish(Object.assign(record, changes))
   await log.stop()
@@ -89,6 +90,8 @@ t.test('a request is a line of JSON with Istio’s keys, and ours', async t => {
     downstream_remote_address: '10.77.0.1:50000',
     requested_server_name: null,
     route_name: 'default',
+    weft_source: 'spiffe://td/ns/shop/sa/web',
+    weft_destination: null,
     weft_direction: 'outbound',
     weft_reason: 'OK',
     weft_rule: 'VirtualService shop/cart http[1]',
