@@ -83,7 +83,9 @@ function parseImports(entries: readonly string[], own: string): Imports {
   const within = (list: readonly Import[], host: string, namespace: string) =>
     list.some(entry => isOf(entry, namespace) && isSubsetOf(host, entry.host))
   return {
-    covers: ({ host, namespace }) => within(included, host, namespace) && !within(excluded, host, namespace),
+    // by any of its names, as rules may use any of them
+    covers: ({ names, namespace }) =>
+      names.some(name => within(included, name, namespace)) && !names.some(name => within(excluded, name, namespace)),
     overlaps({ hosts, config: { namespace } }) {
       return hosts.some(
         host =>

@@ -46,11 +46,10 @@ export function createScope(index: WorldIndex, client: RoutingClient): ClientSco
       )
       if (seen !== undefined || all.length === 0) return seen
       destinations ??= destinationHosts(virtualServices, index.world.domain)
-      if (!destinations.has(host)) return undefined
-      return ofOwnNamespace(
-        all.filter(({ exports }) => isExportedTo(exports, namespace)),
-        namespace,
+      const named = all.filter(
+        ({ names, exports }) => isExportedTo(exports, namespace) && names.some(name => destinations?.has(name)),
       )
+      return ofOwnNamespace(named, namespace)
     },
   }
 }

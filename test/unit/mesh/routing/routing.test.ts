@@ -110,7 +110,8 @@ t.test("a Sidecar's listener of a port counts for that port, the one without a p
   const two = createRouting(routingWorld(world, [both]))
   t.equal(two.httpPort(front, 80).find('api.acme.example').name, 'allow_any')
   t.equal(two.httpPort(front, 81).find('api.acme.example').name, 'api.acme.example:81')
-  t.equal(two.httpPort(front, 81).find('api.shop.mesh').name, 'allow_any')
+  t.equal(two.httpPort(front, 81).find('api.shop.mesh').name, 'api.shop.mesh:81')
+  t.equal(two.httpPort(front, 81).find('cart.shop.mesh').name, 'allow_any')
 })
 
 t.test('a cluster exists for services, ports and subsets that the client knows', async t => {
@@ -136,7 +137,19 @@ t.test('a destination of a rule in scope exists, though the Sidecar does not imp
   t.same(clusters(routing.httpPort(front, 80).find('cart.shop.mesh')), ['outbound|80||api.shop.mesh'])
   t.equal(routing.cluster(front, to('api.shop.mesh')).exists, true)
   t.equal(routing.httpPort(front, 80).find('api.shop.mesh').name, 'allow_any')
-  t.equal(routing.cluster(front, to('api.acme.example')).exists, false)
+  t.equal(routing.cluster(front, to('wild.shop.mesh')).exists, false)
+})
+
+t.test('a Sidecar that imports one name of a service imports what it is called by its address', async t => {
+  const database = routable('db.shop.mesh', { hosts: ['db.shop.mesh', 'db.example', 'replica.example'] })
+  const seen = (hosts: string) => {
+    const routing = createRouting(routingWorld([database], [`Sidecar front/default { egress: [{ hosts: ${hosts} }] }`]))
+    return database.hosts.filter(host => routing.cluster(front, to(host)).exists)
+  }
+  t.same(seen('[shop/db.example]'), ['db.shop.mesh', 'db.example'])
+  t.same(seen('[shop/db.shop.mesh]'), database.hosts)
+  t.same(seen('["*/*", "~shop/db.example"]'), ['replica.example'])
+  t.same(seen('["*/*", "~shop/db.shop.mesh"]'), [])
 })
 
 t.test('of services with one host the own namespace is called', async t => {
