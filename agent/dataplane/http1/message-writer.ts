@@ -1,7 +1,8 @@
 import type { HeaderList } from '../http/stream.ts'
+import { EncodedFields, putChecked, putText } from './encoded-fields.ts'
 import { fieldKind, kindOf } from './field-names.ts'
 import { parseLength } from './field-rules.ts'
-import { authorityOctets, consistsOf, methodOctets, targetOctets, tokenOctets, valueOctets } from './octets.ts'
+import { authorityOctets, consistsOf, methodOctets, targetOctets, valueOctets } from './octets.ts'
 import type { Output } from './output.ts'
 
 /** How a message of ours is framed; `none` for one that has no body whatever its fields say. */
@@ -25,6 +26,7 @@ const requestLineExtra = ' '.length + ' HTTP/1.1\r\nhost: \r\n'.length
 export class MessageWriter {
   readonly #output: Output
   framing: OutgoingFraming = 'none'
+  readonly #encoded = new EncodedFields()
   /** Payload bytes still owed to the declared length. */
   #left = 0
 
@@ -103,21 +105,8 @@ export class MessageWriter {
     dropLength: boolean,
     ending: string,
   ): boolean {
-    let to = from
-    for (let at = first; at < headers.length; at += 2) {
-      const name = headers[at] ?? ''
-      const kind = kindOf(name)
-      if (kind !== fieldKind.plain && !isWritten(kind, dropLength)) continue
-      to = putChecked(block, to, name, tokenOctets)
-      if (to < 0 || name === '') return false
-      block[to] = 0x3a
-      block[to + 1] = 0x20
-      to = putChecked(block, to + 2, headers[at + 1] ?? '', valueOctets)
-      if (to < 0) return false
-      block[to] = 0x0d
-      block[to + 1] = 0x0a
-      to += 2
-    }
+    let to = this.#encoded.write(block, from, headers, first, dropLength)
+    if (to < 0) return false
     to = putText(block, to, ending)
     block[to] = 0x0d
     block[to + 1] = 0x0a
@@ -175,25 +164,6 @@ function sizeOf(headers: HeaderList, first: number, ending: string): number {
   let size = ending.length + 2
   for (let at = first; at < headers.length; at += 1) size += (headers[at]?.length ?? 0) + 2
   return size
-}
-
-function isWritten(kind: number, dropLength: boolean): boolean {
-  return kind === fieldKind.expect || kind === fieldKind.te || (kind === fieldKind.contentLength && !dropLength)
-}
-
-function putText(block: Buffer, at: number, text: string): number {
-  for (let index = 0; index < text.length; index += 1) block[at + index] = text.charCodeAt(index)
-  return at + text.length
-}
-
-/** Writes a text whose octets are all in the table; -1 when one is not. */
-function putChecked(block: Buffer, at: number, text: string, allowed: Uint8Array): number {
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index)
-    if (allowed[unit] !== 1) return -1
-    block[at + index] = unit
-  }
-  return at + text.length
 }
 
 function putHex(block: Buffer, at: number, value: number): number {
