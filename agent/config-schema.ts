@@ -243,7 +243,7 @@ export const agentSettings = {
 } as const satisfies SettingsTree
 
 function metricPrefix(value: unknown): void {
-  const good = typeof value === 'string' && /^[a-z][a-z0-9_]{0,30}$/.test(value) && !value.endsWith('_')
+  const good = typeof value === 'string' && /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/.test(value)
   if (!good) throw new TypeError('must be lower-case letters, digits and single underscores, such as istio')
 }
 

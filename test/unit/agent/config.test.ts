@@ -66,7 +66,7 @@ t.test('refuses values out of range, naming the key', async t => {
   t.match(refusal('server:\n  transport: carrier-pigeon\n'), /server\.transport/)
   t.match(refusal('capture:\n  excludePorts: [0]\n'), /capture\.excludePorts/)
   t.match(refusal('threads: -1\n'), /threads/)
-  for (const prefix of ['1st', 'a-b', 'mesh_', 'Mesh', '""']) {
+  for (const prefix of ['1st', 'a-b', 'a__b', 'mesh_', 'Mesh', '""']) {
     t.match(refusal(`metricsPrefix: ${prefix}\n`), /metricsPrefix: must be lower-case letters/, prefix)
   }
   t.match(refusal('accessLogEncoding: yaml\n'), /accessLogEncoding/)
