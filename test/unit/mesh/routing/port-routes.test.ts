@@ -89,6 +89,36 @@ t.test('what is remembered is what is found without memory', async () => {
   )
 })
 
+t.test('whatever callers send as authority has an answer', async () => {
+  const parts = fc.constantFrom(
+    '[',
+    ']',
+    ':',
+    '.',
+    '*',
+    '@',
+    '/',
+    ' ',
+    '\u0000',
+    'cart',
+    'SHOP',
+    'mesh',
+    '80',
+    '::1',
+    '\u00e4',
+  )
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(parts).map(all => all.join('')),
+  )
+  fc.assert(
+    fc.property(world, client, fc.array(text), (made, caller, asked) => {
+      const ports = createRouting(made).httpPort(caller, 80)
+      return asked.every(each => ports.find(each).routes.length > 0)
+    }),
+  )
+})
+
 t.test('more authorities than are remembered change no answer', async t => {
   const ports = createRouting(routingWorld([routable('cart.shop.mesh')])).httpPort(
     { namespace: 'shop', labels: {} },
