@@ -59,7 +59,7 @@ export function decide(
   if (path === undefined) return reply('BAD_HTTP_REQUEST', 'the path cannot be brought into one form')
   headers[pseudo.path] = path
   stripOwnHeaders(headers)
-  const scheme = cleanRequest(headers, 'http')
+  const scheme = cleanRequest(headers, headers[pseudo.scheme] ?? 'http')
   const { method, authority } = record
   const request = { method, scheme, authority, path, headers }
   const host = virtualHostOf(table, call, authority)
@@ -98,8 +98,9 @@ function follow(
   if (delayMs > 0) record.flags = 'DI'
   const { isGrpc, flags } = record
   if (fault?.abort !== undefined) {
-    const options = { isGrpc, detail: '', rule: route.rule, flags, abort: fault.abort }
-    return { kind: 'reply', reply: localReply('FAULT_ABORT', options), delayMs }
+    const reply = localReply('FAULT_ABORT', { isGrpc, detail: '', rule: route.rule, flags, abort: fault.abort })
+    shapeResponse(route, undefined, reply.headers, record, request.headers)
+    return { kind: 'reply', reply, delayMs }
   }
   const cors = corsOf(route, request)
   if (cors?.kind === 'preflight') {

@@ -21,7 +21,8 @@ import { sendMirror } from './mirror.ts'
 import { type Decision, decide, type OutboundCall } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
-import { type AttemptFailure, asksForRetry, retryPauseMs } from './retry.ts'
+import { Retries } from './retries.ts'
+import type { AttemptFailure } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 
 type Forwarding = Extract<Decision, { kind: 'forward' }>
@@ -54,13 +55,12 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #upstream: Upstream | undefined
   #isAdmitted = false
   #isCounted = false
-  #holdsRetry = false
   #opening: Cancellable | undefined
   #timeoutMs: number | undefined
   #timeout: Timer | undefined
   #tryTimeout: Timer | undefined
   #pause: Timer | undefined
-  #retries = 0
+  #retries: Retries | undefined
   #sentAt = 0
   #headSeen = false
   #setCookie: string | undefined
@@ -98,21 +98,20 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const decision = decide(table, this.#connection, this.#headers, this.#record, random)
     telemetry.http.trace(this.#record, this.#headers)
     if (decision.kind === 'pass-through') return this.#passThrough()
-    if (decision.delayMs === 0) return this.#follow(decision)
+    if (decision.delayMs === 0) return this.#follow(table, decision)
     this.#pause = this.#state.clock.timer(decision.delayMs, () => {
       this.#pause = undefined
-      this.#follow(decision)
+      this.#follow(table, decision)
     })
   }
 
-  #follow(decision: Exclude<Decision, { kind: 'pass-through' }>): void {
+  #follow(table: Table, decision: Exclude<Decision, { kind: 'pass-through' }>): void {
     if (decision.kind === 'reply') return this.#answer(decision.reply)
-    const table = this.#state.table
-    const { destination, action, route, pinned } = decision
+    const { destination, action, route } = decision
     const record = this.#record
     this.#forwarding = decision
     record.upstreamCluster = destination.cluster
-    const active = table && this.#state.clusters.of(table, this.#connection.caller, destination)
+    const active = this.#state.clusters.of(table, this.#connection.caller, destination)
     if (active === undefined) return this.#refuse('NO_CLUSTER', destination.cluster)
     this.#active = active
     const { service, host } = active.destination
@@ -123,8 +122,9 @@ export class OutboundExchange implements RelayOwner, Entrant {
     if (this.#relay.requestEnded) this.#startTimeout()
     this.#chooseHash(active)
     shapeRequest(route, destination, this.#headers, record)
-    if (table !== undefined) this.#mirror(table, decision)
-    if (action.retry === undefined || pinned !== undefined) this.#relay.stopReplay()
+    this.#mirror(table, decision)
+    if (action.retry === undefined) this.#relay.stopReplay()
+    else this.#retries = new Retries(action.retry, active.cluster.limits)
     const entered = active.admission.enter(this, active.countsConnections)
     if (entered === 'passed') return this.admitted()
     if (entered === 'waits') this.#isAdmitted = true
@@ -150,6 +150,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const { destination, original } = this.#connection
     const record = this.#record
     record.upstreamCluster = 'PassthroughCluster'
+    record.attempts = 1
+    setAttemptCount(this.#headers, 1)
     record.routeName = 'allow_any'
     if (destination !== undefined || this.#state.table?.virtualIps.has(original.address) === true) {
       return this.#refuse('NO_ROUTE', record.authority)
@@ -191,7 +193,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     this.#upstream = upstream
     const { target } = upstream
     const record = this.#record
-    record.attempts = this.#retries + 1
+    record.attempts = (this.#retries?.count ?? 0) + 1
     record.destination = target.labels
     record.upstreamHost = target.authority
     record.security = target.mesh === undefined ? 'none' : 'mutual_tls'
@@ -277,40 +279,25 @@ export class OutboundExchange implements RelayOwner, Entrant {
 
   /** Tries again if the route asks for it, its limits allow it, and the request can be sent once more; else false. */
   #retry(failure: AttemptFailure): boolean {
-    const policy = this.#forwarding?.action.retry
-    const active = this.#active
-    if (policy === undefined || active === undefined || !asksForRetry(policy, failure)) return false
-    if (this.#retries >= policy.attempts) {
-      if (policy.attempts > 0) this.#record.flags = 'URX'
+    const retries = this.#retries
+    if (retries === undefined || !this.#relay.replayable) return false
+    const pauseMs = retries.next(failure, this.#upstream, this.#state.random)
+    if (pauseMs === undefined) {
+      if (retries.exhausted) this.#record.flags = 'URX'
       return false
     }
-    if (!this.#relay.replayable) return false
-    this.#releaseRetry()
-    if (!active.cluster.limits.acquire('retries')) return false
-    this.#holdsRetry = true
-    this.#retries += 1
     this.#leaveAttempt()
-    if (policy.avoidPreviousHosts && this.#upstream !== undefined) {
-      this.tried ??= new Set()
-      this.tried.add(this.#upstream)
-    }
-    this.#pause = this.#state.clock.timer(retryPauseMs(policy, this.#retries, this.#state.random), () => {
+    this.tried = retries.tried
+    this.#pause = this.#state.clock.timer(pauseMs, () => {
       this.#pause = undefined
-      setAttemptCount(this.#headers, this.#retries + 1)
-      const { clock } = this.#state
+      setAttemptCount(this.#headers, retries.count + 1)
       if (this.#forwarding !== undefined && this.#timeoutMs !== undefined) {
-        const elapsed = clock.monotonic() - this.#record.since
+        const elapsed = this.#state.clock.monotonic() - this.#record.since
         setExpectedTimeout(this.#forwarding.route, this.#headers, this.#record.isGrpc, elapsed)
       }
       this.#try()
     })
     return true
-  }
-
-  #releaseRetry(): void {
-    if (!this.#holdsRetry) return
-    this.#holdsRetry = false
-    this.#active?.cluster.limits.release('retries')
   }
 
   /** Done with the current attempt, however it ended. */
@@ -366,7 +353,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #refuse(reason: Reason, detail: string): void {
     const { isGrpc, rule, flags } = this.#record
     const about = rule === 'default' || detail !== '' ? '' : rule
-    this.#answer(localReply(reason, { isGrpc, detail, rule: about, flags, retried: this.#retries > 0 }), detail)
+    this.#answer(localReply(reason, { isGrpc, detail, rule: about, flags, retried: this.#record.attempts > 1 }), detail)
   }
 
   #answer(reply: LocalReply, detail = ''): void {
@@ -393,7 +380,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     this.#timeout?.cancel()
     this.#pause?.cancel()
     this.#leaveAttempt()
-    this.#releaseRetry()
+    this.#retries?.release()
     if (this.#isAdmitted) this.#active?.admission.leave(this, this.#active.countsConnections)
     this.#isAdmitted = false
     telemetry.openConnections -= 1
