@@ -22,6 +22,8 @@ export interface ServerParts {
   readonly name: string
   readonly version: string
   readonly trustDomain: string
+  /** What follows the namespace in names of services: `mesh`. */
+  readonly dnsDomain: string
   readonly clock: Clock
   readonly log: Log
   /** What the API presents; renewed while the server runs. */

@@ -231,6 +231,7 @@ async function start(config: ServerConfig, deps: ServerDeps, started: Started): 
     name: config.name,
     version,
     trustDomain,
+    dnsDomain: config.dnsDomain,
     clock,
     log,
     credentials: apiCredentials.watch,

@@ -1,6 +1,10 @@
 import type { CatalogueSnapshot, RegistryProblem } from '../../mesh/model/catalogue.ts'
+import type { Resource } from '../../mesh/resources/resource.ts'
+import { MeshError } from '../../mesh/std/errors.ts'
 import type { AgentStatus, RegistryStatus } from '../status.ts'
-import { type ExplainInput, explain } from './explain.ts'
+import { explain } from './explain.ts'
+import type { ExplainInput } from './explain-parties.ts'
+import type { AskedRequest } from './explain-request.ts'
 import type { ApiRequest, Route } from './route.ts'
 
 /** What `weft status` shows. */
@@ -15,11 +19,12 @@ export interface StatusView {
   readonly problems: readonly RegistryProblem[]
 }
 
-export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agents'> {
+export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agents' | 'resources'> {
   readonly name: string
   readonly version: string
   readonly trustDomain: string
   catalogue(): CatalogueSnapshot
+  resources(): readonly Resource[]
   /** Of all registries together: collisions, and merge rules that cannot be meant. */
   problems(): readonly RegistryProblem[]
   agents(): Promise<readonly AgentStatus[]> | readonly AgentStatus[]
@@ -55,6 +60,21 @@ async function status(deps: StatusRoutesDeps): Promise<StatusView> {
 }
 
 async function explained(deps: StatusRoutesDeps, { query }: ApiRequest) {
-  const input = { ...deps, catalogue: deps.catalogue(), agents: await deps.agents() }
-  return explain(input, query.get('from') ?? 'outside', query.get('to') ?? '')
+  const input = { ...deps, catalogue: deps.catalogue(), resources: deps.resources(), agents: await deps.agents() }
+  return explain(input, query.get('from') ?? 'outside', query.get('to') ?? '', askedOf(query))
+}
+
+/** A request is asked about when anything of one is said. */
+function askedOf(query: URLSearchParams): AskedRequest | undefined {
+  if (!['method', 'path', 'header'].some(name => query.has(name))) return undefined
+  const headers = query.getAll('header').map((text): readonly [string, string] => {
+    const at = text.indexOf(':')
+    const name = text.slice(0, at).trim().toLowerCase()
+    // RFC 9110 section 5.6.2
+    if (at < 1 || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) {
+      throw new MeshError('WEFT_USAGE', `${JSON.stringify(text)} is no header`, { next: 'write it as name: value' })
+    }
+    return [name, text.slice(at + 1).trim()]
+  })
+  return { method: query.get('method') ?? 'GET', path: query.get('path') ?? '/', headers }
 }

@@ -28,6 +28,9 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
       trustDomain: parts.trustDomain,
       now,
       catalogue: () => parts.catalogue.value,
+      resources: () => parts.resources.current.value,
+      dnsDomain: parts.dnsDomain,
+      rootNamespace: parts.mergeScope.rootNamespace,
       problems: () => [
         ...parts.catalogue.value.problems,
         ...mergeProblems(parts.resources.current.value, parts.mergeScope),

@@ -215,6 +215,22 @@ spec:
     t.equal(refused.code, 1, 'scripts can ask')
     t.match(JSON.parse(refused.stdout), { verdict: 'refused', reason: 'MTLS_REQUIRED' })
     t.match(await operate('explain', '--from', 'ghost', '--to', 'api'), { code: 3, stderr: /ghost/ })
+    const rule = [
+      '{ apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: { name: api }, spec: { hosts: [api],',
+      'http: [{ match: [{ uri: { prefix: /old } }], redirect: { uri: /new } }, { route: [{ destination: { host: api } }] }] } }',
+    ].join('\n')
+    t.match(await operate('apply', '-f', file('rule.yaml', rule)), {
+      code: 0,
+      stdout: /VirtualService default\/api created/,
+    })
+    const request = await operate('explain', '--from', 'web', '--to', 'api', '--path', '/x', '--header', 'x-a: 1')
+    t.match(request, {
+      code: 0,
+      stdout: /-- +rule +VirtualService default\/api http\[0\]: the path does not begin with/,
+    })
+    t.match(request.stdout, /ok +rule +VirtualService default\/api http\[1\].*web to api is let through/s)
+    const moved = await operate('explain', '--from', 'web', '--to', 'api', '--path', '/old', '-o', 'json')
+    t.match(JSON.parse(moved.stdout), { verdict: 'allowed', reason: 'REDIRECT', request: { action: 'redirect' } })
     t.match(await operate('registries', 'confirm', 'files'), { code: 0, stdout: /nothing of files was held back/ })
     t.match(await operate('registries', 'confirm', 'ghost'), { code: 3, stderr: /no registry is called ghost/ })
   })

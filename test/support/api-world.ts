@@ -70,6 +70,7 @@ export async function createApiWorld(t: Test) {
     name: 's1',
     version: '1.2.3',
     trustDomain: 'td',
+    dnsDomain: 'mesh',
     clock,
     log,
     credentials,

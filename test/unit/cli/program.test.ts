@@ -159,6 +159,32 @@ t.test('a connection that would be refused ends with status 1, and the steps say
   t.equal(process.exitCode, 1)
 })
 
+t.test(
+  'a request is asked about with its method, path and headers, and rules that passed it by are told apart',
+  async t => {
+    const explanation = {
+      verdict: 'allowed',
+      reason: 'REDIRECT',
+      steps: [
+        { ok: true, passedOver: true, what: 'rule', detail: 'VirtualService shop/api http[0]: the path is not "/a"' },
+        { ok: true, what: 'rule', detail: 'VirtualService shop/api http[1] (moved)' },
+      ],
+      endpoints: [
+        { usable: true, workload: 'files/shop/api', address: '10.0.0.2:80', transport: 'mtls', why: 'takes new' },
+      ],
+      request: { destinations: [{ endpoints: [{ address: '10.0.0.2:80', priority: 1 }] }] },
+    }
+    const line = 'explain --from web --to api --method POST --path /x?y=1 --header x-a:1 --header host:b'
+    const { printed, asked } = await run(line, { '/v1/explain': explanation })
+    t.same(asked, ['GET /v1/explain?from=web&to=api&method=POST&path=%2Fx%3Fy%3D1&header=x-a%3A1&header=host%3Ab'])
+    t.match(printed, /-- +rule +VirtualService shop\/api http\[0\]: the path is not/)
+    t.match(printed, /ok +rule +VirtualService shop\/api http\[1\] \(moved\)/)
+    t.match(printed, /WHY +PRIORITY\nok .* takes new +1\n/)
+    t.match(printed, /web to api is answered by the rule: REDIRECT/)
+    t.not(process.exitCode, 1)
+  },
+)
+
 for (const line of ['agnet run', 'agent run --sever x', 'registries confirm', 'token create']) {
   t.test(`weft ${line} is a mistake that commander tells, without ending the process`, async t => {
     await t.rejects(run(line), { name: 'CommanderError' })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Workload } from '../../../../mesh/model/workload.ts'
-import { type ExplainInput, explain } from '../../../../server/api/explain.ts'
+import { explain } from '../../../../server/api/explain.ts'
+import type { ExplainInput } from '../../../../server/api/explain-parties.ts'
 import { identityOf } from '../../../../server/compile/services.ts'
 import type { AgentStatus } from '../../../../server/status.ts'
 import { catalogueOf, service, workload } from '../../../support/catalogue.ts'
@@ -34,6 +35,9 @@ function mesh(
 ): ExplainInput {
   return {
     catalogue: catalogueOf(more.services ?? [api], more.workloads ?? [web, api1, api2]),
+    resources: [],
+    dnsDomain: 'mesh',
+    rootNamespace: 'weft-system',
     agents: more.agents ?? [agent('h1'), agent('h2'), agent('h3')],
     mtlsOf: () => ({ mode: more.strict === true ? 'STRICT' : 'PERMISSIVE', from: 'default/strict' }),
     identityOf: one => identityOf(one, 'td'),

@@ -60,6 +60,18 @@ t.test('explain and confirm answer by the server’s state', async t => {
   t.same(confirmed, ['files'])
 })
 
+t.test('a request is explained by the rules applied, and a header that is none is refused', async t => {
+  const { operator } = await createApiWorld(t)
+  const query = 'to=api.default&path=/x&header=x-user:%20ann'
+  t.match(await operator('GET', `/v1/explain?from=outside&${query}`), {
+    json: { verdict: 'allowed', steps: [{ what: 'rules', detail: /callers in the mesh/ }] },
+  })
+  t.match(await operator('GET', '/v1/explain?to=api.default&header=nonsense'), {
+    status: 400,
+    json: { code: 'WEFT_USAGE', message: /no header/ },
+  })
+})
+
 t.test('join tokens are made, listed without their secret, and revoked', async t => {
   const { operator } = await createApiWorld(t)
   const made = await operator('POST', '/v1/tokens', '{"node":"vm-1","identities":["default/web"]}')
