@@ -6,11 +6,12 @@ import { BlockPool } from '../../agent/dataplane/h2/blocks.ts'
 import { H2Connection } from '../../agent/dataplane/h2/connection.ts'
 import type { HttpStream } from '../../agent/dataplane/http/stream.ts'
 import { FakeClock } from '../fakes/clock.ts'
-import type { AttackTarget } from '../support/h2-attack-session.ts'
+import { type AttackTarget, attackSession } from '../support/h2-attack-session.ts'
 import { attacks } from '../support/h2-attacks.ts'
+import { block } from '../support/h2-raw.ts'
 
 /** A server of ours, as applications meet it, that answers every request. */
-async function aTarget(t: Test): Promise<AttackTarget> {
+async function aTarget(t: Test, refused: string[] = []): Promise<AttackTarget> {
   const clock = new FakeClock()
   const blocks = new BlockPool()
   const connections: H2Connection[] = []
@@ -18,6 +19,7 @@ async function aTarget(t: Test): Promise<AttackTarget> {
     socket.on('error', () => {})
     const connection = new H2Connection(socket, 'server', appServerOptions(clock, blocks))
     connections.push(connection)
+    connection.onRefused = ({ status, detail }) => refused.push(`${status} ${detail}`)
     connection.onStream = (stream, headers, endStream) => {
       stream.onData = chunk => stream.consumed(chunk.length)
       if (!endStream) return
@@ -70,9 +72,8 @@ for (const attack of attacks) {
 }
 
 t.test('what is well-formed passes: a host that says the same, or stands alone', async t => {
-  const target = await aTarget(t)
-  const { attackSession } = await import('../support/h2-attack-session.ts')
-  const { block } = await import('../support/h2-raw.ts')
+  const refused: string[] = []
+  const target = await aTarget(t, refused)
   const session = await attackSession(target)
   session.headers(1, session.request(['host', 'API.default.mesh']), true)
   t.equal(await session.verdict(1), 'status 200')
@@ -80,4 +81,5 @@ t.test('what is well-formed passes: a host that says the same, or stands alone',
   t.equal(await session.verdict(3), 'status 200')
   session.headers(5, block(':method', 'GET', ':scheme', 'http', ':path', '/'), true)
   t.equal(await session.verdict(5), 'status 400', 'but a request for nobody does not')
+  t.strictSame(refused, ['400 neither :authority nor host'], 'and the owner is told')
 })

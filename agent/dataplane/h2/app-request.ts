@@ -31,7 +31,7 @@ export function prepareAppRequest(headers: string[], scheme: 'http' | 'https'): 
   if (path.includes('#') || isBeyondAscii(path)) return refusals.path
   const problem = settleHost(headers, parts)
   if (problem !== undefined) return problem
-  const authority = headers[partsOf(headers).authority] ?? ''
+  const authority = headers[parts.authority] ?? ''
   return authority.includes('@') || authority.includes('#') || isBeyondAscii(authority) ? refusals.authority : undefined
 }
 
@@ -39,9 +39,11 @@ function settleHost(headers: string[], parts: Parts): Refusal | undefined {
   if (parts.host === -2) return refusals.hosts
   if (parts.host === -1) return parts.authority > 0 ? undefined : refusals.noAuthority
   const host = headers[parts.host + 1] ?? ''
+  // behind the pseudo-headers, so that their places stay; where it is not, the list is malformed and refused for that
   headers.splice(parts.host, 2)
   if (parts.authority > 0) return sameHost(host, headers[parts.authority] ?? '') ? undefined : refusals.host
   headers.unshift(':authority', host)
+  parts.authority = 1
   return undefined
 }
 

@@ -184,3 +184,31 @@ t.test('an agent that falls silent is given up, and the next request takes anoth
   t.match(asked.reset, { code: silentPeerCode, reason: /silent for 3 s/ })
   t.equal(pool.sessions, 0)
 })
+
+t.test('callers who give up at once, and many of them, do not cost the others their session', async t => {
+  const { pool, target } = await aRequestPair(t, stream => {
+    stream.onReset = () => {}
+  })
+  const first = new Asked(pool, target, getHead())
+  await until('the session is there', () => first.result !== undefined)
+  for (let round = 0; round < 50; round += 1) {
+    for (let index = 0; index < 20; index += 1) new Asked(pool, target, getHead()).stream.reset(8)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  let answered = false
+  pool.open(target, [':method', 'CONNECT', ':authority', '127.0.0.9:1'], () => {
+    answered = true
+  })
+  await until('the session still answers', () => answered)
+  t.equal(first.reset, undefined)
+  t.equal(pool.sessions, 1)
+})
+
+t.test('the largest head that is taken from an application passes, with what the mesh adds', async t => {
+  const { pool, target, taken } = await aRequestPair(t, hello)
+  const fields = Array.from({ length: 96 }, (_, at) => [`x-field-${at}`, `${at}`.padEnd(600, 'v')]).flat()
+  const added = Array.from({ length: 20 }, (_, at) => [`x-mesh-${at}`, 'v']).flat()
+  const asked = await new Asked(pool, target, getHead(...fields, ...added)).over()
+  t.equal(asked.text, 'hello')
+  t.strictSame(taken[0]?.headers, [...pseudo, ...fields, ...added])
+})
