@@ -54,7 +54,7 @@ export const outcomes: Readonly<Record<Reason, Outcome>> = {
   BAD_HANDSHAKE: own(400, 'bad_handshake'),
   BAD_REQUEST: invalid('bad_tunnel_request'),
   LOCAL_CONNECT: unreachable,
-  TOO_MANY_CONNECTIONS: { status: 503, flags: 'OM', details: 'overload', body: 'envoy overloaded' },
+  TOO_MANY_CONNECTIONS: { status: 503, flags: 'OM', details: 'overload', body: 'overloaded' },
   DRAINING: own(503, 'draining'),
   NO_HTTP_ROUTE: { status: 404, flags: 'NR', details: 'route_not_found', body: '' },
   BLOCKED_HOST: { status: 502, flags: '', details: 'direct_response', body: '' },
