@@ -25,6 +25,8 @@ export class HeadLines {
   end = 0
   /** The whole head is the same as the one before. */
   unchanged = false
+  /** The start line of the head read last was read. */
+  started = false
 
   readonly #limits: Http1Limits
   readonly #nameOctets: Uint8Array
@@ -71,6 +73,7 @@ export class HeadLines {
       return 'complete'
     }
     this.unchanged = false
+    this.started = false
     this.#remembered = 0
     let line = 0
     if (this.#startLine !== undefined) {
@@ -82,12 +85,21 @@ export class HeadLines {
         at = result
       }
       this.#starts[0] = 0
+      this.started = true
       line = 1
     }
     const first = line
     const { fields, headBytes } = this.#limits
+    let changed = true
     for (; ; line += 1) {
       if (at >= length) return length - start > headBytes ? 'head-size' : 'incomplete'
+      // behind a line that changed the rest is often the same
+      if (changed && line < remembered && this.#sameRest(line, bytes, at)) {
+        at = start + this.#moveStarts(line, remembered, at - start)
+        line = remembered
+        if (at - start > headBytes) return 'head-size'
+        break
+      }
       if (bytes[at] === cr) {
         if (at + 1 >= length) return 'incomplete'
         if (bytes[at + 1] !== lf) return 'line-end'
@@ -96,7 +108,8 @@ export class HeadLines {
       if (line - first >= fields) return 'field-count'
       const next = line < remembered ? this.#sameLine(line, bytes, at) : 0
       this.#starts[line] = at - start
-      if (next > 0) at = next
+      changed = next === 0
+      if (!changed) at = next
       else {
         const result = this.#readField(bytes, at, line - first)
         if (result === 'incomplete' && length - start > headBytes) return 'head-size'
@@ -112,6 +125,11 @@ export class HeadLines {
     return 'complete'
   }
 
+  /** What was read means something that is refused: it must not pass for the head before the next one. */
+  forget(): void {
+    this.#remembered = 0
+  }
+
   #remember(bytes: Buffer, start: number, lines: number): void {
     const length = this.end - start
     if (length > rememberedBytes || this.#startLine === undefined) return
@@ -124,6 +142,21 @@ export class HeadLines {
   #sameAs(bytes: Buffer, start: number): boolean {
     const end = start + this.#length
     return end <= bytes.length && bytes.compare(this.#bytes, 0, this.#length, start, end) === 0
+  }
+
+  /** Whether everything from this line on is as it was. */
+  #sameRest(line: number, bytes: Buffer, at: number): boolean {
+    const from = this.#starts[line] ?? 0
+    const end = at + this.#length - from
+    return end <= bytes.length && bytes.compare(this.#bytes, from, this.#length, at, end) === 0
+  }
+
+  /** Moves the remembered lines from this one on to where they are now; returns where the empty line is. */
+  #moveStarts(line: number, end: number, to: number): number {
+    const starts = this.#starts
+    const by = to - (starts[line] ?? 0)
+    for (let index = line; index < end; index += 1) starts[index] = (starts[index] ?? 0) + by
+    return (starts[end] ?? 0) + by
   }
 
   /** Where the next line is, if this one is the same as the remembered one, else 0. */
@@ -181,7 +214,7 @@ export class HeadLines {
 }
 
 function nameProblem(octet: number, atStart: boolean): ViolationCode {
-  if (octet === lf || octet === cr) return 'line-end'
+  if (octet === lf) return 'line-end'
   return atStart && (octet === space || octet === tab) ? 'field-fold' : 'field-name'
 }
 

@@ -39,6 +39,8 @@ export class RequestHead {
   readonly #lines: HeadLines
   /** What {@link list} copies. */
   #list: string[] = []
+  /** The last Host that was well-formed. */
+  #host = 'unknown'
   /** The host of a target in absolute form, else empty. */
   #targetAuthority = ''
 
@@ -50,10 +52,18 @@ export class RequestHead {
   /** Reads the head that begins at `from`; as long as it is incomplete, it is to be read again from there. */
   read(bytes: Buffer, from: number): HeadResult {
     const result = this.#lines.read(bytes, from)
-    if (result !== 'complete') return result
+    if (result !== 'complete') {
+      // nothing of an earlier request may be told of this one
+      this.authority = ''
+      if (!this.#lines.started && result !== 'method' && result !== 'target') this.#forgetLine()
+      return result
+    }
     this.end = this.#lines.end
     if (this.#lines.unchanged) return result
-    return this.#interpret() ?? this.#checkMeaning() ?? 'complete'
+    const violation = this.#interpret() ?? this.#checkMeaning()
+    if (violation === undefined) return result
+    this.#lines.forget()
+    return violation
   }
 
   /** The header list, the caller's own. */
@@ -61,11 +71,14 @@ export class RequestHead {
     return this.#list.slice()
   }
 
-  #startLine(bytes: Buffer, from: number, to: number): ViolationCode | undefined {
+  #forgetLine(): void {
     this.method = ''
     this.path = ''
-    this.authority = ''
     this.#targetAuthority = ''
+  }
+
+  #startLine(bytes: Buffer, from: number, to: number): ViolationCode | undefined {
+    this.#forgetLine()
     let at = from
     while (methodOctets[bytes[at] ?? 0] === 1) at += 1
     if (at === from || bytes[at] !== space) return 'start-line'
@@ -117,6 +130,7 @@ export class RequestHead {
     let codings = 0
     let upgrade: string | undefined
     let expectations = 0
+    this.authority = ''
     this.contentLength = -1
     this.chunked = false
     this.expectsContinue = false
@@ -129,7 +143,8 @@ export class RequestHead {
           break
         case fieldKind.host:
           hosts += 1
-          if (hosts > 1 || !validAuthority(value)) return 'host'
+          if (hosts > 1 || (value !== this.#host && !validAuthority(value))) return 'host'
+          this.#host = value
           this.authority = value
           break
         case fieldKind.connection:

@@ -31,7 +31,10 @@ export class ResponseHead {
     if (result !== 'complete') return result
     this.end = this.#lines.end
     if (this.#lines.unchanged) return result
-    return this.#interpret() ?? 'complete'
+    const violation = this.#interpret()
+    if (violation === undefined) return result
+    this.#lines.forget()
+    return violation
   }
 
   /** The header list, the caller's own. */

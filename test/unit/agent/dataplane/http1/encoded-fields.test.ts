@@ -4,7 +4,13 @@ import { EncodedFields } from '../../../../../agent/dataplane/http1/encoded-fiel
 
 const block = Buffer.alloc(64 * 1024)
 
-function write(encoded: EncodedFields, headers: readonly string[], first = 0, dropLength = false, at = 0): string | number {
+function write(
+  encoded: EncodedFields,
+  headers: readonly string[],
+  first = 0,
+  dropLength = false,
+  at = 0,
+): string | number {
   const end = encoded.write(block, at, headers, first, dropLength)
   return end < 0 ? end : block.toString('latin1', at, end)
 }

@@ -224,3 +224,27 @@ t.test('destroy resets the exchange, and tells of the end once and last', async 
   await until('the end', () => peer.ended)
   t.strictSame(closed, ['enough'])
 })
+
+t.test('a refusal tells what is known of its own request, and nothing of the one before', async t => {
+  const refused: readonly (readonly [string, readonly string[]])[] = [
+    ['GET /b HTTP/1.1\r\nHost: other\r\nHost: x\r\n\r\n', ['host', 'GET', '/b', 'other']],
+    ['GET /b HTTP/1.1\r\nHost : other\r\n\r\n', ['field-name', 'GET', '/b', '']],
+    ['GET /a HTTP/1.1\r\nX-A\r\n\r\n', ['field-name', 'GET', '/a', '']],
+    ['nonsense\r\n', ['start-line', '', '', '']],
+    ['GET /\n', ['line-end', '', '', '']],
+    ['CONNECT web:80 HTTP/1.1\r\n\r\n', ['method', 'CONNECT', '', '']],
+    [`GET /${'a'.repeat(20_000)}`, ['start-line-size', '', '', '']],
+  ]
+  for (const [bytes, wanted] of refused) {
+    const { client, problems } = await codecServer(t, ({ stream }) => stream.respond([':status', '200'], true))
+    const peer = await client()
+    peer.send(get)
+    await peer.expect('200 OK')
+    peer.send(bytes)
+    await peer.end()
+    t.strictSame(
+      problems.map(({ code, method, path, authority }) => [code, method, path, authority]),
+      [wanted],
+    )
+  }
+})
