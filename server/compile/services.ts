@@ -85,7 +85,9 @@ function compileDiscovery(
   })
   return {
     ...(resolution === 'static' ? {} : { resolution }),
-    ...(named.length === 0 ? {} : { dnsEndpoints: named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)) }),
+    ...(named.length === 0
+      ? {}
+      : { dnsEndpoints: named.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)) }),
     ...(subjectAltNames.length === 0 ? {} : { subjectAltNames: [...subjectAltNames].sort() }),
   }
 }

@@ -107,6 +107,41 @@ spec: { mtls: { mode: STRICT } }
   })
 })
 
+for (const transport of ['websocket', 'grpc'] as const) {
+  t.test(
+    `traffic rules reach an agent over ${transport}, and a change of services does not send them again`,
+    async t => {
+      const { server, directory } = await start(t)
+      const joined = await join1(server, 'vm-1')
+      const agent = await connectAgent({ transport, address: server.running.addresses[transport] ?? '', joined })
+      t.teardown(() => agent.close())
+      await eventually(() => assert.deepEqual(servicesOf(agent), ['api']))
+      const rule = (timeout: string) => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: api, namespace: default }
+spec:
+  hosts: [api]
+  http: [{ timeout: ${timeout}, route: [{ destination: { host: api } }] }]
+`
+      await server.api.post('/v1/resources?file=rule.yaml', rule('1s'))
+      const rules = () => agent.applied.at(-1)?.config.traffic.virtualServices ?? []
+      await eventually(() => assert.equal(rules()[0]?.spec.http?.[0]?.timeout, '1s'))
+      t.match(agent.applied.at(-1)?.changed, ['traffic/VirtualService/default/api'])
+      const [first] = rules()
+      t.ok((first?.createdAt ?? 0) > Date.UTC(2020, 0, 1))
+      t.equal(agent.applied.at(-1)?.config.traffic.rootNamespace, 'weft-system')
+
+      await server.api.post('/v1/resources?file=rule.yaml', rule('2s'))
+      await eventually(() => assert.equal(rules()[0]?.spec.http?.[0]?.timeout, '2s'))
+      t.equal(rules()[0]?.createdAt, first?.createdAt, 'it is as old as it was')
+      writeFileSync(join(directory, 'web.yaml'), web)
+      await eventually(() => assert.deepEqual(servicesOf(agent), ['api', 'web']))
+      t.same(agent.applied.at(-1)?.changed, ['service/default/web'])
+    },
+  )
+}
+
 t.test('a restarted server keeps virtual IPs, and sends an agent that comes back only what it lacks', async t => {
   const { server, config, directory } = await start(t)
   const joined = await join1(server, 'vm-1')

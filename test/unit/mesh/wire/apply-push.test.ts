@@ -142,9 +142,10 @@ t.test('an empty push applies nothing and holds the same', async t => {
 })
 
 t.test('what was saved comes back, save what has rotted', async t => {
-  const saved = [hostResource, api, web].map(encodeResource)
+  const rule = virtualServiceResource('cart', { hosts: ['cart'] })
+  const saved = [hostResource, api, web, rule].map(encodeResource)
   const rotten = { ...encodeResource(trustResource()), body: Buffer.from([1, 2, 3]) }
   const { held, unusable } = restoreResources([...saved, rotten])
-  t.same([...held.keys()], ['host', 'service/shop/api', 'service/shop/web'])
+  t.same([...held.keys()], ['host', 'service/shop/api', 'service/shop/web', 'traffic/VirtualService/shop/cart'])
   t.match(unusable, [{ name: 'trust', reason: /hash/ }])
 })
