@@ -1,4 +1,5 @@
 import type { HeaderList } from '../http/stream.ts'
+import { fieldKind, kindOf } from './field-names.ts'
 import { lengthOf, type OutgoingFraming, type RequestLine, upgradeFields, upgradeOf } from './message-writer.ts'
 
 /** How a request is framed (RFC 9112 section 6.3), beside what its first lines are made of. */
@@ -33,16 +34,24 @@ export function planRequest(headers: HeaderList, endStream: boolean): RequestPla
   const length = lengthOf(headers, firstField)
   if (method === '' || method === 'CONNECT' || length === -2 || (endStream && length > 0)) return undefined
   if (path.charCodeAt(0) !== 0x2f && (path !== '*' || method !== 'OPTIONS')) return undefined
-  const line = { method, path, authority, firstField, length, dropLength: false, switchTo: '' }
-  if (endStream) {
-    const ending = length < 0 && withContent.has(method) ? 'content-length: 0\r\n' : ''
-    return { ...line, framing: 'none', ending, last: false }
+  const switchTo = method === 'GET' && !endStream ? upgradeOf(headers) : ''
+  const framing = endStream || switchTo !== '' ? 'none' : length >= 0 ? 'length' : 'chunked'
+  let ending = ''
+  if (switchTo !== '') ending = upgradeFields(switchTo)
+  else {
+    if (framing === 'chunked') ending = 'transfer-encoding: chunked\r\n'
+    else if (length < 0 && withContent.has(method)) ending = 'content-length: 0\r\n'
+    // RFC 9110 section 10.1.4
+    if (hasTe(headers, firstField)) ending += 'connection: te\r\n'
   }
-  const switchTo = method === 'GET' ? upgradeOf(headers) : ''
-  if (switchTo !== '') {
-    return { ...line, framing: 'none', dropLength: true, ending: upgradeFields(switchTo), switchTo, last: false }
+  const last = framing === 'chunked' || (framing === 'length' && length > 0) ? withoutContent.has(method) : false
+  return { method, path, authority, firstField, framing, length, dropLength: switchTo !== '', ending, switchTo, last }
+}
+
+function hasTe(headers: HeaderList, from: number): boolean {
+  for (let at = from; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    if (name.length === 2 && kindOf(name) === fieldKind.te) return true
   }
-  const last = length !== 0 && withoutContent.has(method)
-  if (length >= 0) return { ...line, framing: 'length', ending: '', last }
-  return { ...line, framing: 'chunked', ending: 'transfer-encoding: chunked\r\n', last }
+  return false
 }

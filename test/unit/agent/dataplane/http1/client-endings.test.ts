@@ -132,7 +132,7 @@ t.test('request and response trailers are sent and received', async t => {
   seen.stream.respond(['x-sum', '1'], true)
   t.equal(
     await server.expect('x-sum: 1\r\n\r\n'),
-    'POST / HTTP/1.1\r\nhost: web\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n',
+    'POST / HTTP/1.1\r\nhost: web\r\nte: trailers\r\ntransfer-encoding: chunked\r\nconnection: te\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n',
   )
   server.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGrpc-Status: 0\r\n\r\n')
   await until('the end', () => seen.ended)
