@@ -2,8 +2,15 @@ import type { CatalogueService } from '../../mesh/model/catalogue.ts'
 import type { ClusterSettings } from '../../mesh/routing/cluster.ts'
 import { groupEndpoints } from '../../mesh/routing/locality.ts'
 import type { RouteDestination } from '../../mesh/routing/route.ts'
+import type { Routing } from '../../mesh/routing/routing.ts'
 import type { ExplainStep } from './explain.ts'
-import { type ExplainedEndpoint, foundElsewhere, type JudgedEndpoint, judgeEndpoint } from './explain-endpoints.ts'
+import {
+  type ExplainedEndpoint,
+  foundElsewhere,
+  type JudgedEndpoint,
+  judgeEndpoint,
+  refusal,
+} from './explain-endpoints.ts'
 import type { Caller, ExplainInput } from './explain-parties.ts'
 
 /** One of the places a rule may send a request to. */
@@ -20,6 +27,7 @@ export interface ExplainedDestination {
   readonly endpoints: readonly (ExplainedEndpoint & { readonly priority: number })[]
 }
 
+/** A destination with what is said of it. */
 export interface JudgedDestination {
   readonly explained: ExplainedDestination
   readonly steps: readonly ExplainStep[]
@@ -28,8 +36,31 @@ export interface JudgedDestination {
   readonly elsewhere: boolean
 }
 
+/** Looks at all destinations of a rule; a share is a weight of their sum, and without any the first takes all. */
+export function judgeDestinations(
+  input: ExplainInput,
+  caller: Caller,
+  routing: Routing,
+  destinations: readonly RouteDestination[],
+): readonly JudgedDestination[] {
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0)
+  return destinations.map((destination, at) => {
+    const share = total === 0 ? Number(at === 0) : destination.weight / total
+    return judgeDestination(input, caller, destination, routing.cluster(caller.client, destination), share * 100)
+  })
+}
+
+/** `OK` when one of the destinations takes what is sent to it, else the data plane's reason. */
+export function reasonOf(judged: readonly JudgedDestination[]): string {
+  const wanted = judged.filter(({ explained }) => explained.percent > 0)
+  const takes = wanted.some(one => one.elsewhere || one.judged.some(({ obstacle }) => obstacle === undefined))
+  if (takes) return 'OK'
+  if (wanted.every(({ explained }) => !explained.settings.exists)) return 'NO_CLUSTER'
+  return refusal(wanted.flatMap(one => one.judged.flatMap(({ obstacle }) => obstacle ?? [])))
+}
+
 /** Looks at a destination as the caller's agent does: does it exist, how is it called, who takes the request. */
-export function judgeDestination(
+function judgeDestination(
   input: ExplainInput,
   caller: Caller,
   destination: RouteDestination,

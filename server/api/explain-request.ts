@@ -1,17 +1,14 @@
-import { trafficConfigOf } from '../../mesh/model/traffic-resource.ts'
 import { normalizePath } from '../../mesh/routing/path.ts'
 import { redirectOf } from '../../mesh/routing/redirect.ts'
 import type { Route, RouteAction, RouteRequest } from '../../mesh/routing/route.ts'
 import { createRouting, type Routing } from '../../mesh/routing/routing.ts'
-import type { RoutingClient, RoutingWorld } from '../../mesh/routing/world.ts'
+import type { RoutingClient } from '../../mesh/routing/world.ts'
 import { octetsOf, textOf } from '../../mesh/std/octets.ts'
-import { createTrafficCompiler } from '../compile/traffic.ts'
-import { isVisible } from '../compile/visibility.ts'
 import type { ExplainStep, Explanation } from './explain.ts'
-import { type ExplainedDestination, judgeDestination } from './explain-destination.ts'
-import { refusal } from './explain-endpoints.ts'
+import { type ExplainedDestination, judgeDestinations, reasonOf } from './explain-destination.ts'
 import { mismatchOf } from './explain-match.ts'
 import type { Callee, Caller, ExplainInput } from './explain-parties.ts'
+import { worldOf } from './explain-world.ts'
 
 /** A request that somebody asks about. */
 export interface AskedRequest {
@@ -111,27 +108,6 @@ export function explainRequest(
   return { verdict: 'allowed', reason: answered.reason, steps, endpoints: [], request: found }
 }
 
-/** What the caller's agent knows. */
-function worldOf(input: ExplainInput, client: RoutingClient): RoutingWorld {
-  const { catalogue, resources, dnsDomain, rootNamespace } = input
-  const namespaces = new Set([client.namespace])
-  const visible = catalogue.services.values().filter(({ exportTo }) => isVisible(exportTo, namespaces))
-  return {
-    services: [
-      ...visible.map(({ namespace, name, hosts, virtualIps, addresses, ports, exportTo }) => ({
-        namespace,
-        name,
-        hosts: [`${name}.${namespace}.${dnsDomain}`, ...hosts],
-        addresses: [...virtualIps, ...addresses],
-        ports,
-        exportTo,
-      })),
-    ],
-    traffic: trafficConfigOf(rootNamespace, [...createTrafficCompiler()(resources).values()]),
-    domain: dnsDomain,
-  }
-}
-
 function requestOf({ method, headers }: AskedRequest, { host, port }: Callee, path: string): RouteRequest {
   const named = headers.find(([name]) => name === 'host')?.[1]
   const authority = named ?? (port === 80 ? host : `${host}:${port}`)
@@ -194,12 +170,8 @@ function forwarded(
   steps: ExplainStep[],
   found: ExplainedRequest,
 ): Explanation {
-  const { timeoutMs, retry, mirrors, totalWeight, destinations } = action
-  const judged = destinations.map((destination, at) => {
-    // without any weight the first takes all, as in the data plane
-    const share = totalWeight === 0 ? Number(at === 0) : destination.weight / totalWeight
-    return judgeDestination(input, caller, destination, routing.cluster(caller.client, destination), share * 100)
-  })
+  const { timeoutMs, retry, mirrors, destinations } = action
+  const judged = judgeDestinations(input, caller, routing, destinations)
   const details = judged.flatMap(one => one.steps)
   for (const { destination, share } of mirrors) {
     details.push({
@@ -217,11 +189,7 @@ function forwarded(
   }
   const on = [...(retries?.on ?? []), ...(retries?.statusCodes ?? [])].join(', ')
   details.push({ ok: true, what: 'retries', detail: retries === undefined ? 'none' : `${retries.attempts} on ${on}` })
-  const wanted = judged.filter(one => one.explained.percent > 0)
-  const takes = wanted.some(one => one.elsewhere || one.judged.some(({ obstacle }) => obstacle === undefined))
-  const obstacles = wanted.flatMap(one => one.judged.flatMap(({ obstacle }) => obstacle ?? []))
-  const missing = wanted.every(({ explained }) => !explained.settings.exists)
-  const reason = takes ? 'OK' : missing ? 'NO_CLUSTER' : refusal(obstacles)
+  const reason = reasonOf(judged)
   const request: ExplainedRequest = {
     ...found,
     destinations: judged.map(({ explained }) => explained),
@@ -229,7 +197,7 @@ function forwarded(
     ...(retries === undefined ? {} : { retries }),
   }
   return {
-    verdict: takes ? 'allowed' : 'refused',
+    verdict: reason === 'OK' ? 'allowed' : 'refused',
     reason,
     steps: [...steps, ...details],
     endpoints: judged.flatMap(({ explained }) => explained.endpoints),

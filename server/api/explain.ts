@@ -1,6 +1,11 @@
+import type { CatalogueService } from '../../mesh/model/catalogue.ts'
+import type { ServicePort } from '../../mesh/model/service.ts'
+import { createRouting } from '../../mesh/routing/routing.ts'
+import { type JudgedDestination, judgeDestinations, reasonOf } from './explain-destination.ts'
 import { type ExplainedEndpoint, foundElsewhere, judgeEndpoint, refusal } from './explain-endpoints.ts'
 import { type Caller, type ExplainInput, findCallee, findCaller, findService, stranger } from './explain-parties.ts'
 import { type AskedRequest, type ExplainedRequest, explainRequest } from './explain-request.ts'
+import { routableOf, worldOf } from './explain-world.ts'
 
 /** One thing that was looked at on the way. */
 export interface ExplainStep {
@@ -51,6 +56,14 @@ function explainConnection(
 ): Explanation {
   const { service, port } = findService(input, to)
   const steps = [...before, ...partiesOf({ service, port })]
+  const ruled = ruledDestinations(input, caller, service, port)
+  if (ruled !== undefined) {
+    const reason = reasonOf(ruled)
+    steps.push({ ok: true, what: 'rule', detail: 'one for connections decides where it goes' })
+    const endpoints = ruled.flatMap(({ explained }) => explained.endpoints)
+    steps.push(...ruled.flatMap(one => one.steps))
+    return { verdict: reason === 'OK' ? 'allowed' : 'refused', reason, steps, endpoints }
+  }
   const judged = service.endpoints.flatMap(endpoint => judgeEndpoint(input, service, port, endpoint, caller))
   const endpoints = judged.map(({ endpoint }) => endpoint)
   const elsewhere = foundElsewhere(service)
@@ -66,6 +79,29 @@ function explainConnection(
   })
   const reason = usable > 0 ? 'OK' : refusal(judged.flatMap(({ obstacle }) => obstacle ?? []))
   return { verdict: usable > 0 ? 'allowed' : 'refused', reason, steps, endpoints }
+}
+
+/** Where `tcp` and `tls` rules send a connection to a port of bytes; undefined where none is about it. */
+function ruledDestinations(
+  input: ExplainInput,
+  caller: Caller,
+  service: CatalogueService,
+  { port, protocol }: ServicePort,
+): readonly JudgedDestination[] | undefined {
+  if (!caller.meshed || (protocol !== 'tcp' && protocol !== 'tls')) return undefined
+  const routing = createRouting(worldOf(input, caller.client))
+  const routable = routableOf(service, input.dnsDomain)
+  const sni = protocol === 'tls' ? (service.hosts[0] ?? routable.hosts[0]) : undefined
+  const found = routing.tcp(caller.client, routable, port, sni, routable.addresses[0] ?? '')
+  return (
+    found &&
+    judgeDestinations(
+      input,
+      caller,
+      routing,
+      found.map(({ destination }) => destination),
+    )
+  )
 }
 
 function partiesOf(known: ReturnType<typeof findService> | undefined): readonly ExplainStep[] {

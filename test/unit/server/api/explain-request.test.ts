@@ -267,6 +267,24 @@ t.test('where no rules of HTTP count the connection is explained, and why there 
   t.match(said(noAgent.steps, 'rules'), [/callers in the mesh/])
 })
 
+t.test('a connection to a port of bytes is explained by the rules for connections', async t => {
+  const tcp = service('api', ['r/v1', 'r/v2'], { ports: [{ name: 'http', port: 80, protocol: 'tcp' }] })
+  const route = (subset: string) =>
+    rule('VirtualService', 'api', {
+      hosts: ['api'],
+      tcp: [{ match: [{ port: 80 }], route: [{ destination: { host: 'api', subset } }] }],
+    })
+  const answer = explain(mesh([route('v2'), canary[1] ?? {}], [tcp]), 'web', 'api')
+  t.match(answer, { verdict: 'allowed', reason: 'OK' })
+  t.same(
+    answer.endpoints.map(({ address }) => address),
+    ['10.0.0.2:8080'],
+  )
+  t.match(said(answer.steps, 'destination'), ['100 % to api.default.mesh:80 subset v2: 1 of 1 endpoints take it'])
+  t.match(explain(mesh([route('v9')], [tcp]), 'web', 'api'), { verdict: 'refused', reason: 'NO_CLUSTER' })
+  t.equal(explain(mesh([route('v9')], [tcp]), 'outside', 'api').verdict, 'allowed', 'strangers follow no rules')
+})
+
 t.test('endpoints that only DNS knows are for the caller’s host to find', async t => {
   const dnsEndpoints = [{ name: 'a.example', ports: { http: 80 }, weight: 1, labels: {}, locality: eu }]
   const mail = service('mail', [], { location: 'external', resolution: 'dns', dnsEndpoints })
