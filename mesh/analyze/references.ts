@@ -28,6 +28,9 @@ export function referenceFindings(world: AnalyzedWorld): Finding[] {
   ]
 }
 
+/** Most names for which a similar one is looked for: each is compared with all that there are. */
+const maxGuesses = 20
+
 interface Known {
   /** True too where nobody knows what there is. */
   isKnown(host: string): boolean
@@ -44,6 +47,8 @@ function createKnown({ resources, services, domain }: AnalyzedWorld): Known {
   const byHost = new Map(all.flatMap(service => service.hosts.map(host => [host, service] as const)))
   const wild = [...byHost.keys()].filter(host => host.startsWith('*'))
   const subsets = subsetsByHost(resources, domain)
+  const names = [...new Set([...byHost.keys()].flatMap(host => [host, host.split('.', 1)[0] ?? host]))]
+  let guesses = 0
   const wildRules = [...subsets.keys()].filter(host => host.startsWith('*'))
   return {
     isKnown: host => {
@@ -51,11 +56,10 @@ function createKnown({ resources, services, domain }: AnalyzedWorld): Known {
       return host.startsWith('*') && [...byHost.keys()].some(other => isSubsetOf(other, host))
     },
     service: host => byHost.get(host),
-    similar: host =>
-      didYouMean(
-        host,
-        [...byHost.keys()].flatMap(name => [name, name.split('.', 1)[0] ?? name]),
-      ),
+    similar: host => {
+      guesses += 1
+      return guesses > maxGuesses ? undefined : didYouMean(host, names)
+    },
     subsets: host => {
       const mine = [host, ...wildRules.filter(rule => rule !== host && isSubsetOf(host, rule))]
       // a rule that is not among these resources may declare it

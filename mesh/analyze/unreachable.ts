@@ -2,6 +2,9 @@ import type { VirtualService } from '../resources/virtual-service.ts'
 import { coversHttp, coversL4 } from './cover.ts'
 import type { Finding } from './finding.ts'
 
+/** Of a list that is longer nothing is said: each match is compared with all before it. */
+const maxMatches = 2000
+
 /** What a rule asks for: any of these; a rule that asks for nothing has one that is empty. */
 interface Rule<Match> {
   readonly matches: readonly Match[]
@@ -32,6 +35,8 @@ function findUnreachable<Match extends object>(
   rules: readonly Rule<Match>[],
   covers: (wide: Match, narrow: Match) => boolean,
 ): Finding[] {
+  const total = rules.reduce((sum, { matches }) => sum + matches.length, 0)
+  if (total > maxMatches) return []
   return rules.flatMap(({ matches }, index) => {
     const before = rules.slice(0, index)
     const owners = matches.map(narrow => before.find(earlier => earlier.matches.some(wide => covers(wide, narrow))))

@@ -73,9 +73,13 @@ const destinationRuleSpec = z.strictObject({
   subsets: z
     .array(subset)
     .superRefine((subsets, context) => {
+      const seen = new Set<string>()
       for (const [index, { name }] of subsets.entries()) {
-        if (!subsets.slice(0, index).some(earlier => earlier.name === name)) continue
-        context.addIssue({ code: 'custom', message: `${name} is the name of an earlier subset`, path: [index, 'name'] })
+        if (seen.has(name)) {
+          const message = `${name} is the name of an earlier subset`
+          context.addIssue({ code: 'custom', message, path: [index, 'name'] })
+        }
+        seen.add(name)
       }
     })
     .optional(),

@@ -16,9 +16,10 @@ const httpCookie = z.strictObject({
   attributes: z
     .array(z.strictObject({ name: z.string().min(1), value: z.string().optional() }))
     .superRefine((attributes, context) => {
+      const seen = new Set<string>()
       for (const [index, { name }] of attributes.entries()) {
-        if (!attributes.slice(0, index).some(earlier => earlier.name === name)) continue
-        context.addIssue({ code: 'custom', message: `names ${name} twice`, path: [index, 'name'] })
+        if (seen.has(name)) context.addIssue({ code: 'custom', message: `names ${name} twice`, path: [index, 'name'] })
+        seen.add(name)
       }
     })
     .optional(),

@@ -9,11 +9,16 @@ const localityLabels = new Set([
   'topology.istio.io/subzone',
 ])
 
+/** Most places that traffic may come from: each is compared with all others. */
+const maxPlaces = 512
+
 const distribute = z
   .strictObject({ from: z.string().optional(), to: z.record(z.string(), uint32.min(1)).optional() })
   .superRefine(({ to = {} }, context) => {
     const sum = Object.values(to).reduce((total, weight) => total + weight, 0)
-    if (sum !== 100) context.addIssue({ code: 'custom', message: `must add up to 100, not ${sum}`, path: ['to'] })
+    if (sum !== 100) {
+      return context.addIssue({ code: 'custom', message: `must add up to 100, not ${sum}`, path: ['to'] })
+    }
     for (const [name, message] of localityProblems(Object.keys(to))) {
       context.addIssue({ code: 'custom', message, path: ['to', name], params: { at: 'key' } })
     }
@@ -28,7 +33,7 @@ const failover = z
 /** Istio's LocalityLoadBalancerSetting: which places are preferred. */
 export const localityLbSetting = z
   .strictObject({
-    distribute: z.array(distribute).optional(),
+    distribute: z.array(distribute).max(maxPlaces).optional(),
     failover: z.array(failover).optional(),
     failoverPriority: z.array(z.string()).optional(),
     enabled: wrapped(z.boolean()),

@@ -83,14 +83,16 @@ function hostProblem(text: string): string | undefined {
 }
 
 function checkListeners(listeners: readonly z.infer<typeof egress>[], context: z.RefinementCtx): void {
+  const seen = new Set<number>()
   for (const [index, { port }] of listeners.entries()) {
     if (port === undefined && index < listeners.length - 1) {
       context.addIssue({ code: 'custom', message: 'has no port, only the last may have none', path: [index] })
     }
     if (port === undefined) continue
-    if (listeners.slice(0, index).some(earlier => earlier.port?.number === port.number)) {
+    if (seen.has(port.number)) {
       const path = [index, 'port', 'number']
       context.addIssue({ code: 'custom', message: `${port.number} is the port of an earlier one`, path })
     }
+    seen.add(port.number)
   }
 }

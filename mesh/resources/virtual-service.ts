@@ -7,6 +7,9 @@ import { httpRoute } from './virtual-service-http.ts'
 import { sniProblem, tcpRoute, tlsRoute } from './virtual-service-l4.ts'
 import { networkingVersions } from './workload-entry.ts'
 
+/** Most names of one VirtualService: each is compared with all others. */
+const maxHosts = 1024
+
 const host = z
   .string()
   .refine(text => isWildcardDomain(text) || isAddress(text), 'must be a DNS name, whose first label may begin with *')
@@ -14,7 +17,7 @@ const host = z
 const virtualServiceSpec = z
   .strictObject({
     /** Names that callers use; a short one belongs to the namespace of the VirtualService. */
-    hosts: z.array(host).optional(),
+    hosts: z.array(host).max(maxHosts).optional(),
     /** `mesh` (also when left out) are all callers inside; other gateways are known to Istio only. */
     gateways: gatewayNames.optional(),
     http: z.array(httpRoute).optional(),
