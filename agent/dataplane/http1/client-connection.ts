@@ -245,6 +245,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
   #switched(): void {
     if (!isOneOf(this.#head.upgrade, this.#switchTo)) return this.#violation('switch-protocols')
     this.#phase = 'tunnel'
+    this.#wire.carriesTunnel()
     this.#last = false
     this.#writer.begin('raw', 0)
     this.#stream?.onHeaders?.(this.#head.list(), false)

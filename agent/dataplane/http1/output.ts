@@ -5,6 +5,8 @@ import type { BlockPool } from '../h2/blocks.ts'
 
 /** A payload up to this size is copied next to what stands before it: cheaper than one more buffer in the write. */
 const copyBytes = 4096
+/** What is taken for a head and what follows it where blocks cannot be used again. */
+const ownBlockBytes = 1024
 /** With more on the way the caller holds off. */
 const highWaterBytes = 64 * 1024
 
@@ -66,7 +68,8 @@ export class Output {
       this.#closePart()
       this.#blocks.push(this.#block)
     }
-    this.#block = size <= this.#pool.blockBytes ? this.#pool.take() : Buffer.allocUnsafeSlow(size)
+    if (!this.#reuses) this.#block = Buffer.allocUnsafe(Math.max(size, ownBlockBytes))
+    else this.#block = size <= this.#pool.blockBytes ? this.#pool.take() : Buffer.allocUnsafeSlow(size)
     this.#from = 0
     this.#used = 0
     return this.#block

@@ -334,6 +334,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     this.#ended = false
     this.#writer.begin('raw', 0)
     this.#phase = 'tunnel'
+    this.#wire.carriesTunnel()
     this.#wire.output.flush()
     process.nextTick(this.#feedHeld)
   }

@@ -33,6 +33,7 @@ export class Wire implements OutputOwner {
   #held: Buffer | undefined
   readonly #maxHeld: number
   #paused = false
+  #patient = false
   #over = false
 
   constructor(socket: Duplex, owner: WireOwner, limits: Http1Limits, clock: Clock, shared: Http1Shared) {
@@ -127,8 +128,14 @@ export class Wire implements OutputOwner {
     else resetSocket(socket)
   }
 
+  /** From now on a peer may take its time: the connection carries another protocol. */
+  carriesTunnel(): void {
+    this.#patient = true
+    this.#stall.stop()
+  }
+
   writeBegan(): void {
-    this.#stall.start()
+    if (!this.#patient) this.#stall.start()
   }
 
   written(): void {
