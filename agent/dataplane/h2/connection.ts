@@ -25,7 +25,7 @@ import {
   type LocalSettings,
   type PeerSettings,
 } from './settings.ts'
-import { type StallHost, StallWatch } from './stalls.ts'
+import { StallWatch } from './stalls.ts'
 import type { H2Stream, HeaderList } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
 import { FrameWriter } from './writer.ts'
@@ -37,7 +37,7 @@ export type { H2Stream, HeaderList } from './stream.ts'
 const lingerMs = 1_000
 /** How long a peer may take to receive the rest of its streams and to close its side, after both said goodbye. */
 const gracefulLingerMs = 30_000
-/** How much of a peer's header table is used, in the dialect that has one. */
+/** How much of a peer's header table is used, in the dialects that have one. */
 const maxPeerTableBytes = 16 * 1024
 /** How long a graceful goaway waits for the peer to have seen its first half. */
 const goawayRoundTripMs = 1_000
@@ -98,10 +98,10 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
       this.#stalls.written()
       this.#streams.sender.pump()
     })
-    this.#encoder = dialect === 'weft' ? new DynamicEncoder(maxPeerTableBytes) : new HpackEncoder()
+    this.#encoder = dialect === 'h2' ? new HpackEncoder() : new DynamicEncoder(maxPeerTableBytes, dialect === 'weft')
     this.#rules = fieldRules(dialect)
     this.#streams = new StreamTable(this.#writer, this.#encoder, local, this.#peer, limits, () => this.#closeWhenDone())
-    this.#stalls = new StallWatch(clock, limits, this.#stallHost())
+    this.#stalls = new StallWatch(clock, limits, this.#streams, this.#writer, reason => this.destroy(reason))
     const incoming = { role, local, limits, clock, dialect, rules: this.#rules }
     this.#incoming = new IncomingFrames(this.#streams, this.#events(), incoming)
     this.#reader = new FrameReader(this.#incoming, {
@@ -230,21 +230,6 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
       streamOpened: (stream, headers, endStream) => this.#streamOpened(stream, headers, endStream),
       requestRefused: (refusal, headers) => this.onRefused?.(refusal, headers),
       violation: (code, reason) => this.#fail(code, reason),
-    }
-  }
-
-  #stallHost(): StallHost {
-    const connection = this
-    return {
-      streams: () => this.#streams.values(),
-      get openStreams() {
-        return connection.openStreams
-      },
-      get writing() {
-        return connection.writing
-      },
-      resetFor: (stream, code, reason) => this.#streams.resetFor(stream, code, reason),
-      destroy: reason => this.destroy(reason),
     }
   }
 

@@ -2,21 +2,13 @@ import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { h2Error } from './frames.ts'
 import type { H2Limits } from './limits.ts'
 import type { LiveStream } from './live-stream.ts'
+import type { StreamTable } from './stream-table.ts'
+import type { FrameWriter } from './writer.ts'
 
 /** How many times a limit is looked at while it runs; a stall is noticed late by at most one part. */
 const looks = 4
 /** A peer that takes less than this between two looks has taken nothing: one byte now and then is no progress. */
 const progressBytes = 1024
-
-/** What is watched of a connection. */
-export interface StallHost {
-  streams(): Iterable<LiveStream>
-  readonly openStreams: number
-  /** The socket has not taken the last write. */
-  readonly writing: boolean
-  resetFor(stream: LiveStream, code: number, reason: string): void
-  destroy(reason: string): void
-}
 
 /**
  * Resets streams on which nothing moves for too long: those whose peer does not take what waits for it, and those that
@@ -24,7 +16,9 @@ export interface StallHost {
  */
 export class StallWatch {
   readonly #clock: Clock
-  readonly #host: StallHost
+  readonly #streams: StreamTable
+  readonly #writer: FrameWriter
+  readonly #destroy: (reason: string) => void
   readonly #everyMs: number
   readonly #idleLooks: number
   readonly #stallLooks: number
@@ -32,9 +26,18 @@ export class StallWatch {
   #written = false
   #stuck = 0
 
-  constructor(clock: Clock, limits: H2Limits, host: StallHost) {
+  /** `destroy` ends the connection. */
+  constructor(
+    clock: Clock,
+    limits: H2Limits,
+    streams: StreamTable,
+    writer: FrameWriter,
+    destroy: (reason: string) => void,
+  ) {
     this.#clock = clock
-    this.#host = host
+    this.#streams = streams
+    this.#writer = writer
+    this.#destroy = destroy
     this.#everyMs = Math.min(limits.streamIdleMs, limits.sendStallMs) / looks
     this.#idleLooks = limits.streamIdleMs / this.#everyMs
     this.#stallLooks = limits.sendStallMs / this.#everyMs
@@ -60,11 +63,11 @@ export class StallWatch {
 
   readonly #look = (): void => {
     this.#timer = undefined
-    if (this.#host.openStreams === 0) return
-    this.#stuck = this.#host.writing && !this.#written ? this.#stuck + 1 : 0
+    if (this.#streams.size === 0) return
+    this.#stuck = this.#writer.writing && !this.#written ? this.#stuck + 1 : 0
     this.#written = false
-    if (this.#stuck > this.#stallLooks) return this.#host.destroy('the peer does not read')
-    for (const stream of this.#host.streams()) this.#judge(stream)
+    if (this.#stuck > this.#stallLooks) return this.#destroy('the peer does not read')
+    for (const stream of this.#streams.values()) this.#judge(stream)
     this.#start()
   }
 
@@ -73,10 +76,11 @@ export class StallWatch {
     stream.stalledLooks = waits && stream.sent - stream.sentBefore < progressBytes ? stream.stalledLooks + 1 : 0
     stream.sentBefore = stream.sent
     if (stream.stalledLooks > this.#stallLooks) {
-      return this.#host.resetFor(stream, h2Error.cancel, 'the peer does not take what is sent')
+      return this.#streams.resetFor(stream, h2Error.cancel, 'the peer does not take what is sent')
     }
     stream.idleLooks = stream.moves === stream.movesBefore ? stream.idleLooks + 1 : 0
     stream.movesBefore = stream.moves
-    if (stream.idleLooks > this.#idleLooks) this.#host.resetFor(stream, h2Error.cancel, 'nothing moved on the stream')
+    if (stream.idleLooks > this.#idleLooks)
+      this.#streams.resetFor(stream, h2Error.cancel, 'nothing moved on the stream')
   }
 }

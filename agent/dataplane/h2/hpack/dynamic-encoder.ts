@@ -26,7 +26,7 @@ const nothing = Buffer.alloc(0)
  */
 export class DynamicEncoder implements HeaderEncoder {
   readonly #maxTableBytes: number
-  readonly #table = new EncoderTable(defaultTableSize)
+  readonly #table: EncoderTable
   #scratch: Buffer = nothing
   /**
    * The list that was encoded last, as what its fields were found to be: numbers of entries, or static indexes below
@@ -39,9 +39,13 @@ export class DynamicEncoder implements HeaderEncoder {
   #smallest = -1
   #latest = -1
 
-  /** `maxTableBytes`: how much of the peer's table is used at most. */
-  constructor(maxTableBytes: number) {
+  /**
+   * `maxTableBytes`: how much of the peer's table is used at most. `keepsCase`: names go out as they are given, and not
+   * in lower case as RFC 9113 section 8.2.1 has it.
+   */
+  constructor(maxTableBytes: number, keepsCase: boolean) {
     this.#maxTableBytes = maxTableBytes
+    this.#table = new EncoderTable(defaultTableSize, keepsCase)
   }
 
   /** Takes effect with the next block, which tells the peer: RFC 7541 section 4.2. */
@@ -94,7 +98,7 @@ export class DynamicEncoder implements HeaderEncoder {
     this.#lastNumbers[slot] = number
     if (number < 0) return writeInteger(into, at, indexed, 7, -number)
     if (number > 0) return this.#entry(name, number, into, at)
-    if (!table.worthAdding(name, value.length) || !isSendable(value) || !isSendable(text)) {
+    if (!table.worthAdding(name, value.length) || !isSendable(value) || !isSendable(name.text)) {
       return this.#literal(name, value, into, at)
     }
     const from = this.#name(name, literalIndexed, 6, into, at)

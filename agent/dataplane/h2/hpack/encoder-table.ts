@@ -12,6 +12,7 @@ const maxNames = 512
 
 /** What the encoder knows of a field name. */
 export interface EncoderName {
+  /** As it is sent. */
   readonly text: string
   readonly policy: IndexPolicy
   readonly fixed: StaticName | undefined
@@ -38,9 +39,12 @@ export class EncoderTable {
   #count = 0
   #size = 0
   #maxSize: number
+  readonly #keepsCase: boolean
 
-  constructor(maxSize: number) {
+  /** `keepsCase`: names go out as they are given, not in lower case. */
+  constructor(maxSize: number, keepsCase: boolean) {
     this.#maxSize = maxSize
+    this.#keepsCase = keepsCase
   }
 
   get maxSize(): number {
@@ -97,7 +101,8 @@ export class EncoderTable {
     this.#evictTo(maxSize)
   }
 
-  #learn(text: string): EncoderName {
+  #learn(given: string): EncoderName {
+    const text = this.#keepsCase ? given : given.toLowerCase()
     const name: EncoderName = {
       text,
       policy: indexPolicyOf(text),
@@ -110,7 +115,7 @@ export class EncoderTable {
     if (this.#names.size >= maxNames) {
       for (const [known, { values }] of this.#names) if (values.size === 0) this.#names.delete(known)
     }
-    if (this.#names.size < maxNames) this.#names.set(text, name)
+    if (this.#names.size < maxNames) this.#names.set(given, name)
     return name
   }
 

@@ -3,7 +3,7 @@ import { HpackDecoder } from '../../../../../../agent/dataplane/h2/hpack/decoder
 import { DynamicEncoder } from '../../../../../../agent/dataplane/h2/hpack/dynamic-encoder.ts'
 
 function aPair(tableSize = 4096, decoderSize = tableSize) {
-  const encoder = new DynamicEncoder(16_384)
+  const encoder = new DynamicEncoder(16_384, true)
   const decoder = new HpackDecoder({ tableSize: decoderSize, maxListBytes: 1e6, maxPairs: 1000, remembers: false })
   encoder.peerTableSize(tableSize)
   return {
@@ -136,4 +136,16 @@ t.test('an empty list and empty values pass', async t => {
   pass([])
   pass(['x-empty', ''])
   t.equal(pass(['x-empty', '']).length, 1)
+})
+
+t.test('towards applications names are in lower case, and what they are is known', async t => {
+  const encoder = new DynamicEncoder(4096, false)
+  const decoder = new HpackDecoder({ tableSize: 4096, maxListBytes: 1e6, maxPairs: 1000, remembers: false })
+  for (let round = 0; round < 3; round += 1) {
+    const list = decoder.decode(
+      Buffer.from(encoder.encode(['X-Own', 'V', 'x-own', 'V', 'Accept', '*/*', 'Date', 'now'])),
+    )
+    t.strictSame(list, ['x-own', 'V', 'x-own', 'V', 'accept', '*/*', 'date', 'now'])
+  }
+  t.equal((encoder.encode(['Authorization', 'Bearer x'])[0] ?? 0) & 0xf0, 0x10)
 })
