@@ -265,7 +265,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     this.#phase = 'answered'
     if (this.#requestEnded) this.#finish()
     if (headers !== undefined) stream.onHeaders?.(headers, true)
-    stream.onEnd?.()
+    if (!stream.broken) stream.onEnd?.()
   }
 
   #endRequest(trailers: HeaderList | undefined): void {

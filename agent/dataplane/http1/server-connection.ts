@@ -201,7 +201,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     if (this.#phase === 'drain') this.#next()
     else this.#phase = 'answer'
     if (passed !== undefined) stream?.onHeaders?.(passed, true)
-    stream?.onEnd?.()
+    if (stream?.broken === false) stream.onEnd?.()
   }
 
   bodyProblem(code: ViolationCode): void {
@@ -271,6 +271,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
 
   #respond(plan: ResponsePlan | undefined, status: number, headers: HeaderList, endStream: boolean): void {
     if (plan === undefined) return this.#unwritable()
+    const stream = this.#stream
     const switching = this.#phase === 'switching'
     if (!this.#goesOn(switching, endStream)) this.#keepAlive = false
     if (plan.framing === 'close') this.#keepAlive = false
@@ -280,9 +281,9 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
     this.#writer.begin(plan.framing, plan.length)
     if (switching) {
       this.#phase = 'answer'
-      this.#stream?.onEnd?.()
+      stream?.onEnd?.()
     }
-    if (endStream) this.#endResponse(undefined)
+    if (endStream && stream === this.#stream) this.#endResponse(undefined)
   }
 
   /** Whether another request can follow this response, as far as is known when its head is sent. */

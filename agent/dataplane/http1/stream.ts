@@ -17,6 +17,8 @@ export class Http1Stream implements HttpStream {
   onEnd: HttpStream['onEnd'] = undefined
   onReset: HttpStream['onReset'] = undefined
   onDrain: HttpStream['onDrain'] = undefined
+  /** It is over early: nothing may be told of it any more. */
+  broken = false
   readonly #host: StreamHost
 
   constructor(host: StreamHost, protocol: HttpProtocol) {
@@ -46,6 +48,8 @@ export class Http1Stream implements HttpStream {
 
   /** Tells the user that it is over early: at most once. */
   broke(code: number, reason: string): void {
+    if (this.broken) return
+    this.broken = true
     const { onReset } = this
     this.onReset = undefined
     onReset?.(code, reason)

@@ -183,3 +183,14 @@ t.test('destroy resets the exchange before it tells of the end', async t => {
   t.strictSame(seen.reset, { code: h2Error.internal, reason: 'enough' })
   t.strictSame(closed, ['enough'])
 })
+
+t.test('a stream that is reset while it is told of something is told of nothing more', async t => {
+  const { connection, server } = await codecClient(t)
+  const seen = watchExchange(connection.open(head('POST'), false)!)
+  seen.stream.onHeaders = () => seen.stream.reset(h2Error.cancel)
+  seen.stream.write(Buffer.from('part'))
+  await server.expect('part')
+  server.send(ok)
+  await until('the reset', () => seen.reset !== undefined)
+  t.equal(seen.ended, false)
+})

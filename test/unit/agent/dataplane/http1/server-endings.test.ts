@@ -248,3 +248,29 @@ t.test('a refusal tells what is known of its own request, and nothing of the one
     )
   }
 })
+
+t.test('a stream that is reset while it is told of something is told of nothing more', async t => {
+  const trailers = { requestTrailers: new Set(['x-sum']) }
+  const { client, seen, closed } = await codecServer(
+    t,
+    ({ stream }) => {
+      stream.onHeaders = () => stream.reset(h2Error.cancel)
+    },
+    trailers,
+  )
+  const peer = await client()
+  peer.send(post(chunked, '1\r\na\r\n0\r\nx-sum: 1\r\n\r\n'))
+  await until('the end', () => peer.ended)
+  t.equal(seen[0]!.ended, false)
+  t.equal(closed.length, 1)
+  const upgrade = 'GET / HTTP/1.1\r\nHost: web\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const other = await codecServer(t, ({ stream }) => {
+    stream.onEnd = () => stream.reset(h2Error.cancel)
+    stream.respond([':status', '403'], true)
+  })
+  const second = await other.client()
+  second.send(upgrade)
+  await until('the end', () => second.ended)
+  t.equal(other.seen[0]!.reset?.code, h2Error.cancel)
+  t.equal(other.closed.length, 1)
+})
