@@ -42,19 +42,25 @@ export const connectionPool = z
   })
   .refine(({ tcp, http }) => tcp !== undefined || http !== undefined, 'needs tcp or http')
 
-export const outlierDetection = z.strictObject({
-  /** Istio's old name, which has no effect there either. */
-  consecutiveErrors: z.int().optional(),
-  splitExternalLocalOriginErrors: z.boolean().optional(),
-  consecutiveLocalOriginFailures: wrapped(uint32),
-  consecutiveGatewayErrors: wrapped(uint32),
-  consecutive5xxErrors: wrapped(uint32),
-  interval: duration().optional(),
-  baseEjectionTime: duration().optional(),
-  maxEjectionPercent: z.int().min(0).max(100).optional(),
-  minHealthPercent: z.int().min(0).max(100).optional(),
-  outlierDetectionHttpErrorCodes: unimplemented('choosing the statuses that count; 5xx do'),
-})
+export const outlierDetection = z
+  .strictObject({
+    /** Istio's old name, which has no effect there either. */
+    consecutiveErrors: z.int().optional(),
+    splitExternalLocalOriginErrors: z.boolean().optional(),
+    consecutiveLocalOriginFailures: wrapped(uint32),
+    consecutiveGatewayErrors: wrapped(uint32),
+    consecutive5xxErrors: wrapped(uint32),
+    interval: duration().optional(),
+    baseEjectionTime: duration().optional(),
+    maxEjectionPercent: z.int().min(0).max(100).optional(),
+    minHealthPercent: z.int().min(0).max(100).optional(),
+    outlierDetectionHttpErrorCodes: unimplemented('choosing the statuses that count; 5xx do'),
+  })
+  .superRefine(({ splitExternalLocalOriginErrors, consecutiveLocalOriginFailures = 0 }, context) => {
+    if (splitExternalLocalOriginErrors === true || consecutiveLocalOriginFailures === 0) return
+    const message = 'counts only with splitExternalLocalOriginErrors: true'
+    context.addIssue({ code: 'custom', message, path: ['consecutiveLocalOriginFailures'] })
+  })
 
 export const retryBudget = z.strictObject({
   /** Of the requests under way. */

@@ -253,3 +253,32 @@ t.test('what is hardly meant is told', async t => {
     /fault-never spec\.http\[1\]\.fault\.abort: never happens/,
   ])
 })
+
+t.test('similar names are looked for a few times only', async t => {
+  const http = Array.from({ length: 30 }, () => ({ route: [{ destination: { host: 'card' } }] }))
+  const found = findings([{ spec: { hosts: ['cart'], http } }], { services }).filter(one =>
+    one.includes('unknown-host'),
+  )
+  t.equal(found.length, 30)
+  t.equal(found.filter(one => one.endsWith('(cart?)')).length, 20)
+})
+
+t.test('of very long lists nothing is said rather than for ever compared', async t => {
+  const match = Array.from({ length: 1001 }, (_, index) => ({ uri: { exact: `/${index}` } }))
+  const spec = {
+    hosts: ['cart'],
+    http: [
+      { route, match },
+      { route, match },
+    ],
+  }
+  t.same(findings([{ spec }]), [])
+  const shorter = {
+    ...spec,
+    http: [
+      { route, match: match.slice(1) },
+      { route, match: match.slice(1) },
+    ],
+  }
+  t.equal(findings([{ spec: shorter }]).length, 1)
+})

@@ -163,3 +163,21 @@ t.test('routes that say nothing of shares are refused, others are relative', asy
   ])
   t.match(weighted(-1, 2), [/weight: must be at least 0/, /weight: must be at least 0/])
 })
+
+t.test('failures of local origin count apart, or not at all', async t => {
+  const outlier = (outlierDetection: object) =>
+    problemsOf('DestinationRule', { host: 'cart', trafficPolicy: { outlierDetection } })
+  t.same(outlier({ splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 4 }), [])
+  t.same(outlier({ consecutiveLocalOriginFailures: 0 }), [])
+  t.match(outlier({ consecutiveLocalOriginFailures: 4 }), [/counts only with splitExternalLocalOriginErrors/])
+})
+
+t.test('lists in which everything is compared with everything are bounded', async t => {
+  const many = (count: number, text: (index: number) => unknown) =>
+    Array.from({ length: count }, (_, index) => text(index))
+  const hosts = many(1025, index => `h${index}`)
+  t.match(problemsOf('VirtualService', { hosts, http: [{ route }] }), [/spec\.hosts: must have at most 1024 entries/])
+  const distribute = many(513, index => ({ from: `r${index}`, to: { a: 100 } }))
+  const trafficPolicy = { loadBalancer: { localityLbSetting: { distribute } } }
+  t.match(problemsOf('DestinationRule', { host: 'cart', trafficPolicy }), [/distribute: must have at most 512 entries/])
+})
