@@ -33,7 +33,7 @@ const appLimits: Partial<H2Limits> = {
   pings: 1000,
   settings: 100,
   queuedBytes: 8 * 1024 * 1024,
-  streamIdleMs: 300_000,
+  requestIdleMs: 300_000,
   sendStallMs: 60_000,
 }
 

@@ -23,8 +23,8 @@ export interface H2Limits {
   readonly unreadControlBytes: number
   /** Payload bytes that wait for the windows of all streams, in all: the stream that asks for more is reset. */
   readonly queuedBytes: number
-  /** How long nothing may move on an open stream. */
-  readonly streamIdleMs: number
+  /** How long nothing may come of a request that is not complete and not answered. */
+  readonly requestIdleMs: number
   /** How long the peer may not take what waits for it, on a stream or at all. */
   readonly sendStallMs: number
   /** From the start to the peer's first SETTINGS frame. */
@@ -49,7 +49,7 @@ export const defaultLimits: H2Limits = {
   windowUpdates: 10_000,
   unreadControlBytes: 1024 * 1024,
   queuedBytes: 64 * 1024 * 1024,
-  streamIdleMs: Number.POSITIVE_INFINITY,
+  requestIdleMs: Number.POSITIVE_INFINITY,
   sendStallMs: Number.POSITIVE_INFINITY,
   prefaceTimeoutMs: 10_000,
   settingsTimeoutMs: 5_000,

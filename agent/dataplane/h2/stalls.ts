@@ -11,8 +11,8 @@ const looks = 4
 const progressBytes = 1024
 
 /**
- * Resets streams on which nothing moves for too long: those whose peer does not take what waits for it, and those that
- * are open and idle. Ends a connection whose peer does not read at all. One timer while streams are open.
+ * Resets streams on which nothing moves for too long: those whose peer does not take what waits for it, and those whose
+ * request is begun, not answered, and does not go on. Ends a connection whose peer does not read at all. One timer while streams are open.
  */
 export class StallWatch {
   readonly #clock: Clock
@@ -38,8 +38,8 @@ export class StallWatch {
     this.#streams = streams
     this.#writer = writer
     this.#destroy = destroy
-    this.#everyMs = Math.min(limits.streamIdleMs, limits.sendStallMs) / looks
-    this.#idleLooks = limits.streamIdleMs / this.#everyMs
+    this.#everyMs = Math.min(limits.requestIdleMs, limits.sendStallMs) / looks
+    this.#idleLooks = limits.requestIdleMs / this.#everyMs
     this.#stallLooks = limits.sendStallMs / this.#everyMs
   }
 
@@ -78,9 +78,11 @@ export class StallWatch {
     if (stream.stalledLooks > this.#stallLooks) {
       return this.#streams.resetFor(stream, h2Error.cancel, 'the peer does not take what is sent')
     }
-    stream.idleLooks = stream.moves === stream.movesBefore ? stream.idleLooks + 1 : 0
+    // who has sent a whole request, or has been answered, may wait as long as the other side lets it
+    const owes = !stream.remoteEnded && !stream.answered
+    stream.idleLooks = owes && stream.moves === stream.movesBefore ? stream.idleLooks + 1 : 0
     stream.movesBefore = stream.moves
     if (stream.idleLooks > this.#idleLooks)
-      this.#streams.resetFor(stream, h2Error.cancel, 'nothing moved on the stream')
+      this.#streams.resetFor(stream, h2Error.cancel, 'the rest of the request did not come')
   }
 }

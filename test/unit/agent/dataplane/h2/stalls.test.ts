@@ -1,10 +1,10 @@
 import t from 'tap'
-import { appServerOptions } from '../../../../../agent/dataplane/h2/app-options.ts'
+import { appClientOptions, appServerOptions } from '../../../../../agent/dataplane/h2/app-options.ts'
 import { BlockPool } from '../../../../../agent/dataplane/h2/blocks.ts'
 import { frameType, h2Error } from '../../../../../agent/dataplane/h2/frames.ts'
 import type { H2Limits } from '../../../../../agent/dataplane/h2/limits.ts'
 import { FakeClock } from '../../../../fakes/clock.ts'
-import { block, numbers, rawClient, settingsPayload } from '../../../../support/h2-raw.ts'
+import { block, numbers, rawClient, rawServer, settingsPayload, watchStream } from '../../../../support/h2-raw.ts'
 
 const { data, windowUpdate } = frameType
 const post = block(':method', 'POST', ':scheme', 'http', ':path', '/', ':authority', 'api')
@@ -16,7 +16,7 @@ function appWorld(t: Parameters<typeof rawClient>[0], limits: Partial<H2Limits> 
   return rawClient(t, { ...rest, settings, ...(peerSettings && { peerSettings }) })
 }
 
-t.test('a stream on which nothing moves is reset, one that moves is not', async t => {
+t.test('a request that does not go on is reset, one that does is not', async t => {
   const { peer, clock, streams } = await appWorld(t)
   peer.headers(1, post)
   peer.headers(3, post)
@@ -26,12 +26,36 @@ t.test('a stream on which nothing moves is reset, one that moves is not', async 
     await clock.advance(60_000)
   }
   t.equal(await peer.resetCode(1), h2Error.cancel)
-  t.match(streams[0]?.reset, { reason: /nothing moved/ })
+  t.match(streams[0]?.reset, { reason: /did not come/ })
   t.equal(streams[1]?.reset, undefined)
 })
 
+t.test('long polls and answered streams may be idle: nothing is owed', async t => {
+  const { peer, clock, streams } = await appWorld(t)
+  peer.headers(1, post, true)
+  peer.headers(3, post)
+  await peer.settled()
+  streams[1]?.stream.respond([':status', '200'], false)
+  await clock.advance(60 * 60_000)
+  t.strictSame(
+    streams.map(({ reset }) => reset),
+    [undefined, undefined],
+  )
+})
+
+t.test('requests of ours may be answered late', async t => {
+  const { clock: _clock, settings = {}, ...options } = appClientOptions(new FakeClock(), new BlockPool())
+  const { connection, peer, clock } = await rawServer(t, { ...options, settings })
+  const stream = connection.open([':method', 'GET', ':scheme', 'http', ':authority', 'a', ':path', '/'], false)
+  if (stream === undefined) throw new Error('no capacity')
+  const seen = watchStream(stream)
+  await peer.settled()
+  await clock.advance(60 * 60_000)
+  t.equal(seen.reset, undefined)
+})
+
 t.test('idle streams are kept for ever where nobody limits it', async t => {
-  const { peer, clock, streams } = await appWorld(t, { streamIdleMs: Number.POSITIVE_INFINITY })
+  const { peer, clock, streams } = await appWorld(t, { requestIdleMs: Number.POSITIVE_INFINITY })
   peer.headers(1, post)
   await peer.settled()
   await clock.advance(24 * 60 * 60_000)
