@@ -25,6 +25,9 @@ export interface RegistryFile {
   readonly includes: readonly Declared<string>[]
 }
 
+/** Kinds that say what there is; all others say what shall hold. */
+const registryKinds: ReadonlySet<string> = new Set(['WorkloadEntry', 'WorkloadGroup', 'ServiceEntry'])
+
 export const emptyFile: RegistryFile = { resources: [], services: [], workloads: [], includes: [] }
 
 /**
@@ -59,8 +62,8 @@ function readResource(document: SourceDocument): Part {
   const checked = parseResource(document)
   if (checked.kind === 'bad') return { content: emptyFile, problems: checked.problems }
   const resource = checked.value
-  if (resource.kind === 'PeerAuthentication') {
-    const message = 'PeerAuthentication is no part of a registry, hand it to weft apply'
+  if (!registryKinds.has(resource.kind)) {
+    const message = `${resource.kind} is no part of a registry, hand it to weft apply`
     return { content: emptyFile, problems: [problemIn(document, ['kind'], { message })] }
   }
   return { content: { ...emptyFile, resources: [declared(document, ['kind'], resource)] }, problems: [] }

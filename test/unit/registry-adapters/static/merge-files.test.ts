@@ -165,4 +165,7 @@ t.test('the short form is as strict as resources are', async t => {
   t.match(said('apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { name: p }\n'), [
     ['kind', /no part of a registry/, undefined],
   ])
+  const rule =
+    'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: p }\nspec: { host: cart }\n'
+  t.match(said(rule), [['kind', 'DestinationRule is no part of a registry, hand it to weft apply', undefined]])
 })
