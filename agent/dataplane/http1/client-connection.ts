@@ -6,7 +6,7 @@ import { membersOf } from './field-rules.ts'
 import type { HeadLines } from './head-lines.ts'
 import { HeadReader } from './head-reader.ts'
 import { type BodySink, IncomingBody } from './incoming-body.ts'
-import { defaultHttp1Limits, type Http1Limits } from './limits.ts'
+import { type Http1Limits, withDefaults } from './limits.ts'
 import { MessageWriter } from './message-writer.ts'
 import { planRequest } from './request-plan.ts'
 import { ResponseHead } from './response-head.ts'
@@ -60,7 +60,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
 
   constructor(socket: Duplex, options: Http1ClientOptions) {
     const { clock } = options
-    const limits = { ...defaultHttp1Limits, ...options.limits }
+    const limits = withDefaults(options.limits)
     this.#limits = limits
     this.#wire = new Wire(socket, this, limits, clock, options.shared ?? new Http1Shared())
     this.#head = new ResponseHead(limits)

@@ -49,3 +49,8 @@ export const defaultHttp1Limits: Http1Limits = {
   idleMs: 3_600_000,
   lingerMs: 1_000,
 }
+
+/** The default limits, with others in place of some. */
+export function withDefaults(limits: Partial<Http1Limits> | undefined): Http1Limits {
+  return limits === undefined ? defaultHttp1Limits : { ...defaultHttp1Limits, ...limits }
+}

@@ -5,7 +5,7 @@ import type { HeaderList, HttpServerConnection } from '../http/stream.ts'
 import type { HeadLines } from './head-lines.ts'
 import { HeadReader } from './head-reader.ts'
 import { type BodySink, IncomingBody } from './incoming-body.ts'
-import { defaultHttp1Limits, type Http1Limits } from './limits.ts'
+import { type Http1Limits, withDefaults } from './limits.ts'
 import { MessageWriter, upgradeFields, upgradeOf } from './message-writer.ts'
 import { RequestHead } from './request-head.ts'
 import { planResponse, type ResponsePlan, refusal } from './response-plan.ts'
@@ -74,7 +74,7 @@ export class Http1ServerConnection implements HttpServerConnection, StreamHost, 
 
   constructor(socket: Duplex, options: Http1ServerOptions) {
     const { clock } = options
-    const limits = { ...defaultHttp1Limits, ...options.limits }
+    const limits = withDefaults(options.limits)
     this.#options = options
     this.#limits = limits
     this.#wire = new Wire(socket, this, limits, clock, options.shared ?? new Http1Shared())
