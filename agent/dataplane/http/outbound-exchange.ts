@@ -22,8 +22,9 @@ import { type Decision, decide, type OutboundCall } from './outbound-decision.ts
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
 import { Retries } from './retries.ts'
-import type { AttemptFailure } from './retry.ts'
+import { type AttemptFailure, failureOfReset } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
+import { undeliveredBecause } from './undelivered.ts'
 
 type Forwarding = Extract<Decision, { kind: 'forward' }>
 
@@ -63,6 +64,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #retries: Retries | undefined
   #sentAt = 0
   #headSeen = false
+  /** The current attempt is at an agent of ours. */
+  #isAgent = false
   #setCookie: string | undefined
 
   /** What balancing asks: {@link hash53} of the request's hash key, and the endpoints that were tried. */
@@ -225,16 +228,23 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #opened(result: OpenResult): void {
     if (result.kind === 'open') {
       this.#record.upstreamLocalAddress = result.localAddress
+      this.#isAgent = result.isAgent
       return this.#relay.attach(result.stream)
     }
+    this.#unreached({ kind: 'connect' }, result.reason, result.detail)
+  }
+
+  #unreached(failure: AttemptFailure, reason: Reason, detail: string): void {
     this.#report('connect-failure')
-    this.#record.transportFailure = result.detail
-    this.#failed({ kind: 'connect' }, result.reason, result.detail)
+    this.#record.transportFailure = detail
+    this.#failed(failure, reason, detail)
   }
 
   responseHead(headers: HeaderList, endStream: boolean): void {
     const status = Number(headers[1])
     if (status < 200 && status !== 101) return this.#relay.respond(headers, false, true)
+    const why = this.#isAgent && status >= 400 ? undeliveredBecause(headers) : undefined
+    if (why !== undefined) return this.#unreached({ kind: 'undelivered', status }, 'CONNECT_REFUSED', why)
     const record = this.#record
     const grpcStatus = record.isGrpc ? Number(fieldOf(headers, 'grpc-status') ?? -1) : -1
     const upstream = this.#upstream
@@ -269,7 +279,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
       this.#relay.abort()
       return this.#end()
     }
-    const failure: AttemptFailure = { kind: code === h2Error.refusedStream ? 'refused' : 'reset' }
+    const failure = failureOfReset(code, this.#isAgent, this.#record.method)
     this.#failed(failure, code === h2Error.protocol ? 'BAD_HTTP_RESPONSE' : 'UPSTREAM_RESET', detail)
   }
 

@@ -1,4 +1,6 @@
 import type { RetryPolicy } from '../../../mesh/routing/route.ts'
+import { h2Error } from '../h2/frames.ts'
+import { silentPeerCode } from '../hbone/silence.ts'
 
 /** How an attempt failed, as far as retries care. */
 export type AttemptFailure =
@@ -8,6 +10,10 @@ export type AttemptFailure =
   | { readonly kind: 'refused' }
   /** Broken off before the response's head. */
   | { readonly kind: 'reset' }
+  /** The endpoint's agent was lost before it answered, and the request may be sent twice. */
+  | { readonly kind: 'agent-lost' }
+  /** The endpoint's agent could not hand it to the application, and answered with this status instead. */
+  | { readonly kind: 'undelivered'; readonly status: number }
   | { readonly kind: 'per-try-timeout' }
   /** A response; `grpcStatus` is -1 where its head has none. */
   | { readonly kind: 'status'; readonly status: number; readonly grpcStatus: number }
@@ -24,6 +30,10 @@ export function asksForRetry(policy: RetryPolicy, failure: AttemptFailure): bool
       return on.has('connect-failure') || on.has('5xx') || on.has('gateway-error') || on.has('reset')
     case 'refused':
       return on.has('refused-stream') || on.has('5xx') || on.has('gateway-error') || on.has('reset')
+    case 'agent-lost':
+      return asksForRetry(policy, { kind: 'connect' })
+    case 'undelivered':
+      return on.has('connect-failure') || on.has('refused-stream') || asksForStatus(policy, failure.status)
     case 'reset':
       return on.has('5xx') || on.has('gateway-error') || on.has('reset')
     case 'per-try-timeout':
@@ -32,6 +42,18 @@ export function asksForRetry(policy: RetryPolicy, failure: AttemptFailure): bool
       return asksForStatus(policy, failure.status) || asksForGrpc(policy, failure.grpcStatus)
   }
 }
+
+/**
+ * What the reset of a stream without a response comes to. Of a request that an agent had when it was lost nobody knows
+ * whether the application has seen it: where that does not matter (RFC 9110 section 9.2.2) it is as good as not sent.
+ */
+export function failureOfReset(code: number, isAgent: boolean, method: string): AttemptFailure {
+  if (code === h2Error.refusedStream) return { kind: 'refused' }
+  const isLost = isAgent && (code === h2Error.internal || code === silentPeerCode)
+  return isLost && idempotent.has(method) ? { kind: 'agent-lost' } : { kind: 'reset' }
+}
+
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 function asksForStatus({ on, statusCodes }: RetryPolicy, status: number): boolean {
   if (status < 400) return statusCodes.has(status) && on.has('retriable-status-codes')

@@ -30,6 +30,8 @@ export type OpenResult =
       readonly stream: HttpStream
       /** The connection has carried nothing before: then its loss cannot be its being kept too long. */
       readonly fresh: boolean
+      /** At the other end is an agent of ours, which says itself what it could not deliver. */
+      readonly isAgent: boolean
       readonly localAddress: string
     }
   | { readonly kind: 'failed'; readonly reason: Reason; readonly detail: string }
@@ -178,7 +180,7 @@ export class ConnectionPool {
     kept.idleSince = 0
     const { maxRequestsPerConnection } = group.origin
     if (maxRequestsPerConnection !== undefined && kept.requests >= maxRequestsPerConnection) kept.connection.goaway()
-    done({ kind: 'open', stream, fresh: kept.requests === 1, localAddress: kept.localAddress })
+    done({ kind: 'open', stream, fresh: kept.requests === 1, isAgent: false, localAddress: kept.localAddress })
     return true
   }
 

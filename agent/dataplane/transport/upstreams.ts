@@ -25,6 +25,8 @@ export interface UpstreamCall {
 /** Tells the receiving agent what the caller speaks, for a port that does not say what it speaks. */
 export const protocolField = 'x-weft-protocol'
 
+/** How many sessions are asked before an endpoint counts as failed whose sessions are all just going away. */
+const maxAsks = 3
 const pseudoEnd = 8
 const nothing: Cancellable = { cancel() {} }
 
@@ -81,23 +83,32 @@ export class Upstreams {
     if (source === undefined) return refused(done, 'NO_CERTIFICATE', caller.identity)
     const session = this.#sessionTarget(target, peer, source)
     const request = meshRequest(headers, target, caller, protocol)
-    let fallback: Cancellable | undefined
-    const pending = pool.request(session, request, endStream, result => {
-      switch (result.kind) {
-        case 'open':
-          return done({ kind: 'open', stream: result.stream, fresh: true, localAddress: '' })
-        case 'failed':
-          return done({ kind: 'failed', reason: result.reason, detail: result.detail })
-        case 'unsupported': {
-          const origin = tunnelOrigin(call, session, this.#state)
-          fallback = this.#connections.open(origin, headers, endStream, false, done)
+    let current: Cancellable | undefined
+    let asked = 0
+    const ask = () => {
+      asked += 1
+      let settled = false
+      const pending = pool.request(session, request, endStream, result => {
+        settled = true
+        switch (result.kind) {
+          case 'open':
+            return done({ kind: 'open', stream: result.stream, fresh: true, isAgent: true, localAddress: '' })
+          case 'failed':
+            // The endpoint is not at fault where only its session went away.
+            if (result.again === true && asked < maxAsks) return ask()
+            return done({ kind: 'failed', reason: result.reason, detail: result.detail })
+          case 'unsupported': {
+            const origin = tunnelOrigin(call, session, this.#state)
+            current = this.#connections.open(origin, headers, endStream, false, done)
+          }
         }
-      }
-    })
+      })
+      if (!settled) current = pending
+    }
+    ask()
     return {
       cancel() {
-        pending.cancel()
-        fallback?.cancel()
+        current?.cancel()
       },
     }
   }
