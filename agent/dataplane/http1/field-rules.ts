@@ -53,17 +53,18 @@ export interface ConnectionOptions {
 }
 
 /**
- * Adds what one Connection field lists to `into`; false when it is malformed or names a field that carries meaning
- * beyond this connection, which whoever obeys it would lose (RFC 9110 section 7.6.1). Other names are not obeyed.
+ * Adds what one Connection field lists to `into`; false when it is malformed or, in a request, names a field that
+ * carries meaning beyond this connection, which whoever obeys it would lose (RFC 9110 section 7.6.1). Other names are
+ * not obeyed: only what belongs to a connection by its nature is removed.
  */
-export function readConnection(value: string, into: ConnectionOptions): boolean {
+export function readConnection(value: string, into: ConnectionOptions, ofRequest: boolean): boolean {
   if (value === 'keep-alive' || value === 'Keep-Alive') {
     into.keepAlive = true
     return true
   }
   for (const option of membersOf(value)) {
     if (option === '') continue
-    if (!consistsOf(option, tokenOctets) || isProtected(option)) return false
+    if (!consistsOf(option, tokenOctets) || (ofRequest && isProtected(option))) return false
     if (option === 'close') into.close = true
     else if (option === 'keep-alive') into.keepAlive = true
     else if (option === 'upgrade') into.upgrade = true

@@ -148,7 +148,7 @@ export class RequestHead {
           this.authority = value
           break
         case fieldKind.connection:
-          if (!readConnection(value, connection)) return 'connection'
+          if (!readConnection(value, connection, true)) return 'connection'
           break
         case fieldKind.contentLength:
           if (this.contentLength >= 0) return 'content-length'

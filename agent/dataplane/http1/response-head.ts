@@ -78,7 +78,7 @@ export class ResponseHead {
           list.push(name, value)
           break
         case fieldKind.connection:
-          if (!readConnection(value, connection)) return 'connection'
+          if (!readConnection(value, connection, false)) return 'connection'
           break
         case fieldKind.contentLength:
           if (this.contentLength >= 0) return 'content-length'
