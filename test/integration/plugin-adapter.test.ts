@@ -209,8 +209,13 @@ t.test('the types on the page are those of the code', async t => {
     ([file, types]) =>
       `import type { ${types.map(name => `${name} as Real${name}`).join(', ')} } from '${join(root, file)}'`,
   )
+  // plugins list their endpoints: what finds others is not for them to say
+  const special: Readonly<Record<string, readonly [string, string]>> = {
+    Table: ['Table<string>', 'RealTable<string>'],
+    Service: ['Service', "Omit<RealService, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'>"],
+  }
   const checks = names.map(name => {
-    const [of, real] = name === 'Table' ? ['Table<string>', 'RealTable<string>'] : [name, `Real${name}`]
+    const [of, real] = special[name] ?? [name, `Real${name}`]
     return `export const ${name}IsReal: Same<${of}, ${real}> = true`
   })
   const source = `import type { ${names.join(', ')} } from './weft-adapter.d.ts'
