@@ -7,6 +7,7 @@ import { redirectOf } from '../../../mesh/routing/redirect.ts'
 import type { Route, RouteAction, RouteDestination, RouteRequest, VirtualHost } from '../../../mesh/routing/route.ts'
 import { shapeResponse } from '../../../mesh/routing/shape.ts'
 import type { Random } from '../../../mesh/std/clock.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
 import type { Destination, Table, Target } from '../table.ts'
 import type { Caller } from '../table-callers.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
@@ -20,6 +21,16 @@ export interface OutboundCall {
   readonly port: number
   /** The mesh service that the address belongs to; undefined for addresses the mesh does not know. */
   readonly destination: Destination | undefined
+}
+
+/** A connection of a local process that carries requests. */
+export interface OutboundConnection extends OutboundCall {
+  readonly sourceAddress: string
+  readonly sourcePort: number
+  /** `ip:port` of the caller, and where it was going. */
+  readonly remoteAddress: string
+  readonly originalAddress: string
+  readonly original: OriginalDst
 }
 
 export type Forward = Extract<RouteAction, { kind: 'forward' }>

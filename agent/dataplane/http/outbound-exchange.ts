@@ -4,7 +4,6 @@ import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy
 import { fieldOf, setField } from '../../../mesh/routing/header-fields.ts'
 import { shapeRequest, shapeResponse } from '../../../mesh/routing/shape.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
-import type { OriginalDst } from '../../intercept/original-dst.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
@@ -18,11 +17,11 @@ import { hashOf, makeCookie } from '../upstream/hash-key.ts'
 import { statusOfGrpc } from '../upstream/outlier.ts'
 import { type LocalReply, localReply } from './local-replies.ts'
 import { sendMirror } from './mirror.ts'
-import { type Decision, decide, type OutboundCall } from './outbound-decision.ts'
+import { type Decision, decide, type OutboundConnection } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
 import { Retries } from './retries.ts'
-import { type AttemptFailure, failureOfReset } from './retry.ts'
+import { type AttemptFailure, failureOfReset, isOwnFault } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 import { undeliveredBecause } from './undelivered.ts'
 
@@ -30,16 +29,6 @@ type Forwarding = Extract<Decision, { kind: 'forward' }>
 
 /** What may be sent again at most (features 2.21). */
 const replayBytes = 64 * 1024
-
-/** A connection of a local process that carries requests. */
-export interface OutboundConnection extends OutboundCall {
-  readonly sourceAddress: string
-  readonly sourcePort: number
-  /** `ip:port` of the caller, and where it was going. */
-  readonly remoteAddress: string
-  readonly originalAddress: string
-  readonly original: OriginalDst
-}
 
 /**
  * One request of a local process: routed, sent to an endpoint, to another one when that fails and the route says so,
@@ -231,6 +220,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
       this.#isAgent = result.isAgent
       return this.#relay.attach(result.stream)
     }
+    // What this side lacks is not the endpoint's fault, and no other endpoint makes up for it.
+    if (isOwnFault(result.reason)) return this.#refuse(result.reason, result.detail)
     this.#unreached({ kind: 'connect' }, result.reason, result.detail)
   }
 

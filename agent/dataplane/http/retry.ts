@@ -1,6 +1,7 @@
 import type { RetryPolicy } from '../../../mesh/routing/route.ts'
 import { h2Error } from '../h2/frames.ts'
 import { silentPeerCode } from '../hbone/silence.ts'
+import type { Reason } from '../reasons.ts'
 
 /** How an attempt failed, as far as retries care. */
 export type AttemptFailure =
@@ -51,6 +52,11 @@ export function failureOfReset(code: number, isAgent: boolean, method: string): 
   if (code === h2Error.refusedStream) return { kind: 'refused' }
   const isLost = isAgent && (code === h2Error.internal || code === silentPeerCode)
   return isLost && idempotent.has(method) ? { kind: 'agent-lost' } : { kind: 'reset' }
+}
+
+/** Whether a request was not sent for a reason that lies on the caller's own host. */
+export function isOwnFault(reason: Reason): boolean {
+  return reason === 'UNKNOWN_CALLER' || reason === 'NO_CERTIFICATE'
 }
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
