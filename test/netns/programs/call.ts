@@ -28,6 +28,16 @@ const kinds: Readonly<Record<string, (host: string, port: number, said: string) 
     socket.end(said)
     return heardOn(socket)
   },
+  /** Sends, and reads to the other side's end without ending its own direction. */
+  async raw(host, port, said) {
+    const socket = connect({ host, port, allowHalfOpen: true })
+    socket.write(said)
+    try {
+      return await heardOn(socket)
+    } finally {
+      socket.destroy()
+    }
+  },
   /** Sends so many bytes, then ends. */
   async upload(host, port, said) {
     const socket = connect({ host, port, allowHalfOpen: true })
