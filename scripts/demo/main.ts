@@ -4,6 +4,7 @@ import { Leftovers } from './leftovers.ts'
 import { setStage } from './stage.ts'
 import { tellStory } from './story.ts'
 import { tellRegistriesStory } from './story-registries.ts'
+import { tellTrafficStory } from './story-traffic.ts'
 import { Teller } from './teller.ts'
 import { inUserNamespace, needsUserNamespace, runInUserNamespace } from './user-namespace.ts'
 
@@ -39,6 +40,7 @@ try {
   const { mesh, on, consul } = await setStage({ teardown: stop => stops.push(stop) }, withConsul)
   leftovers.before(mesh)
   await tellStory(mesh, tell)
+  await tellTrafficStory(mesh, tell)
   if (consul !== undefined) await tellRegistriesStory(mesh, consul, tell)
   if (!once) await stayUp(on, withConsul)
   tell.step('Everything is taken away')
