@@ -63,7 +63,9 @@ export function peek(
   socket.on('close', onLost)
   // stays: nothing that happens to a socket may end the thread
   socket.on('error', onLost)
-  if (timeoutMs > 0) timer = clock.timer(timeoutMs, () => finish(told('other', 'timeout')))
+  // a thread that was busy for so long has not looked at the socket yet: what is there by now counts
+  const onTimeout = () => setImmediate(() => finish(told('other', 'timeout')))
+  if (timeoutMs > 0) timer = clock.timer(timeoutMs, onTimeout)
   return {
     cancel() {
       cancelled = true

@@ -149,3 +149,14 @@ t.test('an HTTP/2 connection begins with what was peeked', async t => {
   await until('the answer has come', () => status === '204')
   t.equal(requests.length, 1)
 })
+
+t.test('what came while the thread was busy counts, though the time is over', async t => {
+  const { near, far } = await socketPair(t)
+  const results: Peeked[] = []
+  peek(far, systemClock, 10, peeked => results.push(peeked))
+  near.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  const until10msAreOver = performance.now() + 30
+  while (performance.now() < until10msAreOver);
+  await until('it is told', () => results.length === 1)
+  t.strictSame(results, [{ protocol: 'http1', hello: undefined, by: 'bytes' }])
+})
