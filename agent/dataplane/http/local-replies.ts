@@ -52,12 +52,23 @@ export function localReply(reason: Reason, options: ReplyOptions): LocalReply {
   return { reason, ...reply, flags: joinFlags(outcome.flags, flags), details: outcome.details }
 }
 
-/** The answer that a route gives itself (`directResponse`). */
-export function directReply(action: { readonly status: number; readonly body: Buffer }, isGrpc = false): LocalReply {
+/**
+ * The answer that a route gives itself (`directResponse`). One that speaks of another place says which: with nothing
+ * else said, Envoy names the one that was asked for, `location`.
+ */
+export function directReply(
+  action: { readonly status: number; readonly body: Buffer },
+  isGrpc = false,
+  location = '',
+): LocalReply {
   const { status, body } = action
   const reply = isGrpc ? grpcReply(grpcStatusOf(status), body.toString()) : bodyReply(status, body)
+  if (location !== '' && !isGrpc && namesPlaces.has(status)) reply.headers.push('location', location)
   return { reason: 'DIRECT_RESPONSE', ...reply, flags: '', details: outcomes.DIRECT_RESPONSE.details }
 }
+
+/** Statuses whose `location` says where to go on (RFC 9110 section 10.2.2). */
+const namesPlaces: ReadonlySet<number> = new Set([201, 301, 302, 303, 307, 308])
 
 /** The answer of a route that redirects. */
 export function redirectReply(redirect: { readonly status: number; readonly location: string }): LocalReply {

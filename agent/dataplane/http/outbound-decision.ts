@@ -127,7 +127,11 @@ function follow(
     const pinned = chosen !== undefined && destination.host === call.destination?.host ? chosen : undefined
     return { kind: 'forward', route, action, destination, pinned, cors, delayMs }
   }
-  const reply = action.kind === 'redirect' ? redirectReply(redirectOf(route, request)) : directReply(action, isGrpc)
+  const { scheme, authority, path } = request
+  const reply =
+    action.kind === 'redirect'
+      ? redirectReply(redirectOf(route, request))
+      : directReply(action, isGrpc, `${scheme}://${authority}${path}`)
   shapeResponse(route, undefined, reply.headers, record, request.headers)
   if (cors !== undefined) applyCors(cors, reply.headers)
   return { kind: 'reply', reply, delayMs }
