@@ -18,3 +18,30 @@ export function sectionOf(section: string): string {
   if (found === undefined) throw new Error(`docs/differences.md has no section ${section}`)
   return found
 }
+
+/** Recorded requests that the section `Routes` names: a case (`uri-exact-000/3`), or a whole set (`headers-166`). */
+export interface ListedRoutes {
+  /** Those that the rules come out differently for. */
+  readonly decided: readonly string[]
+  /** Those that only a running agent deals with differently. */
+  readonly seen: readonly string[]
+}
+
+export function listedRoutes(): ListedRoutes {
+  const [decided = '', seen = ''] = sectionOf('Routes').split('### Seen only through a running agent')
+  return { decided: routeNames(decided), seen: routeNames(seen) }
+}
+
+function routeNames(text: string): readonly string[] {
+  return [...text.matchAll(/`([a-z-]+-\d{3}(?:\/\d+)?)`/g)].flatMap(match => match[1] ?? [])
+}
+
+/** Whether a case is named, itself or by its set. */
+export function isListed(id: string, listed: readonly string[]): boolean {
+  return listed.includes(id) || listed.includes(id.replace(/\/\d+$/, ''))
+}
+
+/** The names that none of the cases is named by. */
+export function needlessNames(listed: readonly string[], ids: readonly string[]): readonly string[] {
+  return listed.filter(name => !ids.some(id => id === name || id.startsWith(`${name}/`)))
+}

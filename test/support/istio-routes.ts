@@ -143,7 +143,10 @@ export function routeDifferences(
   if (observed.response !== undefined && result.response !== undefined && result.response !== null) {
     const sent = result.upstream === null ? [] : (upstreamBehaviour?.at(-1)?.headers ?? [])
     const expected = sorted(result.response.headers ?? [], ignoredHeaders)
-    const sentByUpstream = result.upstream === null ? [] : [...sent, ...plainAnswer]
+    const text = ([name, value]: Pair) => `${name.toLowerCase()}: ${value}`
+    // a reply of the proxy, after a try that broke off, has a type of its own
+    const answer = plainAnswer.filter(pair => !expected.includes(text(pair)))
+    const sentByUpstream = result.upstream === null ? [] : [...sent, ...answer]
     const got = sorted(without(observed.response.headers, sentByUpstream), ignoredHeaders)
     compare('response headers', expected, placeholders(got, expected))
     const { body } = observed.response

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sectionOf } from '../../../support/differences.ts'
+import { isListed, listedRoutes, needlessNames } from '../../../support/differences.ts'
 import {
   type RouteCase,
   rejectedRouteSets,
@@ -11,11 +11,6 @@ import { refusalsOf, routingOfSet } from '../../../support/istio-routes-world.ts
 
 /** What the wire and the data plane say themselves, whatever a rule says. */
 const ignoredHeaders = new Set(['connection', 'content-length', 'server', 'transfer-encoding', 'x-request-id'])
-
-/** Cases and sets that the section names: `uri-exact-000/3`, or `headers-166` for a whole set. */
-function named(text: string): string[] {
-  return [...text.matchAll(/`([a-z-]+-\d{3}(?:\/\d+)?)`/g)].flatMap(match => match[1] ?? [])
-}
 
 /** What differs, by case; a set that our check refuses differs in all of its cases. */
 function wrongCases(cases: readonly RouteCase[]): Map<string, readonly string[]> {
@@ -42,28 +37,19 @@ t.test('requests are matched, shaped and answered as recorded of Istio, or it is
   const share = ((100 * (cases.length - wrong.size)) / cases.length).toFixed(2)
   t.comment(`routes: ${cases.length - wrong.size} of ${cases.length} agree, ${share} %`)
   t.equal(cases.length, 2100)
-  const listed = named(sectionOf('Routes'))
+  const listed = listedRoutes().decided
   for (const [id, found] of wrong) {
     if (!isListed(id, listed)) t.fail(`${id}: ${found.join('; ')}`)
   }
-  const ids = [...wrong.keys()]
-  const needless = listed.filter(name => cases.some(({ id, set }) => id === name || set === name) && !covers(name, ids))
-  t.same(needless, [], 'what is listed does differ')
+  const known = listed.filter(name => cases.some(({ id, set }) => id === name || set === name))
+  t.same(needlessNames(known, [...wrong.keys()]), [], 'what is listed does differ')
 })
-
-function isListed(id: string, listed: readonly string[]): boolean {
-  return listed.includes(id) || listed.includes(id.replace(/\/\d+$/, ''))
-}
-
-function covers(name: string, ids: readonly string[]): boolean {
-  return ids.some(id => id === name || id.startsWith(`${name}/`))
-}
 
 t.test('sets of resources that Istio refuses are refused, or it is said where not', async t => {
   const sets = rejectedRouteSets().filter(({ reason }) => reason === 'rejected')
   const taken = sets.filter(({ resources }) => refusalsOf(resources).length === 0).map(({ set }) => set)
   t.comment(`rejected routes: ${sets.length - taken.length} of ${sets.length} are refused`)
-  const listed = named(sectionOf('Routes'))
+  const listed = listedRoutes().decided
   t.same(
     taken,
     listed.filter(name => sets.some(({ set }) => set === name)),
