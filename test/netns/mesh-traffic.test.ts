@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createMesh } from './mesh.ts'
-import { agentStatus, call, curl, logged, reset, serve } from './mesh-probe.ts'
+import { agentStatus, call, curl, logged, serve } from './mesh-probe.ts'
 import { testBytes } from './programs/test-bytes.ts'
 
 const uids = { web: 4001, batch: 4002 }
@@ -69,12 +69,22 @@ const asWeb = { uid: uids.web }
 const apiKinds = ['http=8080', 'echo=9100', 'sum=9101', 'banner=9102', 'deaf=9103', 'h2c=9104']
 const api = await serve(b, 'api', b.address4, apiKinds, { cgroup: units.api })
 const grpc = b.spawn(process.execPath, [join(import.meta.dirname, 'programs/grpc-serve.ts'), b.address4, '9105'])
+const shop = await serve(b, 'reports', b.address4, ['http=8083'])
 await Promise.all([
   grpc.line('listening'),
-  serve(b, 'reports', b.address4, ['http=8081', 'http=8083']),
+  serve(b, 'reports', b.address4, ['http=8081']),
   serve(b, 'six', b.address6, ['http=8082']),
   serve(out, 'partner', out.address4, ['http=8090']),
 ])
+
+/** How many requests a host's agent has counted with these labels. */
+async function requests(host: 'a' | 'b', labels: Readonly<Record<string, string>>): Promise<number> {
+  const metrics = await mesh.hosts[host].must('curl', ['-sS', '--max-time', '5', 'http://127.0.0.1:15020/metrics'])
+  const wanted = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
+  const lines = metrics.split('\n').filter(line => line.startsWith('istio_requests_total{'))
+  const counted = lines.filter(line => wanted.every(label => line.includes(label)))
+  return counted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+}
 
 t.test('both agents are connected, one over each transport', async t => {
   const { agents } = await mesh.status()
@@ -85,26 +95,37 @@ t.test('an unmodified client reaches a service by its mesh name, over either fam
   t.equal(await curl(a, ['-4', 'http://api.default.mesh/'], asWeb), 'api')
   t.equal(await curl(a, ['-6', 'http://api.default.mesh/'], asWeb), 'api')
   t.equal(await curl(a, ['http://six.default.mesh/'], asWeb), 'six', 'an endpoint with an IPv6 address')
-  const line = await logged(mesh, 'b', { direction: 'inbound', 'dst.service': 'api.default.mesh', reason: 'OK' })
-  t.match(line, { 'src.identity': identity('web'), 'dst.identity': identity('api'), 'dst.workload': 'api-1' })
+  const request = { method: 'GET', path: '/', authority: 'api.default.mesh', response_code: 200 }
+  const line = await logged(mesh, 'b', { weft_direction: 'inbound', weft_reason: 'OK', ...request })
+  t.match(line, {
+    weft_source: identity('web'),
+    weft_destination: identity('api'),
+    upstream_host: `${b.address4}:8080`,
+  })
+  t.ok((await requests('b', { destination_workload: 'api-1', destination_service: 'api.default.mesh' })) >= 2)
 })
 
 t.test('a client that knows the endpoint’s own address is meshed too, over either family', async t => {
   t.equal(await curl(a, [`http://${b.address4}:8081/`], asWeb), 'reports')
   t.equal(await curl(a, [`http://[${b.address6}]:8082/`], asWeb), 'six')
-  const line = await logged(mesh, 'a', { direction: 'outbound', 'dst.addr': `${b.address4}:8081`, reason: 'OK' })
-  t.match(line, { 'src.identity': identity('web'), 'dst.identity': identity('reports') })
-  t.match(line, { 'dst.hbone_addr': `${b.address4}:15008` })
+  const meant = { downstream_local_address: `${b.address4}:8081`, weft_reason: 'OK' }
+  const line = await logged(mesh, 'a', { weft_direction: 'outbound', ...meant })
+  t.match(line, { weft_source: identity('web'), weft_destination: identity('reports'), response_code: 200 })
+  const secured = { source_workload: 'web-1', connection_security_policy: 'mutual_tls' }
+  t.ok((await requests('b', { destination_workload: 'reports-1', ...secured })) >= 1)
 })
 
 t.test('a ServiceEntry’s host inside the mesh goes over mutual TLS, one outside in plaintext', async t => {
   t.equal(await curl(a, ['http://shop.example.com/'], asWeb), 'reports')
-  const inside = await logged(mesh, 'a', { 'dst.service': 'shop.default.mesh' })
-  t.match(inside, { 'dst.identity': identity('reports'), 'dst.hbone_addr': `${b.address4}:15008` })
+  const inside = await logged(mesh, 'a', { authority: 'shop.example.com' })
+  t.match(inside, { weft_destination: identity('reports'), upstream_host: `${b.address4}:8083`, response_code: 200 })
+  const shop = { destination_service_name: 'shop' }
+  t.ok((await requests('b', { ...shop, source_workload: 'web-1', connection_security_policy: 'mutual_tls' })) >= 1)
   t.equal(await curl(a, ['http://partner.example.com/'], asWeb), 'partner')
-  const outside = await logged(mesh, 'a', { 'dst.service': 'partner.default.mesh' })
-  t.match(outside, { 'dst.identity': '', verdict: 'allowed' })
-  t.notOk('dst.hbone_addr' in outside)
+  const outside = await logged(mesh, 'a', { authority: 'partner.example.com' })
+  t.match(outside, { weft_destination: null, upstream_host: `${out.address4}:8090`, response_code: 200 })
+  t.equal(await requests('a', { destination_service_name: 'partner', connection_security_policy: 'mutual_tls' }), 0)
+  t.ok((await requests('a', { destination_service_name: 'partner', connection_security_policy: 'none' })) >= 1)
 })
 
 t.test('half-closed connections work in both directions', async t => {
@@ -161,11 +182,16 @@ t.test('the other way round, the service calls under its own identity', async t 
 })
 
 t.test('a process of no workload is refused, or speaks for the host where that has an identity', async t => {
-  t.equal(await curl(a, ['http://api.default.mesh/'], { uid: 4999 }), reset)
-  const line = await logged(mesh, 'a', { reason: 'UNKNOWN_CALLER' })
-  t.match(line, { verdict: 'refused', 'src.identity': '', 'dst.service': 'api.default.mesh' })
-  t.equal(await curl(b, ['http://api.default.mesh/'], { uid: 4999 }), 'api')
-  await logged(mesh, 'b', { direction: 'inbound', 'src.identity': identity('host'), reason: 'OK' })
+  const stranger = { uid: 4999 }
+  const answer = await curl(a, ['-w', ' %{http_code} %header{weft-reason}', 'http://api.default.mesh/'], stranger)
+  t.equal(answer, 'unknown caller 403 UNKNOWN_CALLER')
+  const line = await logged(mesh, 'a', { weft_reason: 'UNKNOWN_CALLER' })
+  t.match(line, { response_code: 403, weft_source: null, authority: 'api.default.mesh' })
+  t.equal(await call(a, 'tcp', { host: 'api.default.mesh', port: 9000 }, 'x', stranger), 'ECONNRESET')
+  const refused = await logged(mesh, 'a', { reason: 'UNKNOWN_CALLER' })
+  t.match(refused, { verdict: 'refused', 'src.identity': '', 'dst.service': 'api.default.mesh' })
+  t.equal(await curl(b, ['http://api.default.mesh/'], stranger), 'api')
+  await logged(mesh, 'b', { weft_direction: 'inbound', weft_source: identity('host'), weft_reason: 'OK' })
 })
 
 t.test('the wire shows nothing of what meshed hosts say, and everything of what others say', async t => {
@@ -193,10 +219,18 @@ t.test('a service that does not run is refused with a reason that says so', asyn
   t.equal(await call(a, 'tcp', { host: 'api.default.mesh', port: 9005 }, 'x', asWeb), 'ECONNRESET')
   t.match(await logged(mesh, 'a', { reason: 'CONNECT_REFUSED' }), { detail: /^LOCAL_CONNECT/ })
   await logged(mesh, 'b', { reason: 'LOCAL_CONNECT' })
+  await shop.kill()
+  const answer = await curl(a, ['-w', '\\n%{http_code} %header{weft-reason}', 'http://shop.example.com/'], asWeb)
+  t.match(answer, /^upstream connect error .*connection failure\n503 CONNECT_REFUSED LOCAL_CONNECT .*ECONNREFUSED/)
+  const [seen, met] = [{ weft_reason: 'CONNECT_REFUSED' }, { weft_reason: 'LOCAL_CONNECT' }]
+  t.match(await logged(mesh, 'a', seen), { response_code: 503, response_flags: /UF/, weft_detail: /^LOCAL_CONNECT/ })
+  t.match(await logged(mesh, 'b', met), { response_code: 503, weft_source: identity('web') })
 })
 
 t.test('both agents say that all is well, and have seen nothing that is not of the mesh', async t => {
-  const seen = mesh.accessLog('a').map(line => line['dst.addr'])
+  const seen = mesh
+    .accessLog('a')
+    .flatMap(line => [line['dst.addr'], line.downstream_local_address, line.upstream_host])
   t.notOk(seen.includes(`${out.address4}:8099`) || seen.includes(`${b.address4}:22`))
   for (const name of ['a', 'b'] as const) {
     t.match(await agentStatus(mesh, name), { ready: true, notReady: [], stateProblems: [], config: { rejected: [] } })
