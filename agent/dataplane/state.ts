@@ -12,6 +12,7 @@ import type { TlsContexts } from './tls-contexts.ts'
 import type { ConnectionPool } from './transport/connection-pool.ts'
 import type { Upstreams } from './transport/upstreams.ts'
 import type { Clusters } from './upstream/clusters.ts'
+import type { InboundLimits } from './upstream/inbound-limits.ts'
 
 /**
  * What one data thread decides by. `table` and `contexts` are replaced whole; whoever handles a connection reads each
@@ -32,6 +33,8 @@ export interface ThreadState {
   readonly upstreams: Upstreams
   /** Which endpoint is next, by destination. */
   readonly clusters: Clusters
+  /** What bounds the requests to this host's own ports. */
+  readonly inboundLimits: InboundLimits
   /** Output buffers of all HTTP/1.1 connections. */
   readonly http1: Http1Shared
   /** Output buffers of all HTTP/2 connections. */

@@ -94,8 +94,14 @@ export interface LocalTarget {
 /** Ports of the agent itself: a workload that declares one would make the agent call itself. */
 const ownPorts = new Set([15001, 15006, 15008, 15020, 15021, 15053])
 
-/** Builds the table. A resource that cannot be used is returned by name with the reason and left out. */
-export function buildTable(config: AgentConfig): {
+/**
+ * Builds the table. A resource that cannot be used is returned by name with the reason and left out. What routing has
+ * prepared for the table before is kept where nothing it decides by has changed.
+ */
+export function buildTable(
+  config: AgentConfig,
+  before?: Table,
+): {
   readonly table: Table
   readonly rejected: readonly RejectedResource[]
 } {
@@ -151,11 +157,14 @@ export function buildTable(config: AgentConfig): {
       callers.set(made.key, made)
       return made
     },
-    routing: createRouting({
-      services: routables,
-      traffic: config.traffic,
-      domain: config.host.dnsDomain,
-    }),
+    routing: createRouting(
+      {
+        services: routables,
+        traffic: config.traffic,
+        domain: config.host.dnsDomain,
+      },
+      before?.routing,
+    ),
     pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
     cgroupCallers,
     virtualIps: createRanges(config.host.virtualIpRanges),

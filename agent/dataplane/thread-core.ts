@@ -25,6 +25,7 @@ import { TlsContexts } from './tls-contexts.ts'
 import { ConnectionPool } from './transport/connection-pool.ts'
 import { Upstreams } from './transport/upstreams.ts'
 import { Clusters } from './upstream/clusters.ts'
+import { InboundLimits } from './upstream/inbound-limits.ts'
 
 export interface ThreadOptions {
   /** Path of the access log, `-` for standard output; absent for none. */
@@ -71,6 +72,7 @@ export class ThreadCore {
       pool: new HbonePool(clock, blocks),
       httpConnections: new HttpConnections(),
       connections,
+      inboundLimits: new InboundLimits(),
       clusters: new Clusters({
         clock,
         random,
@@ -102,7 +104,7 @@ export class ThreadCore {
 
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
   config(config: AgentConfig): readonly RejectedResource[] {
-    const { table, rejected } = buildTable(config)
+    const { table, rejected } = buildTable(config, this.#state.table)
     const before = this.#config?.trust
     this.#config = config
     this.#state.table = table
@@ -114,6 +116,7 @@ export class ThreadCore {
     }
     this.#plaintext.judgeAgain(table)
     this.#state.clusters.prune(table)
+    this.#state.inboundLimits.prune(table)
     return rejected
   }
 

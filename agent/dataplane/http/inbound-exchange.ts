@@ -7,9 +7,11 @@ import { RequestRecord } from '../telemetry/request-record.ts'
 import type { Cancellable } from '../transport/connection-pool.ts'
 import { localOrigin } from '../transport/origins.ts'
 import { protocolField } from '../transport/upstreams.ts'
+import type { Entrant } from '../upstream/admission.ts'
+import type { LocalLimits } from '../upstream/inbound-limits.ts'
 import { localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { describeRequest, orderPseudoHeaders, stripOwnHeaders } from './request-facts.ts'
+import { describeRequest, grpcStatusOf, orderPseudoHeaders, stripOwnHeaders } from './request-facts.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
 /** How often a request is tried again whose kept connection to the application was closed before it was read. */
@@ -20,7 +22,7 @@ const replayBytes = 64 * 1024
  * One request for a local workload: checked, delivered to its process, and reported. The caller's identity was proved
  * by the connection; nothing in the request can change it.
  */
-export class InboundExchange implements RelayOwner {
+export class InboundExchange implements RelayOwner, Entrant {
   readonly #state: ThreadState
   #protocol: HttpProtocol
   readonly #headers: string[]
@@ -28,6 +30,7 @@ export class InboundExchange implements RelayOwner {
   readonly #record: RequestRecord
   readonly #relay: Relay
   #opening: Cancellable | undefined
+  #bounds: LocalLimits | undefined
   #fresh = false
   #attempts = 0
   #headSeen = false
@@ -71,6 +74,23 @@ export class InboundExchange implements RelayOwner {
     stripOwnHeaders(headers)
     forwardCertificate(headers, caller)
     this.#state.telemetry.http.trace(this.#record, headers)
+    this.#enter()
+  }
+
+  /** Within the limits of the workload's inbound pool, if it has one. */
+  #enter(): void {
+    const { table, inboundLimits } = this.#state
+    const bounds = table && inboundLimits.of(table, this.#target)
+    if (bounds === undefined) return this.#try()
+    const entered = bounds.admission.enter(this, bounds.countsConnections)
+    if (entered !== 'passed' && entered !== 'waits') {
+      return this.#refuse('UPSTREAM_OVERFLOW', bounds.limits.describe(entered))
+    }
+    this.#bounds = bounds
+    if (entered === 'passed') this.#try()
+  }
+
+  admitted(): void {
     this.#try()
   }
 
@@ -110,7 +130,7 @@ export class InboundExchange implements RelayOwner {
     record.status = status
     record.codeDetails = 'via_upstream'
     record.upstreamServiceMs = Math.round(this.#state.clock.monotonic() - this.#sentAt)
-    if (record.isGrpc) record.grpcStatus = Number(fieldOf(headers, 'grpc-status') ?? -1)
+    if (record.isGrpc) record.grpcStatus = grpcStatusOf(headers)
     setField(answer, 'x-envoy-upstream-service-time', String(record.upstreamServiceMs))
     this.#relay.respond(answer, endStream, false)
   }
@@ -164,6 +184,8 @@ export class InboundExchange implements RelayOwner {
 
   #report(): void {
     const { telemetry } = this.#state
+    this.#bounds?.admission.leave(this, this.#bounds.countsConnections)
+    this.#bounds = undefined
     telemetry.openConnections -= 1
     telemetry.http.finish(this.#record)
   }

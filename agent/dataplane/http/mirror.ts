@@ -40,6 +40,7 @@ export function sendMirror(
   const copy = mirrorRequest(headers, upstream.target.authority)
   if (copy[pseudo.authority] === '') copy[pseudo.authority] = destination.host
   state.upstreams.open(call, copy, endStream, result => {
+    active.cluster.report(upstream, result.kind === 'open' ? 'connected' : 'connect-failure')
     if (result.kind === 'open') mirror.opened(result.stream, endStream)
     else mirror.over()
   })

@@ -1,7 +1,7 @@
 import { applyCors } from '../../../mesh/routing/cors.ts'
 import { mirrorsOf, timeoutOf } from '../../../mesh/routing/decide.ts'
 import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy-headers.ts'
-import { fieldOf, setField } from '../../../mesh/routing/header-fields.ts'
+import { setField } from '../../../mesh/routing/header-fields.ts'
 import { shapeRequest, shapeResponse } from '../../../mesh/routing/shape.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
 import { h2Error } from '../h2/frames.ts'
@@ -14,12 +14,12 @@ import type { Cancellable, OpenResult } from '../transport/connection-pool.ts'
 import type { Entrant } from '../upstream/admission.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
 import { hashOf, makeCookie } from '../upstream/hash-key.ts'
-import { statusOfGrpc } from '../upstream/outlier.ts'
+import { type LocalOutcome, statusOfGrpc } from '../upstream/outlier.ts'
 import { type LocalReply, localReply } from './local-replies.ts'
 import { sendMirror } from './mirror.ts'
 import { type Decision, decide, type OutboundConnection } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { describeRequest, orderPseudoHeaders, pseudo } from './request-facts.ts'
+import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo } from './request-facts.ts'
 import { Retries } from './retries.ts'
 import { type AttemptFailure, failureOfReset, isOwnFault } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
@@ -218,6 +218,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     if (result.kind === 'open') {
       this.#record.upstreamLocalAddress = result.localAddress
       this.#isAgent = result.isAgent
+      this.#report('connected')
       return this.#relay.attach(result.stream)
     }
     // What this side lacks is not the endpoint's fault, and no other endpoint makes up for it.
@@ -237,7 +238,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const why = this.#isAgent && status >= 400 ? undeliveredBecause(headers) : undefined
     if (why !== undefined) return this.#unreached({ kind: 'undelivered', status }, 'CONNECT_REFUSED', why)
     const record = this.#record
-    const grpcStatus = record.isGrpc ? Number(fieldOf(headers, 'grpc-status') ?? -1) : -1
+    const grpcStatus = record.isGrpc ? grpcStatusOf(headers) : -1
     const upstream = this.#upstream
     if (upstream !== undefined) {
       this.#active?.cluster.answered(upstream, grpcStatus > 0 ? statusOfGrpc(grpcStatus) : status)
@@ -347,7 +348,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     this.#end()
   }
 
-  #report(outcome: 'connect-failure' | 'timeout' | 'reset'): void {
+  #report(outcome: LocalOutcome): void {
     if (this.#upstream !== undefined) this.#active?.cluster.report(this.#upstream, outcome)
   }
 

@@ -1,6 +1,7 @@
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { GrpcMessages } from './grpc-messages.ts'
 import type { RequestCopy } from './mirror.ts'
+import { grpcStatusOf, headBytes } from './request-facts.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 
 /** RFC 9113 section 7. */
@@ -134,10 +135,15 @@ export class Relay {
   /** Sends a head to the caller: informational, or the final one. */
   respond(headers: HeaderList, endStream: boolean, informational: boolean): void {
     if (this.#over) return
-    if (!informational) this.#committed = true
+    if (!informational) this.#commit(headers)
     if (endStream) this.#responseEnded = true
     this.#down.respond(headers, endStream)
     if (endStream) this.#finishWhenDone()
+  }
+
+  #commit(headers: HeaderList): void {
+    this.#committed = true
+    this.#record.responseHeadBytes = headBytes(headers)
   }
 
   /** Answers in place of any upstream. The rest of the request is taken and dropped. */
@@ -145,7 +151,7 @@ export class Relay {
     this.detach()
     this.#dropRequest()
     if (this.#over) return
-    this.#committed = true
+    this.#commit(headers)
     this.#responseEnded = true
     if (body === undefined || body.length === 0) this.#down.respond(headers, true)
     else {
@@ -271,9 +277,7 @@ export class Relay {
   }
 
   #noteTrailers(trailers: HeaderList): void {
-    for (let at = 0; at < trailers.length; at += 2) {
-      if (trailers[at] === 'grpc-status') this.#record.grpcStatus = Number(trailers[at + 1])
-    }
+    if (this.#record.isGrpc) this.#record.grpcStatus = grpcStatusOf(trailers)
   }
 
   readonly #onResponseData = (chunk: Buffer): void => {

@@ -76,3 +76,16 @@ function isOwn(name: string): boolean {
   if (first === 0x77) return startsWithFolded(name, 'weft-')
   return first === 0x78 && startsWithFolded(name, 'x-weft-')
 }
+
+/** The `grpc-status` of a response's head or of trailers; -1 without one that is a number. */
+export function grpcStatusOf(headers: readonly string[]): number {
+  const text = fieldOf(headers, 'grpc-status')
+  return text !== undefined && /^\d{1,3}$/.test(text) ? Number(text) : -1
+}
+
+/** About what a head takes on the wire of HTTP/1.1. */
+export function headBytes(headers: readonly string[]): number {
+  let bytes = 0
+  for (let at = 0; at < headers.length; at += 1) bytes += (headers[at]?.length ?? 0) + 2
+  return bytes
+}

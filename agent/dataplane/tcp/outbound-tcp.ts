@@ -48,6 +48,7 @@ export class OutboundTcp {
   #holdsConnection = false
   readonly tried = new Set<Upstream>()
   readonly hash = undefined
+  #lastFailure: { readonly reason: Reason; readonly detail: string } | undefined
   #gone = false
   /** Sessions that were asked for a tunnel. */
   #asked = 0
@@ -107,6 +108,9 @@ export class OutboundTcp {
       const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
       return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
     }
+    const last = this.#lastFailure
+    // When everything has been tried, the choice falls on what was tried before.
+    if (last !== undefined && this.tried.has(upstream)) return this.#refuse(last.reason, last.detail)
     const { target } = upstream
     const { identity } = target.endpoint
     this.#facts.destinationService = active.destination.host
@@ -194,8 +198,8 @@ export class OutboundTcp {
   #failed(active: ActiveCluster, upstream: Upstream, reason: Reason, detail: string): void {
     active.cluster.report(upstream, 'connect-failure')
     this.tried.add(upstream)
-    const pinned = this.#call.destination?.pinned !== undefined
-    if (pinned || this.tried.size >= Math.min(maxTries, active.cluster.size)) return this.#refuse(reason, detail)
+    this.#lastFailure = { reason, detail }
+    if (this.tried.size >= maxTries) return this.#refuse(reason, detail)
     this.#state.telemetry.metrics.refused('outbound', reason)
     this.#try(active)
   }

@@ -18,6 +18,12 @@ export type OriginTls =
 export function originTls(settings: UpstreamTlsSettings, http2: boolean): OriginTls {
   const { mode, sni, caCertificates, clientCertificate, privateKey, insecureSkipVerify } = settings
   if (mode !== 'simple' && mode !== 'mutual') return { kind: 'plain', tls: undefined }
+  if (sni === '' && settings.subjectAltNames.length === 0 && !insecureSkipVerify) {
+    return {
+      kind: 'unusable',
+      why: 'the DestinationRule names neither sni nor subjectAltNames: whom to expect is not known',
+    }
+  }
   try {
     const tls: ConnectionOptions = {
       ALPNProtocols: http2 ? ['h2'] : ['http/1.1'],
@@ -34,7 +40,7 @@ export function originTls(settings: UpstreamTlsSettings, http2: boolean): Origin
 }
 
 function checkNames({ subjectAltNames, sni }: UpstreamTlsSettings, host: string, certificate: PeerCertificate) {
-  if (subjectAltNames.length === 0) return sni === '' ? undefined : checkServerIdentity(host, certificate)
+  if (subjectAltNames.length === 0) return checkServerIdentity(sni === '' ? host : sni, certificate)
   const names = (certificate.subjectaltname ?? '').split(', ').map(name => name.replace(/^(?:DNS|URI|IP Address):/, ''))
   const found = subjectAltNames.some(wanted => names.includes(wanted))
   return found ? undefined : new Error(`the certificate is for ${names.join(', ')}`)
