@@ -97,8 +97,9 @@ const meshStrict = policy('weft-system', 'default', '{ mtls: { mode: STRICT } }'
 t.test('without any policy a stranger is served in plaintext, over either family', async t => {
   await becomes(t, everything)
   t.equal(await explained('api'), 'OK')
-  const line = await logged(mesh, 'b', { 'dst.addr': `${b.address4}:8080`, 'src.identity': '', reason: 'OK' })
-  t.match(line, { direction: 'inbound', verdict: 'allowed', 'dst.service': 'api.default.mesh' })
+  const line = await logged(mesh, 'b', { upstream_host: `${b.address4}:8080`, weft_source: null, weft_reason: 'OK' })
+  t.match(line, { weft_direction: 'inbound', response_code: 200, weft_destination: /sa\/api$/ })
+  await logged(mesh, 'b', { 'dst.addr': `${b.address4}:8081`, 'src.identity': '', reason: 'OK' })
 })
 
 t.test('STRICT for the whole mesh shuts strangers out and names the policy', async t => {
