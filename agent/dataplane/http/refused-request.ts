@@ -1,7 +1,17 @@
-import type { Http1Problem } from '../http1/violations.ts'
 import type { ThreadState } from '../state.ts'
 import { type PeerLabels, unknownPeer } from '../telemetry/peer-labels.ts'
 import { RequestRecord } from '../telemetry/request-record.ts'
+
+/** A request that a codec refused before anybody saw it; what is not known of it is empty. */
+export interface RefusedRequest {
+  readonly status: number
+  /** Envoy's words: `http1.host`. */
+  readonly codeDetails: string
+  readonly detail: string
+  readonly method: string
+  readonly path: string
+  readonly authority: string
+}
 
 /** Reports a request that the codec refused before it became one; the answer is on its way. */
 export function reportRefused(
@@ -9,7 +19,7 @@ export function reportRefused(
   direction: 'inbound' | 'outbound',
   labels: PeerLabels,
   remoteAddress: string,
-  problem: Http1Problem,
+  problem: RefusedRequest,
 ): void {
   const { clock, telemetry } = state
   const record = new RequestRecord(direction, clock.monotonic(), clock.now(), labels, unknownPeer)
@@ -20,7 +30,7 @@ export function reportRefused(
   record.reason = problem.status === 431 ? 'HEADERS_TOO_LARGE' : 'BAD_HTTP_REQUEST'
   record.detail = problem.detail
   record.flags = 'DPE'
-  record.codeDetails = `http1.${problem.code}`
+  record.codeDetails = problem.codeDetails
   record.downstreamRemoteAddress = remoteAddress
   telemetry.http.finish(record)
 }

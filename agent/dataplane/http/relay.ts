@@ -7,6 +7,7 @@ import type { HeaderList, HttpStream } from './stream.ts'
 /** RFC 9113 section 7. */
 export const streamCancel = 0x8
 const internalError = 0x2
+const noError = 0x0
 
 /** Who decides what becomes of an exchange; called by its relay. */
 export interface RelayOwner {
@@ -319,6 +320,8 @@ export class Relay {
 
   readonly #onDownReset = (code: number, reason: string): void => {
     if (this.#over) return
+    // A caller that has its answer may leave the rest of its request unsent.
+    if (this.#responseEnded && code === noError) return this.#finish()
     this.#over = true
     if (!this.#requestEnded) for (const copy of this.#copies) copy.abort()
     this.detach()

@@ -1,16 +1,17 @@
 import type { Duplex } from 'node:stream'
+import { fieldOf } from '../../../mesh/routing/header-fields.ts'
 import { appServerOptions } from '../h2/app-options.ts'
 import { H2Connection } from '../h2/connection.ts'
-import { Http1ServerConnection } from '../http1/server-connection.ts'
-import type { Http1Problem } from '../http1/violations.ts'
+import { type Http1Problem, Http1ServerConnection } from '../http1/server-connection.ts'
 import type { ThreadState } from '../state.ts'
+import type { RefusedRequest } from './refused-request.ts'
 import type { HttpServerConnection, HttpStream } from './stream.ts'
 
 /** What becomes of the requests of one connection. */
 export interface RequestHandler {
   request(stream: HttpStream, headers: string[], endStream: boolean): void
   /** One that the codec refused and answered itself. */
-  refused(problem: Http1Problem): void
+  refused(problem: RefusedRequest): void
 }
 
 /** Connections that carry requests and are open: at the end each is told to finish. */
@@ -50,7 +51,22 @@ export class HttpConnections {
     { clock, blocks, http1: shared }: ThreadState,
     handler: RequestHandler,
   ): HttpServerConnection {
-    if (protocol === 'http2') return new H2Connection(socket, 'server', appServerOptions(clock, blocks))
-    return new Http1ServerConnection(socket, { clock, shared, refused: problem => handler.refused(problem) })
+    if (protocol === 'http1') {
+      const refused = ({ code, ...problem }: Http1Problem) =>
+        handler.refused({ ...problem, codeDetails: `http1.${code}` })
+      return new Http1ServerConnection(socket, { clock, shared, refused })
+    }
+    const connection = new H2Connection(socket, 'server', appServerOptions(clock, blocks))
+    connection.onRefused = ({ status, detail }, headers) => {
+      handler.refused({
+        status: Number(status),
+        codeDetails: 'http2.refused',
+        detail,
+        method: fieldOf(headers, ':method') ?? '',
+        path: fieldOf(headers, ':path') ?? '',
+        authority: fieldOf(headers, ':authority') ?? '',
+      })
+    }
+    return connection
   }
 }
