@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { headerFormatProblem } from '../routing/header-format.ts'
 import { refuseKey } from './primitives.ts'
 
 /** Changes of headers, after Istio's ValidateHTTPHeader* and Envoy's header formatter. */
@@ -27,11 +28,14 @@ const headerValue = z.string().superRefine((text, context) => {
     return context.addIssue({ code: 'custom', message: 'has a character that no header may have' })
   }
   if (!areCommandsClosed(text)) {
-    context.addIssue({
+    return context.addIssue({
       code: 'custom',
       message: 'has a % that begins no command such as %REQ(x)%; write %% for a percent sign',
     })
   }
+  // Istio takes any name of a command, and Envoy then refuses the whole route.
+  const problem = headerFormatProblem(text)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
 })
 
 function written(side: 'request' | 'response') {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseDurationMs } from '../std/duration.ts'
-import { regexProblem } from '../std/regex-syntax.ts'
+import { patternProblem } from '../std/linear-pattern.ts'
 import { portNumber, refuseKey } from './primitives.ts'
 import { destinationHost, isLabel } from './traffic-names.ts'
 
@@ -46,7 +46,7 @@ export const regex = z.string().superRefine(checkRegex)
 
 function checkRegex(text: string, context: z.RefinementCtx): void {
   const problem =
-    text === '' ? 'is empty' : text.length > maxRegex ? `is longer than ${maxRegex} characters` : regexProblem(text)
+    text === '' ? 'is empty' : text.length > maxRegex ? `is longer than ${maxRegex} characters` : patternProblem(text)
   if (problem !== undefined) context.addIssue({ code: 'custom', message: `is no regular expression: it ${problem}` })
 }
 
