@@ -27,7 +27,11 @@ export function selectSidecar(index: WorldIndex, client: RoutingClient): Config<
 
 /** A Sidecar's say, or the mesh's where there is none. */
 export function sidecarInForce(index: WorldIndex, sidecar: Config<SidecarSpec> | undefined): SidecarInForce {
-  const policy = sidecar?.spec.outboundTrafficPolicy ?? index.world.traffic.mesh.outboundTrafficPolicy
+  const own = sidecar?.spec.outboundTrafficPolicy
+  // A policy that is given and names no mode means the first of them (sidecar.proto): only the mesh's settings, which are
+  // laid over Istio's own, keep ALLOW_ANY.
+  const policy =
+    own === undefined ? index.world.traffic.mesh.outboundTrafficPolicy : { mode: own.mode ?? 'REGISTRY_ONLY' }
   return {
     name: sidecar === undefined ? '' : `Sidecar ${sidecar.namespace}/${sidecar.name}`,
     outboundTrafficPolicy: policy?.mode ?? 'ALLOW_ANY',

@@ -87,6 +87,15 @@ t.test('what nobody knows is passed through, or refused where only the registry 
   t.match(reopened.sidecar(shop), { name: 'Sidecar shop/default', outboundTrafficPolicy: 'ALLOW_ANY' })
 })
 
+t.test('a policy of a Sidecar that names no mode lets only the registry count', async t => {
+  const sidecar = 'Sidecar shop/default { outboundTrafficPolicy: {} }'
+  const routing = createRouting(routingWorld([], [sidecar]))
+  t.match(routing.sidecar(shop), { outboundTrafficPolicy: 'REGISTRY_ONLY' })
+  t.match(routing.sidecar(front), { outboundTrafficPolicy: 'ALLOW_ANY' })
+  const silent = createRouting(routingWorld([], ['Sidecar shop/default { egress: [{ hosts: ["*/*"] }] }']))
+  t.match(silent.sidecar(shop), { outboundTrafficPolicy: 'ALLOW_ANY' })
+})
+
 t.test('rules without a port go to the only port of a service, else to the one connected to', async t => {
   const many = routable('many.shop.mesh', {
     ports: [80, 8080].map(port => ({ name: `http-${port}`, port, protocol: 'http' })),
