@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { until } from './eventually.ts'
+import { systemClock } from '../../mesh/std/clock.ts'
 
 /** One row of test/fixtures/http1: what a client sends, and what must come of it. */
 export interface RequestCase {
@@ -21,6 +21,26 @@ export function requestCases(): ReadonlyMap<string, readonly RequestCase[]> {
   const folder = join(import.meta.dirname, '../fixtures/http1')
   const names = readdirSync(folder).filter(name => name.endsWith('.json'))
   return new Map(names.map(name => [name.slice(0, -5), JSON.parse(readFileSync(join(folder, name), 'utf8'))]))
+}
+
+/** One row of test/fixtures/http1/responses: what a server answers, and what the request path is told. */
+export interface ResponseCase {
+  readonly name: string
+  readonly bytes: string
+  /** The status and what came of the body; or `reset` and what had come by then. */
+  readonly outcome: string
+  readonly reusable?: boolean
+  readonly method?: string
+  /** The server closes its side after the bytes. */
+  readonly close?: boolean
+  /** The request asks for an upgrade to websocket. */
+  readonly upgrade?: boolean
+  readonly interims?: number
+}
+
+export function responseCases(): readonly ResponseCase[] {
+  const file = join(import.meta.dirname, '../fixtures/http1/responses/responses.json')
+  return JSON.parse(readFileSync(file, 'utf8'))
 }
 
 /** The octets that a text of a case stands for. */
@@ -49,16 +69,17 @@ export interface CaseFailure {
 
 /**
  * Runs every case against a subject: `connect` opens a connection to it, and it sends what it accepts to the recorded
- * backend. Returns the cases that came out differently.
+ * backend. Returns the cases that came out differently; `expected` may change what is expected of a case.
  */
 export async function runRequestCases(
   connect: () => Promise<Socket>,
   backend: BackendRecorder,
   compare: Compare = (got, wanted) => got === wanted,
+  expected: (one: RequestCase) => RequestCase = one => one,
 ): Promise<CaseFailure[]> {
   const failures: CaseFailure[] = []
   for (const [file, cases] of requestCases()) {
-    for (const one of cases) {
+    for (const one of cases.map(expected)) {
       const problem = await runCase(one, await connect(), backend, compare)
       if (problem !== undefined) failures.push({ file, name: one.name, problem })
     }
@@ -75,24 +96,34 @@ async function runCase(
   backend.clear()
   const parts: Buffer[] = []
   let closed = false
+  let look = () => {}
   const answer = () => Buffer.concat(parts).toString('latin1')
-  socket.on('data', (chunk: Buffer) => parts.push(chunk))
+  const onClosed = () => {
+    closed = true
+    look()
+  }
+  socket.on('data', (chunk: Buffer) => {
+    parts.push(chunk)
+    look()
+  })
   socket.on('error', () => {})
-  socket.on('end', () => {
-    closed = true
-  })
-  socket.on('close', () => {
-    closed = true
-  })
+  socket.on('end', onClosed)
+  socket.on('close', onClosed)
   socket.write(octetsOf(one.bytes))
   // a client that breaks off says so
   if (one.expect === 'close') socket.end()
   const wanted = splitRequests(octetsOf(one.forwarded ?? '').toString('latin1'))
   const statuses = () => [...answer().matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(match => Number(match[1]))
   try {
-    await until(`${one.name}: the answer`, () => {
-      if (one.expect !== 'accept') return closed
-      return closed || statuses().filter(status => status >= 200).length >= wanted.length
+    await new Promise<void>((resolve, reject) => {
+      const late = systemClock.timer(10_000, () => reject(new Error('not yet: the answer')))
+      look = () => {
+        const complete = one.expect === 'accept' && statuses().filter(status => status >= 200).length >= wanted.length
+        if (!closed && !complete) return
+        late.cancel()
+        resolve()
+      }
+      look()
     })
     const got = backend.requests()
     const same = got.length === wanted.length && got.every((request, index) => compare(request, wanted[index] ?? ''))

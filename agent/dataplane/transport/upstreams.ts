@@ -4,6 +4,7 @@ import type { OriginalDst } from '../../intercept/original-dst.ts'
 import { baggageOf } from '../hbone/baggage.ts'
 import { destinationField, sourceField } from '../hbone/request-fields.ts'
 import type { SessionTarget } from '../hbone/session.ts'
+import { pseudo } from '../http/request-facts.ts'
 import type { HeaderList, HttpProtocol } from '../http/stream.ts'
 import type { ThreadState } from '../state.ts'
 import type { Caller, MeshPeer, Target } from '../table.ts'
@@ -27,7 +28,6 @@ export const protocolField = 'x-weft-protocol'
 
 /** How many sessions are asked before an endpoint counts as failed whose sessions are all just going away. */
 const maxAsks = 3
-const pseudoEnd = 8
 const nothing: Cancellable = { cancel() {} }
 
 /**
@@ -127,10 +127,12 @@ export class Upstreams {
 
 /** The request as one agent sends it to another: with the port it is for and who calls behind the pseudo-headers. */
 function meshRequest(headers: HeaderList, target: Target, caller: Caller, protocol: HttpProtocol): string[] {
-  const request = headers.slice(0, pseudoEnd)
+  const request = headers.slice(0, pseudo.end)
+  // a request without a host has none here (RFC 9113 section 8.3.1); an empty one would be malformed
+  if (request[pseudo.authority] === '') request.splice(pseudo.authority - 1, 2)
   request.push(destinationField, target.authority, sourceField, baggageOf(caller.labels))
   if (protocol === 'HTTP/2') request.push(protocolField, 'h2')
-  for (let at = pseudoEnd; at < headers.length; at += 1) request.push(headers[at] ?? '')
+  for (let at = pseudo.end; at < headers.length; at += 1) request.push(headers[at] ?? '')
   return request
 }
 

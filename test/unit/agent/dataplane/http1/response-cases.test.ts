@@ -1,27 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { until } from '../../../../support/eventually.ts'
-import { octetsOf } from '../../../../support/http1-cases.ts'
+import { octetsOf, type ResponseCase, responseCases } from '../../../../support/http1-cases.ts'
 import { bodyOf, codecClient, watchExchange } from '../../../../support/http1-pair.ts'
-
-/** One row of the file: what a server answers, and what the request path is told. */
-interface ResponseCase {
-  readonly name: string
-  readonly bytes: string
-  /** The status and what came of the body; or `reset` and what had come by then. */
-  readonly outcome: string
-  readonly reusable?: boolean
-  readonly method?: string
-  /** The server closes its side after the bytes. */
-  readonly close?: boolean
-  /** The request asks for an upgrade to websocket. */
-  readonly upgrade?: boolean
-  readonly interims?: number
-}
-
-const file = join(import.meta.dirname, '../../../../fixtures/http1/responses/responses.json')
-const cases = JSON.parse(readFileSync(file, 'utf8')) as readonly ResponseCase[]
 
 async function run(t: Test, one: ResponseCase) {
   const { connection, server, closed } = await codecClient(t)
@@ -46,5 +26,5 @@ async function run(t: Test, one: ResponseCase) {
 }
 
 t.test('every response of the corpus is passed on, or resets its exchange', async t => {
-  for (const one of cases) await run(t, one)
+  for (const one of responseCases()) await run(t, one)
 })
