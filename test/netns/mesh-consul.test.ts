@@ -71,7 +71,7 @@ for (const host of [b, c]) await serve(host, host.name, host.address4, ['http=80
 /** Which hosts answer calls of `api` just now: a few calls each on a connection of its own. */
 async function answering(): Promise<string> {
   const url = 'http://api.default.mesh/'
-  const heard = await curl(a, ['-H', 'Connection: close', ...Array.from({ length: 16 }, () => url)], asWeb)
+  const heard = await curl(a, ['-f', '-H', 'Connection: close', ...Array.from({ length: 16 }, () => url)], asWeb)
   return [...new Set(heard.split('\n'))].toSorted().join(' ')
 }
 
@@ -83,10 +83,10 @@ const registry = async () => {
 
 t.test('a service that is only in Consul is called over mutual TLS, on every host that has it', async t => {
   await until('both hosts answer', async () => (await answering()) === 'b c')
-  const line = await logged(mesh, 'b', { direction: 'inbound', 'dst.service': 'api.default.mesh', reason: 'OK' })
+  const line = await logged(mesh, 'b', { weft_direction: 'inbound', authority: 'api.default.mesh', weft_reason: 'OK' })
   t.match(line, {
-    'src.identity': 'spiffe://mesh.local/ns/default/sa/web',
-    'dst.identity': 'spiffe://mesh.local/ns/default/sa/api',
+    weft_source: 'spiffe://mesh.local/ns/default/sa/web',
+    weft_destination: 'spiffe://mesh.local/ns/default/sa/api',
   })
   t.match(await registry(), { state: 'fresh', services: 3, workloads: 6 })
 })
