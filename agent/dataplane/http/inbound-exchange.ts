@@ -1,4 +1,5 @@
 import { fieldOf, removeField, setField } from '../../../mesh/routing/header-fields.ts'
+import { normalizePath } from '../../../mesh/routing/path.ts'
 import type { InboundPeer } from '../hbone/inbound-requests.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
@@ -11,7 +12,7 @@ import type { Entrant } from '../upstream/admission.ts'
 import type { LocalLimits } from '../upstream/inbound-limits.ts'
 import { localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { describeRequest, grpcStatusOf, orderPseudoHeaders, stripOwnHeaders } from './request-facts.ts'
+import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo, stripOwnHeaders } from './request-facts.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
 /** How often a request is tried again whose kept connection to the application was closed before it was read. */
@@ -71,6 +72,10 @@ export class InboundExchange implements RelayOwner, Entrant {
     // A caller's agent says what its application spoke.
     if (caller.identity !== '' && fieldOf(headers, protocolField) === 'h2') this.#protocol = 'HTTP/2'
     if (this.#state.draining) return this.#refuse('DRAINING', 'the agent is shutting down')
+    // Callers in plaintext, and agents that are not ours, may not have done it.
+    const path = normalizePath(headers[pseudo.path] ?? '', this.#state.table?.pathNormalization ?? 'DEFAULT')
+    if (path === undefined) return this.#refuse('BAD_HTTP_REQUEST', 'the path cannot be brought into one form')
+    headers[pseudo.path] = path
     stripOwnHeaders(headers)
     forwardCertificate(headers, caller)
     this.#state.telemetry.http.trace(this.#record, headers)
