@@ -67,6 +67,8 @@ export class LiveStream implements H2Stream {
   /** Waits in the sender's rotation, and who is next there. */
   ready = false
   next: LiveStream | undefined = undefined
+  /** The next one in its chain of {@link OpenStreams}. */
+  nextOpen: LiveStream | undefined = undefined
 
   readonly receiveWindow: ReceiveWindow
   /** Delivered and not consumed yet. */

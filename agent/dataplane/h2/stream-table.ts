@@ -2,6 +2,7 @@ import { flag, frameType, h2Error } from './frames.ts'
 import type { HeaderEncoder } from './hpack/header-encoder.ts'
 import type { H2Limits } from './limits.ts'
 import { LiveStream, type StreamHost } from './live-stream.ts'
+import { OpenStreams } from './open-streams.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { StreamSender } from './sender.ts'
 import type { LocalSettings, PeerSettings } from './settings.ts'
@@ -19,7 +20,7 @@ export class StreamTable implements StreamHost {
   readonly #writer: FrameWriter
   readonly #sender: StreamSender
   readonly #encoder: HeaderEncoder
-  readonly #open = new Map<number, LiveStream>()
+  readonly #open = new OpenStreams()
   readonly #resets = new Set<number>()
   readonly #local: LocalSettings
   readonly #peer: PeerSettings
@@ -59,7 +60,7 @@ export class StreamTable implements StreamHost {
   }
 
   values(): Iterable<LiveStream> {
-    return this.#open.values()
+    return this.#open.all()
   }
 
   get sender(): StreamSender {
@@ -85,7 +86,7 @@ export class StreamTable implements StreamHost {
   /** Makes a stream known under an id that is new. */
   add(id: number): LiveStream {
     const stream = new LiveStream(this, id, this.#peer.initialWindowSize, this.#local.initialWindowSize)
-    this.#open.set(id, stream)
+    this.#open.add(stream)
     return stream
   }
 
@@ -194,7 +195,7 @@ export class StreamTable implements StreamHost {
 
   /** The peer changed the window streams start with; false when one becomes larger than a window may be. */
   adjustWindows(difference: number): boolean {
-    for (const stream of this.#open.values()) {
+    for (const stream of this.#open.all()) {
       if (!this.#sender.streamWindow(stream, difference)) return false
     }
     return true
@@ -202,7 +203,7 @@ export class StreamTable implements StreamHost {
 
   /** The peer will not handle streams of ours beyond `lastId`. */
   dropBeyond(lastId: number, reason: string): void {
-    for (const stream of [...this.#open.values()]) {
+    for (const stream of this.#open.all()) {
       if (stream.id > lastId) this.drop(stream, h2Error.refusedStream, reason)
     }
   }
@@ -210,7 +211,7 @@ export class StreamTable implements StreamHost {
   /** One more look at the streams of ours that wait for their response; how many looks the oldest of them has seen. */
   lookAtUnanswered(): number {
     let most = 0
-    for (const stream of this.#open.values()) {
+    for (const stream of this.#open.all()) {
       if (stream.headSeen || stream.sentConnect) continue
       stream.looks += 1
       if (stream.looks > most) most = stream.looks
@@ -220,7 +221,7 @@ export class StreamTable implements StreamHost {
 
   /** Gives up those that have seen at least so many looks; their users are told `code`. */
   giveUpUnanswered(looks: number, code: number, reason: string): void {
-    for (const stream of [...this.#open.values()]) {
+    for (const stream of this.#open.all()) {
       if (stream.headSeen || stream.sentConnect || stream.looks < looks) continue
       this.refuse(stream.id, h2Error.cancel)
       this.drop(stream, code, reason)
@@ -230,7 +231,7 @@ export class StreamTable implements StreamHost {
   /** The connection is over. */
   close(code: number, reason: string): void {
     this.#closed = true
-    for (const stream of [...this.#open.values()]) this.drop(stream, code, reason)
+    for (const stream of this.#open.all()) this.drop(stream, code, reason)
   }
 
   /** Sends a HEADERS frame and, when the peer's frames are small, its CONTINUATION frames. */
@@ -261,7 +262,7 @@ export class StreamTable implements StreamHost {
   #forget(stream: LiveStream): void {
     stream.gone = true
     this.#heldHeaders -= stream.headerBytes
-    this.#open.delete(stream.id)
+    this.#open.delete(stream)
     this.#onForgotten()
   }
 }
