@@ -5,6 +5,9 @@ export interface Locality {
   readonly subzone: string
 }
 
+/** The label of the network an endpoint is in (istio.io/api label `TopologyNetwork`). */
+export const networkLabel = 'topology.istio.io/network'
+
 export const unknownLocality: Locality = { region: '', zone: '', subzone: '' }
 
 /** Reads Istio's `region/zone/subzone`; missing parts are empty. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { networkLabel } from '../model/locality.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
 
 /** What the resource kinds are made of: names, ports, labels and addresses, after Istio's and Kubernetes' rules. */
@@ -7,8 +8,12 @@ const label = '[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?'
 const dnsNamePattern = new RegExp(`^${label}(?:\\.${label})*\\.?$`)
 const labelKeyPattern = new RegExp(`^(?:(${label}(?:\\.${label})*)/)?((?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$`)
 const labelValuePattern = /^(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/
-/** Labels that Istio's control plane only reads for telemetry. */
-const plainIstioLabels = new Set(['service.istio.io/canonical-name', 'service.istio.io/canonical-revision'])
+/** Labels of Istio that mean the same here, or that its control plane only reads for telemetry. */
+const plainIstioLabels = new Set([
+  networkLabel,
+  'service.istio.io/canonical-name',
+  'service.istio.io/canonical-revision',
+])
 /** Most labels or annotations of one object (Istio's schemas). */
 const maxLabels = 256
 
@@ -75,6 +80,12 @@ export const nodeName = z
 export const portNumber = z.int().min(1).max(65535)
 
 export const portName = z.string().regex(new RegExp(`^${label}$`), 'must be 1 to 63 letters, digits and dashes')
+
+/** The network an endpoint is in: any text of one line, as in Istio; empty is none. */
+export const networkName = z
+  .string()
+  .max(2048)
+  .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029\ufffd]*$/u, 'must be one line of text')
 
 /** Locality as `region/zone/subzone`. */
 export const locality = z

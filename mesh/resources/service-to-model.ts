@@ -4,7 +4,7 @@ import { canonicalAddress } from '../std/ip-address.ts'
 import { declaredProtocol, protocolFromName } from './port-protocol.ts'
 import type { ServiceEntry } from './service-entry.ts'
 import type { WorkloadEntry } from './workload-entry.ts'
-import { entryLabels, workloadBasics, workloadId } from './workload-to-model.ts'
+import { endpointLabels, entryLabels, workloadBasics, workloadId } from './workload-to-model.ts'
 
 type EntryPort = NonNullable<ServiceEntry['spec']['ports']>[number]
 type EndpointSpec = NonNullable<ServiceEntry['spec']['endpoints']>[number]
@@ -67,7 +67,7 @@ function resolved({ spec }: ServiceEntry): Pick<Service, 'resolution' | 'dnsEndp
 function dnsEndpoint(endpoint: EndpointSpec, ports: readonly EntryPort[]): DnsEndpoint {
   const { weight, locality } = workloadBasics(endpoint)
   const name = endpoint.address.toLowerCase().replace(/\.$/, '')
-  return { name, ports: endpointPorts(ports, endpoint.ports), weight, labels: endpoint.labels ?? {}, locality }
+  return { name, ports: endpointPorts(ports, endpoint.ports), weight, labels: endpointLabels(endpoint), locality }
 }
 
 /** With resolution NONE a connection goes on to the address it was made to: a single one is as good as listed. */
@@ -100,7 +100,7 @@ function inlineWorkload(registryName: string, entry: ServiceEntry, endpoint: { k
     namespace,
     name: `${name}-${endpoint.key.replaceAll(/[^0-9a-f]+/g, '-').replaceAll(/^-|-$/g, '')}`,
     ...workloadBasics(endpoint.spec),
-    labels: endpoint.spec.labels ?? {},
+    labels: endpointLabels(endpoint.spec),
     callers: [],
   }
   return { workload, endpoint: { workload: id, ports: endpointPorts(entry.spec.ports ?? [], endpoint.spec.ports) } }

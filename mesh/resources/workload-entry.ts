@@ -4,11 +4,11 @@ import {
   endpointAddress,
   labels,
   locality,
+  networkName,
   ofKubernetes,
   portName,
   portNumber,
   serviceAccount,
-  unimplemented,
 } from './primitives.ts'
 
 /** API versions under which Istio's networking kinds are written; all mean the same. */
@@ -27,7 +27,8 @@ export const workloadEntrySpec = z.strictObject({
     .refine(ports => Object.keys(ports).length <= 128, 'has more than 128 ports')
     .optional(),
   labels: labels.optional(),
-  network: unimplemented('networks that do not reach each other directly'),
+  /** Endpoints of other networks are called directly all the same: it is for `failoverPriority` and subsets. */
+  network: networkName.optional(),
   locality: locality.optional(),
   /** Relative share of traffic; 0 is the same as leaving it out, as in Istio. */
   weight: z.int().min(0).max(4_294_967_295).optional(),

@@ -1,4 +1,4 @@
-import { parseLocality, unknownLocality } from '../model/locality.ts'
+import { networkLabel, parseLocality, unknownLocality } from '../model/locality.ts'
 import { type Probe, probeDefaults } from '../model/probe.ts'
 import type { Workload } from '../model/workload.ts'
 import { canonicalAddress } from '../std/ip-address.ts'
@@ -54,8 +54,13 @@ export function workloadBasics(
 }
 
 /** Labels to select by and to show: of the spec and the metadata, the latter winning, as in Istio. */
-export function entryLabels(entry: WorkloadEntry): Readonly<Record<string, string>> {
-  return { ...entry.spec.labels, ...entry.metadata.labels }
+export function entryLabels({ spec, metadata }: WorkloadEntry): Readonly<Record<string, string>> {
+  return endpointLabels({ ...spec, labels: { ...spec.labels, ...metadata.labels } })
+}
+
+/** An endpoint's labels, with its network as one of them; a label that is written wins, as in Istio. */
+export function endpointLabels({ labels = {}, network }: Pick<WorkloadSpec, 'labels' | 'network'>): Workload['labels'] {
+  return network && !labels[networkLabel] ? { ...labels, [networkLabel]: network } : labels
 }
 
 /** The entry with everything it leaves open taken from its group. */
@@ -63,8 +68,8 @@ export function joinGroup(entry: WorkloadEntry, group: WorkloadGroup): JoinedEnt
   const { metadata = {}, template } = group.spec
   const unit = metadata.annotations?.['weft.dev/health-unit']
   const probe = group.spec.probe === undefined ? undefined : probeFromReadiness(group.spec.probe, unit)
-  const { ports, locality, weight, serviceAccount } = template
-  const spec: WorkloadSpec = { ports, locality, weight, serviceAccount, ...withoutUndefined(entry.spec) }
+  const { ports, network, locality, weight, serviceAccount } = template
+  const spec: WorkloadSpec = { ports, network, locality, weight, serviceAccount, ...withoutUndefined(entry.spec) }
   return {
     ...entry,
     ...(probe === undefined ? {} : { probe }),

@@ -85,6 +85,41 @@ t.test('a selector takes the WorkloadEntries of its namespace that carry its lab
   ])
 })
 
+t.test('the network of an endpoint is a label, where none is written', async t => {
+  const label = 'topology.istio.io/network'
+  const group = `{ ${v1}, kind: WorkloadGroup, metadata: { name: g }, spec: { template: { network: blue } } }`
+  const ofGroup = 'annotations: { weft.dev/group: g }'
+  const api = 'hosts: [api.example], resolution: STATIC, ports: [{ number: 80, name: http }]'
+  const db = 'hosts: [db.example], resolution: DNS, ports: [{ number: 80, name: http }]'
+  const { workloads, services } = snapshot(
+    group,
+    entry('a', 'address: 10.0.0.1, network: red'),
+    entry('b', `address: 10.0.0.2, network: red, labels: { ${label}: green }`),
+    entry('c', 'address: 10.0.0.3', ofGroup),
+    entry('d', 'address: 10.0.0.4, network: red', ofGroup),
+    entry('e', 'address: 10.0.0.5, network: ""'),
+    service('api', `${api}, endpoints: [{ address: 10.0.0.6, network: inline, labels: { app: api } }]`),
+    service('db', `${db}, endpoints: [{ address: db-1.example, network: far }]`),
+    service('reds', `hosts: [reds.example], resolution: STATIC, workloadSelector: { labels: { ${label}: red } }`),
+  )
+  t.same(
+    workloads.map(({ labels }) => labels),
+    [
+      { [label]: 'red' },
+      { app: 'api', [label]: 'inline' },
+      { [label]: 'green' },
+      { [label]: 'blue' },
+      { [label]: 'red' },
+      {},
+    ],
+  )
+  t.same(services.find(({ name }) => name === 'db')?.dnsEndpoints?.[0]?.labels, { [label]: 'far' })
+  t.same(
+    services.find(({ name }) => name === 'reds')?.endpoints.map(({ workload }) => workload),
+    ['ops/default/a', 'ops/default/d'],
+  )
+})
+
 t.test('a selector without labels takes all of its namespace', async t => {
   const { services } = snapshot(
     service('all', 'hosts: [a.b], resolution: STATIC, workloadSelector: {}'),
