@@ -72,8 +72,7 @@ class Accepted {
     const caller = table.caller(identity)
     this.#facts.sourceIdentity = identity ?? ''
     this.#facts.sourceWorkload = caller.labels.workload
-    const address = this.#facts.destinationAddress
-    const destination = table.services.get(address) ?? table.endpoints.get(address)
+    const destination = table.at(original.address, original.port)
     if (destination === undefined && table.virtualIps.has(original.address)) return this.#refuse('NO_ROUTE', '')
     const protocol = destination?.port.protocol ?? 'auto'
     switch (protocol) {

@@ -8,6 +8,7 @@ import type {
 } from '../../mesh/model/agent-config.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
 import type { PathNormalization } from '../../mesh/routing/path.ts'
+import { routableService } from '../../mesh/routing/routable-service.ts'
 import type { RouteDestination } from '../../mesh/routing/route.ts'
 import { createRouting, type Routing } from '../../mesh/routing/routing.ts'
 import type { RoutableService } from '../../mesh/routing/world.ts'
@@ -16,6 +17,7 @@ import { createRanges, type Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostPort } from './address.ts'
 import type { RejectedResource } from './messages.ts'
 import { type Caller, callerOfIdentity, callerOfWorkload } from './table-callers.ts'
+import { isRange, WideLookups } from './table-ranges.ts'
 import { type PeerLabels, peerLabels } from './telemetry/peer-labels.ts'
 
 export type { Caller } from './table-callers.ts'
@@ -33,6 +35,10 @@ export interface Table {
   readonly endpoints: ReadonlyMap<string, Destination>
   /** This host's declared ports (`ip:port`). */
   readonly local: ReadonlyMap<string, LocalTarget>
+  /** The service that an address and port are of, by the address itself or a range; undefined when there is none. */
+  at(address: string, port: number): Destination | undefined
+  /** The service outside the mesh, or in it, whose TLS port a server name is of; undefined when there is none. */
+  byServerName(name: string, port: number): Destination | undefined
   /** Which service a name and port are of; undefined when there is none. */
   destination(host: string, port: number): Destination | undefined
   /** The own workload, or the host, that calls under an identity. */
@@ -110,6 +116,7 @@ export function buildTable(
   const endpoints = new Map<string, Destination>()
   const local = new Map<string, LocalTarget>()
   const byHost = new Map<string, Destination>()
+  const wide = new WideLookups()
   const routables: RoutableService[] = []
   const callers = new Map<string, Caller>()
   const cgroupCallers = new Map<string, string>()
@@ -117,7 +124,7 @@ export function buildTable(
   for (const service of config.services) {
     try {
       const routable = routableService(service)
-      addService(service, routable, { services, endpoints, byHost })
+      addService(service, routable, { services, endpoints, byHost, wide })
       routables.push(routable)
     } catch (error) {
       rejected.push({ name: `service/${service.namespace}/${service.name}`, reason: describeError(error) })
@@ -143,12 +150,20 @@ export function buildTable(
     for (const caller of workload.callers)
       if (caller.kind === 'cgroup') cgroupCallers.set(caller.path, workload.identity)
   }
+  const virtualIps = createRanges(config.host.virtualIpRanges)
   const table = {
     trustDomain: config.host.trustDomain,
     defaultIdentity: config.host.defaultIdentity,
     services,
     endpoints,
     local,
+    at(address: string, port: number) {
+      const authority = hostPort(address, port)
+      const exact = services.get(authority) ?? endpoints.get(authority)
+      // No service can claim the mesh's own addresses by a range.
+      return exact ?? (virtualIps.has(address) ? undefined : wide.inRange(address, port))
+    },
+    byServerName: (name: string, port: number) => wide.byServerName(name, port),
     destination: (host: string, port: number) => byHost.get(`${host}:${port}`),
     caller(identity: string | undefined) {
       const known = callers.get(identity ?? '')
@@ -167,7 +182,7 @@ export function buildTable(
     ),
     pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
     cgroupCallers,
-    virtualIps: createRanges(config.host.virtualIpRanges),
+    virtualIps,
   }
   return { table, rejected }
 }
@@ -176,6 +191,7 @@ interface Found {
   readonly services: Map<string, Destination>
   readonly endpoints: Map<string, Destination>
   readonly byHost: Map<string, Destination>
+  readonly wide: WideLookups
 }
 
 function addService(service: MeshServiceResource, routable: RoutableService, found: Found): void {
@@ -203,13 +219,11 @@ function addService(service: MeshServiceResource, routable: RoutableService, fou
     const destination = { service, routable, host, port, endpoints: targets, pinned: undefined, route }
     for (const name of service.hosts) found.byHost.set(`${name}:${port.port}`, destination)
     for (const address of service.virtualIps) found.services.set(hostPort(address, port.port), destination)
-    for (const address of service.addresses) found.services.set(hostPort(address, port.port), destination)
+    for (const address of service.addresses) {
+      if (!isRange(address)) found.services.set(hostPort(address, port.port), destination)
+    }
+    found.wide.add(destination)
   }
-}
-
-function routableService(service: MeshServiceResource): RoutableService {
-  const { namespace, name, hosts, virtualIps, addresses, ports, exportTo } = service
-  return { namespace, name, hosts, addresses: [...virtualIps, ...addresses], ports, exportTo }
 }
 
 /**

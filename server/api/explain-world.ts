@@ -1,5 +1,6 @@
 import type { CatalogueService } from '../../mesh/model/catalogue.ts'
 import { trafficConfigOf } from '../../mesh/model/traffic-resource.ts'
+import { routableService } from '../../mesh/routing/routable-service.ts'
 import type { RoutableService, RoutingClient, RoutingWorld } from '../../mesh/routing/world.ts'
 import { createTrafficCompiler } from '../compile/traffic.ts'
 import { isVisible } from '../compile/visibility.ts'
@@ -19,13 +20,6 @@ export function worldOf(input: ExplainInput, client: RoutingClient): RoutingWorl
 
 /** A service as routing knows it. */
 export function routableOf(service: CatalogueService, dnsDomain: string): RoutableService {
-  const { namespace, name, hosts, virtualIps, addresses, ports, exportTo } = service
-  return {
-    namespace,
-    name,
-    hosts: [`${name}.${namespace}.${dnsDomain}`, ...hosts],
-    addresses: [...virtualIps, ...addresses],
-    ports,
-    exportTo,
-  }
+  const own = `${service.name}.${service.namespace}.${dnsDomain}`
+  return routableService({ ...service, hosts: [own, ...service.hosts] })
 }

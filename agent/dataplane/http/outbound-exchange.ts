@@ -145,7 +145,9 @@ export class OutboundExchange implements RelayOwner, Entrant {
     record.attempts = 1
     setAttemptCount(this.#headers, 1)
     record.routeName = 'allow_any'
-    if (destination !== undefined || this.#state.table?.virtualIps.has(original.address) === true) {
+    // What is hidden from the caller is to it as if it were not there; endpoints of the mesh take nothing in plaintext.
+    const isOutside = destination === undefined || destination.service.external
+    if (!isOutside || this.#state.table?.virtualIps.has(original.address) === true) {
       return this.#refuse('NO_ROUTE', record.authority)
     }
     record.service = record.authority
@@ -177,7 +179,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const active = this.#active
     if (active === undefined) return
     const { clock, upstreams } = this.#state
-    const upstream = active.pinned(this.#forwarding?.pinned) ?? active.cluster.pick(this)
+    const { original } = this.#connection
+    const upstream = active.pinned(this.#forwarding?.pinned) ?? active.original(original) ?? active.cluster.pick(this)
     if (upstream === undefined) {
       const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
       return this.#refuse('NO_HEALTHY_ENDPOINT', detail)

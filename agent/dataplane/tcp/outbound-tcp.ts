@@ -66,19 +66,19 @@ export class OutboundTcp {
 
   start(): void {
     const { table, caller, original, destination } = this.#call
-    const route = this.#ruled() ?? destination?.route
-    if (route === undefined) {
+    const ruled = this.#ruled()
+    const route = ruled ?? (destination ?? this.#named())?.route
+    const active = route && this.#state.clusters.of(table, caller, route)
+    // What a Sidecar hides from the caller is to it as if it were not there; endpoints of the mesh take no plaintext.
+    const isUnknown = destination === undefined || destination.service.external
+    const isVirtual = table.virtualIps.has(original.address)
+    if (route === undefined || (active === undefined && ruled === undefined && isUnknown && !isVirtual)) {
       if (table.routing.sidecar(caller.client).outboundTrafficPolicy === 'REGISTRY_ONLY') {
         return this.#refuse('BLOCKED_HOST', 'outboundTrafficPolicy REGISTRY_ONLY')
       }
       return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
     }
-    const isUnlisted = destination?.endpoints.length === 0 && destination.service.external
-    if (isUnlisted && route === destination.route && !table.virtualIps.has(original.address)) {
-      return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
-    }
     this.#facts.destinationService = route.host
-    const active = this.#state.clusters.of(table, caller, route)
     if (active === undefined) return this.#refuse('NO_CLUSTER', route.cluster)
     if (!active.cluster.limits.acquire('connections')) {
       return this.#refuse('UPSTREAM_OVERFLOW', active.cluster.limits.describe('connections'))
@@ -102,8 +102,16 @@ export class OutboundTcp {
     return rules[0]?.destination
   }
 
+  /** The service outside of known addresses that a TLS client asks for by name. */
+  #named(): Destination | undefined {
+    const { table, original, serverName } = this.#call
+    if (serverName === undefined || table.virtualIps.has(original.address)) return undefined
+    return table.byServerName(serverName, original.port)
+  }
+
   #try(active: ActiveCluster): void {
-    const upstream = active.pinned(this.#call.destination?.pinned) ?? active.cluster.pick(this)
+    const { destination, original } = this.#call
+    const upstream = active.pinned(destination?.pinned) ?? active.original(original) ?? active.cluster.pick(this)
     if (upstream === undefined) {
       const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
       return this.#refuse('NO_HEALTHY_ENDPOINT', detail)

@@ -1,9 +1,12 @@
 import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
 import type { RouteDestination } from '../../../mesh/routing/route.ts'
+import type { OriginalDst } from '../../intercept/original-dst.ts'
 import type { Caller, Destination, Table, Target } from '../table.ts'
 import { Admission } from './admission.ts'
+import { callersByZone } from './callers-by-zone.ts'
 import { Cluster, type ClusterDeps } from './cluster.ts'
 import { type ClusterEndpoint, EndpointStates } from './endpoint.ts'
+import { OriginalDestinations } from './original-destinations.ts'
 
 /** An endpoint of a destination as one cluster keeps it. */
 export interface Upstream extends ClusterEndpoint {
@@ -20,6 +23,8 @@ export interface ActiveCluster {
   readonly countsConnections: boolean
   /** One endpoint of it that the caller has chosen itself, if it has. */
   pinned(target: Target | undefined): Upstream | undefined
+  /** Where the caller was going, for a destination that goes there; undefined where an endpoint is to be chosen. */
+  original(to: OriginalDst): Upstream | undefined
 }
 
 interface Kept {
@@ -66,13 +71,17 @@ export class Clusters {
     const upstreams = destination.endpoints
       .filter(({ endpoint }) => hasLabels(endpoint.labels, settings.subsetLabels))
       .map(target => upstreamOf(target, this.#states, scope))
-    cluster.update(upstreams, { locality: caller.locality, labels: caller.client.labels })
+    const callers = settings.locality.zoneAware && callersByZone(table, caller)
+    cluster.update(upstreams, { locality: caller.locality, labels: caller.client.labels, callers })
     const admission = kept?.active.admission ?? new Admission(cluster.limits)
     const { protocol } = destination.port
     const countsConnections = settings.maxConnections !== undefined && protocol !== 'http2' && protocol !== 'grpc'
     const pinned = (target: Target | undefined) =>
       target && (upstreams.find(one => one.key === target.authority) ?? upstreamOf(target, this.#states, scope))
-    const active = { cluster, admission, destination, settings, countsConnections, pinned }
+    const passes = destination.service.resolution === 'none' || settings.balancer.kind === 'passthrough'
+    const originals = passes ? new OriginalDestinations(table) : undefined
+    const original = (to: OriginalDst) => originals?.of(to)
+    const active = { cluster, admission, destination, settings, countsConnections, pinned, original }
     ofCaller.set(name, { active, table })
     return active
   }

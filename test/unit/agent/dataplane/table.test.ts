@@ -12,6 +12,58 @@ t.test('finds a service by each of its virtual IPs and declared addresses', asyn
   t.equal(table.services.get('240.240.0.1:81'), undefined)
 })
 
+t.test('finds a service by the ranges it declares, after exact addresses and never among virtual ones', async t => {
+  const outside = (name: string, addresses: readonly string[], port = 80) =>
+    aService({
+      name,
+      hosts: [`${name}.example`],
+      virtualIps: [],
+      addresses,
+      external: true,
+      resolution: 'none',
+      endpoints: [],
+      ports: [{ name: 'http', port, protocol: 'http' }],
+    })
+  const { table, rejected } = build({
+    services: [
+      aService(),
+      outside('wide', ['10.0.0.0/8', '240.0.0.0/4']),
+      outside('narrow', ['10.77.0.0/24']),
+      outside('other', ['10.77.0.0/16'], 443),
+      outside('odd', ['10.0.0.0/99']),
+    ],
+  })
+  const hostAt = (address: string, port: number) => table.at(address, port)?.host
+  t.equal(hostAt('10.77.0.2', 8080), 'api.default.mesh')
+  t.equal(hostAt('10.77.0.2', 80), 'narrow.example')
+  t.equal(hostAt('10.77.1.2', 80), 'wide.example')
+  t.equal(hostAt('10.77.0.2', 443), 'other.example')
+  t.equal(hostAt('240.240.0.1', 80), 'api.default.mesh')
+  t.equal(hostAt('240.240.9.9', 80), undefined)
+  t.equal(hostAt('192.0.2.1', 80), undefined)
+  t.strictSame(
+    rejected.map(one => one.name),
+    ['service/default/odd'],
+  )
+})
+
+t.test('finds a service by the server name that TLS asks for', async t => {
+  const ports = [{ name: 'tls', port: 443, protocol: 'tls' }] as const
+  const hosts = (name: string) => [`${name}.default.mesh`, name === 'any' ? '*.example.com' : 'www.example.com']
+  const { table } = build({
+    services: [
+      aService({ name: 'any', hosts: hosts('any'), ports, endpoints: [], external: true }),
+      aService({ name: 'www', hosts: hosts('www'), ports, endpoints: [], external: true }),
+      aService({ name: 'plain', hosts: ['plain.example.com'] }),
+    ],
+  })
+  t.equal(table.byServerName('www.example.com', 443)?.service.name, 'www')
+  t.equal(table.byServerName('a.b.example.com', 443)?.service.name, 'any')
+  t.equal(table.byServerName('www.example.com', 80), undefined)
+  t.equal(table.byServerName('plain.example.com', 80), undefined, 'a port that is not declared to carry TLS')
+  t.equal(table.byServerName('example.com', 443), undefined)
+})
+
 t.test('finds one endpoint by its own address, with the identity it must prove', async t => {
   const { table } = build({ services: [aService()] })
   const [target] = table.endpoints.get('10.77.0.2:8080')?.endpoints ?? []

@@ -1,9 +1,10 @@
 import t from 'tap'
-import { buildTable } from '../../../../../agent/dataplane/table.ts'
+import { buildTable, type Table } from '../../../../../agent/dataplane/table.ts'
 import { Clusters } from '../../../../../agent/dataplane/upstream/clusters.ts'
 import { systemRandom } from '../../../../../mesh/std/clock.ts'
 import { FakeClock } from '../../../../fakes/clock.ts'
 import { aConfig, anEndpoint, aService, aWorkload } from '../../../../support/agent-config.ts'
+import { routingWorld } from '../../../../support/routing-world.ts'
 
 const web = 'spiffe://mesh.local/ns/default/sa/web'
 const build = (values: Parameters<typeof aConfig>[0]) =>
@@ -54,5 +55,37 @@ t.test('a destination is of the callers whose rules it follows', t => {
   const one = kept.of(table, table.caller(web), route)
   t.equal(kept.of(table, table.caller(web), route), one)
   t.not(kept.of(table, table.caller('spiffe://mesh.local/ns/shop/sa/cart'), route)?.cluster, one?.cluster)
+  t.end()
+})
+
+t.test('a destination without endpoints of its own goes to where the caller was going', t => {
+  const outside = aService({
+    name: 'outside',
+    hosts: ['outside.example'],
+    virtualIps: [],
+    addresses: ['10.0.0.0/8'],
+    external: true,
+    resolution: 'none',
+    endpoints: [],
+  })
+  const table = build({ services: [aService(), outside] })
+  const known = clusters()
+  const active = (host: string, at: Table = table) => {
+    const route = at.destination(host, 80)?.route
+    return route && known.of(at, at.caller(web), route)
+  }
+  const original = active('outside.example')?.original({ address: '10.1.2.3', port: 80 })
+  t.match(original, { key: '10.1.2.3:80', target: { port: 80, endpoint: { address: '10.1.2.3' }, mesh: undefined } })
+  t.equal(active('outside.example')?.original({ address: '10.1.2.3', port: 80 }), original)
+  const meshed = active('outside.example')?.original({ address: '10.77.0.2', port: 8080 })
+  t.match(meshed?.target.mesh, { serverName: 'api.default.ns.mesh.local' }, 'an endpoint of the mesh stays one')
+  t.equal(active('outside.example')?.original({ address: '240.240.0.9', port: 80 }), undefined)
+  t.equal(active('api.default.mesh')?.original({ address: '10.1.2.3', port: 80 }), undefined)
+  const rule = 'DestinationRule default/api { host: api, trafficPolicy: { loadBalancer: { simple: PASSTHROUGH } } }'
+  const passing = build({ services: [aService()], traffic: routingWorld([], [rule]).traffic })
+  t.match(active('api.default.mesh', passing)?.original({ address: '10.77.0.2', port: 8080 }), {
+    key: '10.77.0.2:8080',
+    target: { mesh: { serverName: 'api.default.ns.mesh.local' } },
+  })
   t.end()
 })
