@@ -12,23 +12,26 @@ export interface Caller {
   readonly labels: PeerLabels
   readonly client: RoutingClient
   readonly locality: Locality
+  /** Services that it is an endpoint of, as `<namespace>/<name>`. */
+  readonly services: readonly string[]
 }
 
 /** A workload of this host. */
 export function callerOfWorkload(
-  { namespace, labels: own }: LocalWorkloadResource,
+  { namespace, labels: own, ports }: LocalWorkloadResource,
   identity: string,
   labels: PeerLabels,
   locality: Locality,
 ): Caller {
-  return { key: identity, identity, labels, client: { namespace, labels: own }, locality }
+  const services = [...new Set(ports.map(port => port.service))]
+  return { key: identity, identity, labels, client: { namespace, labels: own }, locality, services }
 }
 
 /** A caller that is no workload: it has the host's identity, or none, and is in that identity's namespace. */
 export function callerOfIdentity(identity: string | undefined, locality: Locality): Caller {
   const labels = identity === undefined ? unknownPeer : { ...unknownPeer, principal: identity }
   const client = { namespace: namespaceOf(identity), labels: {} }
-  return { key: identity ?? '', identity, labels, client, locality }
+  return { key: identity ?? '', identity, labels, client, locality, services: [] }
 }
 
 function namespaceOf(identity: string | undefined): string {

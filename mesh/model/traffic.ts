@@ -212,6 +212,7 @@ export interface LoadBalancerSpec {
     readonly minimumRingSize?: Optional<number>
   }>
   readonly localityLbSetting?: Optional<LocalityLbSpec>
+  readonly zoneAwareLbSetting?: Optional<ZoneAwareLbSpec>
   readonly warmup?: Optional<{
     readonly duration: string
     readonly minimumPercent?: Optional<number>
@@ -227,6 +228,11 @@ export interface LocalityLbSpec {
   readonly failover?: Optional<readonly { readonly from?: Optional<string>; readonly to?: Optional<string> }[]>
   readonly failoverPriority?: Optional<readonly string[]>
   readonly enabled?: Optional<boolean>
+}
+
+export interface ZoneAwareLbSpec extends Omit<LocalityLbSpec, 'distribute'> {
+  /** Below so many endpoints zones do not count; 6 when left out. */
+  readonly minClusterSize?: Optional<number>
 }
 
 export interface ConnectionPoolSpec {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { localityLbSetting } from './locality-setting.ts'
+import { localityLbSetting, zoneAwareLbSetting } from './locality-setting.ts'
 import { refuseKey, unimplemented } from './primitives.ts'
 import { duration, uint32, wrapped } from './traffic-values.ts'
 
@@ -53,6 +53,7 @@ export const loadBalancer = z
     simple: z.enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST']).optional(),
     consistentHash: consistentHash.optional(),
     localityLbSetting: localityLbSetting.optional(),
+    zoneAwareLbSetting: zoneAwareLbSetting.optional(),
     warmup: z
       .strictObject({
         duration: duration(),
@@ -62,10 +63,12 @@ export const loadBalancer = z
       .optional(),
     /** Istio's old name of `warmup.duration`. */
     warmupDurationSecs: duration({ step: 0 }).optional(),
-    zoneAwareLbSetting: unimplemented('spreading traffic over zones by their size; use localityLbSetting'),
     backendUtilization: unimplemented('weights that endpoints report themselves'),
   })
-  .superRefine((balancer, context) => onlyOne(balancer, ['simple', 'consistentHash'], context))
+  .superRefine((balancer, context) => {
+    onlyOne(balancer, ['simple', 'consistentHash'], context)
+    onlyOne(balancer, ['localityLbSetting', 'zoneAwareLbSetting'], context)
+  })
 
 function onlyOne(value: object, keys: readonly string[], context: z.RefinementCtx): void {
   const [first, second] = keys.filter(key => Object.hasOwn(value, key))

@@ -53,6 +53,16 @@ export const localityLbSetting = z
     }
   })
 
+/** Istio's ZoneAwareLoadBalancerSetting: every zone keeps what it can carry itself. */
+export const zoneAwareLbSetting = z.strictObject({
+  failover: z.array(failover).optional(),
+  failoverPriority: z
+    .array(z.string().refine(label => !localityLabels.has(label), 'is a part of the locality, which counts anyway'))
+    .optional(),
+  enabled: wrapped(z.boolean()),
+  minClusterSize: wrapped(uint32),
+})
+
 /** What is wrong with localities that must not overlap, `region/zone/subzone` with one `*` at most, at the end. */
 function localityProblems(localities: readonly string[]): readonly (readonly [string, string])[] {
   const seen: (readonly string[])[] = []

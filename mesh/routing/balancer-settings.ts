@@ -24,6 +24,9 @@ export function balancerSettings(spec: LoadBalancerSpec | undefined): BalancerSe
   }
 }
 
+/** Envoy's `min_cluster_size`: with fewer endpoints the shares of zones would be too coarse. */
+const defaultClusterSize = 6
+
 /**
  * How far localities count: the rule's own setting as a whole, else the mesh's. Hashing needs the same endpoints for
  * every caller, so that localities do not count with it.
@@ -32,12 +35,14 @@ export function localitySettings(
   spec: LoadBalancerSpec | undefined,
   mesh: LocalityLbSpec | undefined,
 ): LocalitySettings {
-  const said = spec?.localityLbSetting ?? mesh ?? {}
+  const zoneAware = spec?.zoneAwareLbSetting
+  const said: LocalityLbSpec = zoneAware ?? spec?.localityLbSetting ?? mesh ?? {}
   return {
     enabled: (said.enabled ?? true) && spec?.consistentHash === undefined,
     distribute: (said.distribute ?? []).map(({ from, to }) => ({ from: from ?? '', to: to ?? {} })),
     failover: (said.failover ?? []).map(({ from, to }) => ({ from: from ?? '', to: to ?? '' })),
     failoverPriority: said.failoverPriority ?? [],
+    ...(zoneAware && { zoneAware: { minClusterSize: zoneAware.minClusterSize ?? defaultClusterSize } }),
   }
 }
 

@@ -84,6 +84,13 @@ export interface LocalitySettings {
   readonly distribute: readonly { readonly from: string; readonly to: Readonly<Record<string, number>> }[]
   readonly failover: readonly { readonly from: string; readonly to: string }[]
   readonly failoverPriority: readonly string[]
+  /** All zones of a region are equally near, and each keeps of its callers' traffic what it can carry. */
+  readonly zoneAware?: ZoneAwareSettings | undefined
+}
+
+export interface ZoneAwareSettings {
+  /** Below so many healthy endpoints zones do not count. */
+  readonly minClusterSize: number
 }
 
 export interface UpstreamTlsSettings {

@@ -1,4 +1,4 @@
-import { type Locality, parseLocality } from '../model/locality.ts'
+import { type Locality, networkLabel, parseLocality } from '../model/locality.ts'
 import type { LocalitySettings } from './cluster.ts'
 
 type Labels = Readonly<Record<string, string>>
@@ -30,8 +30,9 @@ export interface LocalClient {
 /**
  * Groups endpoints by locality and orders the groups for a client (Istio destination_rule.proto,
  * LocalityLoadBalancerSetting): `distribute` weighs localities, else priorities fall from the client's own subzone over
- * zone and region to the rest, or as `failover` and `failoverPriority` say. Without `failsOver` all groups have priority
- * 0: nothing would tell that the near endpoints have failed. Endpoints are not filtered by health.
+ * zone and region to the rest, or as `failover` and `failoverPriority` say. With `zoneAware` the zones of a region are
+ * equally near. Without it and without `failsOver` all groups have priority 0: nothing would tell that the near endpoints
+ * have failed. Endpoints are not filtered by health.
  */
 export function groupEndpoints<E extends LocalEndpoint>(
   endpoints: readonly E[],
@@ -42,18 +43,22 @@ export function groupEndpoints<E extends LocalEndpoint>(
   const groups = byLocality(endpoints)
   if (!settings.enabled) return groups
   if (settings.distribute.length > 0) return distribute(groups, client, settings)
-  if (!failsOver) return groups
-  const { failover, failoverPriority } = settings
+  const { failover, failoverPriority, zoneAware } = settings
+  if (!failsOver && zoneAware === undefined) return groups
   const byLabels = failoverPriority.length > 0
   const ranked = byLabels ? rankByLabels(groups, client.labels, failoverPriority) : groups
-  if (byLabels && failover.length === 0) return withoutGaps(ranked)
+  if (byLabels && failover.length === 0 && zoneAware === undefined) return withoutGaps(ranked)
+  const nearest = zoneAware === undefined ? 0 : ownRegion
   // at most five ranks of distance within each rank by labels
   const near = ranked.map(group => ({
     ...group,
-    priority: group.priority * 5 + distance(client.locality, group.locality, failover),
+    priority: group.priority * 5 + Math.max(nearest, distance(client.locality, group.locality, failover)),
   }))
   return withoutGaps(near)
 }
+
+/** The {@link distance} of everything in the client's region. */
+const ownRegion = 2
 
 function byLocality<E extends LocalEndpoint>(endpoints: readonly E[]): EndpointGroup<E>[] {
   const found = Map.groupBy(endpoints, ({ locality: { region, zone, subzone } }) => `${region}/${zone}/${subzone}`)
@@ -76,8 +81,6 @@ function distance(client: Locality, other: Locality, failover: LocalitySettings[
   const next = failover.find(({ from }) => from === client.region)
   return next === undefined || next.to === other.region ? 3 : 4
 }
-
-const networkLabel = 'topology.istio.io/network'
 
 /** Splits every group by how many of the labels, from the first on, its endpoints share with the client. */
 function rankByLabels<E extends LocalEndpoint>(

@@ -6,6 +6,7 @@ import type {
   LocalityLbSpec,
   OutlierDetectionSpec,
   TrafficPolicySpec,
+  ZoneAwareLbSpec,
 } from '../model/traffic.ts'
 import {
   amount,
@@ -56,12 +57,21 @@ export const connectionPool = objectOf<ConnectionPoolSpec>({
   }),
 })
 
+const failover = listOf(objectOf<Part<LocalityLbSpec, 'failover'>[number]>({ from: text, to: text }))
+
 /** Also of MeshSettings. */
 export const localityLb = objectOf<LocalityLbSpec>({
   distribute: listOf(objectOf<Part<LocalityLbSpec, 'distribute'>[number]>({ from: text, to: mapOf(count) })),
-  failover: listOf(objectOf<Part<LocalityLbSpec, 'failover'>[number]>({ from: text, to: text })),
+  failover,
   failoverPriority: texts,
   enabled: flag,
+})
+
+const zoneAwareLb = objectOf<ZoneAwareLbSpec>({
+  failover,
+  failoverPriority: texts,
+  enabled: flag,
+  minClusterSize: count,
 })
 
 const consistentHash = objectOf<Hash>({
@@ -83,6 +93,7 @@ const loadBalancer = objectOf<LoadBalancerSpec>({
   simple: oneOf('UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'),
   consistentHash,
   localityLbSetting: localityLb,
+  zoneAwareLbSetting: zoneAwareLb,
   warmup: objectOf<Part<LoadBalancerSpec, 'warmup'>>({
     duration: needed(duration),
     minimumPercent: percent,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
-import type { LocalityLbSpec, RetriesSpec } from '../../mesh/model/traffic.ts'
+import type { LoadBalancerSpec, LocalityLbSpec, RetriesSpec, ZoneAwareLbSpec } from '../../mesh/model/traffic.ts'
 
 /** One document and what Istio says of it; see `test/fixtures/istio/README.md`. */
 export interface ValidationCase {
@@ -227,7 +227,7 @@ export interface LocalityCase {
     readonly weight: number
   }[]
   readonly localityLbSetting?: LocalityLbSpec | null
-  readonly zoneAwareLbSetting?: LocalityLbSpec
+  readonly zoneAwareLbSetting?: ZoneAwareLbSpec
   readonly outlierDetection: boolean
   readonly result: readonly {
     readonly locality: string
@@ -235,6 +235,14 @@ export interface LocalityCase {
     readonly weight: number
     readonly endpoints: readonly string[]
   }[]
+}
+
+/** What the recorded rule says of localities. */
+export function loadBalancerOf({
+  localityLbSetting,
+  zoneAwareLbSetting,
+}: Pick<LocalityCase, 'localityLbSetting' | 'zoneAwareLbSetting'>): LoadBalancerSpec {
+  return zoneAwareLbSetting === undefined ? { localityLbSetting: localityLbSetting ?? {} } : { zoneAwareLbSetting }
 }
 
 export function localityCases(): LocalityCase[] {

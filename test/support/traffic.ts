@@ -133,6 +133,12 @@ const portPolicy = {
       failoverPriority: ['topology.kubernetes.io/region'],
       enabled: false,
     },
+    zoneAwareLbSetting: {
+      failover: [{ from: 'eu', to: 'us' }],
+      failoverPriority: ['version'],
+      enabled: true,
+      minClusterSize: 3,
+    },
     warmup: { duration: '60s', minimumPercent: 10, aggression: 1.5 },
     warmupDurationSecs: '30s',
   },

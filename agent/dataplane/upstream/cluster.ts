@@ -8,6 +8,7 @@ import type { ClusterEndpoint } from './endpoint.ts'
 import { type EjectionEvent, type LocalOutcome, OutlierDetector } from './outlier.ts'
 import { Priorities } from './priorities.ts'
 import { type Warmup, warmupFactor } from './slow-start.ts'
+import { zoneKey } from './zone-shares.ts'
 
 /** How long an endpoint that could not be reached is passed over while others can take its place. */
 export const avoidAfterFailureMs = 10_000
@@ -21,6 +22,11 @@ export interface ClusterDeps {
   readonly observe?: ((cluster: string, event: EjectionEvent) => void) | undefined
   /** Lets limits hold for all data threads together; without it for each. */
   readonly share?: BreakerShare | undefined
+}
+
+/** Who calls, and how many callers of its kind there are in each place, by `zoneKey`; without these nobody knows. */
+export interface ClusterClient extends LocalClient {
+  readonly callers?: ReadonlyMap<string, number> | undefined
 }
 
 /** What a choice depends on; a request may implement it itself. */
@@ -46,7 +52,7 @@ export class Cluster<E extends ClusterEndpoint> {
   #settings: ClusterSettings
   #priorities: Priorities<E>
   #endpoints: readonly E[] = []
-  #client: LocalClient | undefined
+  #client: ClusterClient | undefined
   /** The arrangement holds until then, or until something happens. */
   #validUntil = Number.NEGATIVE_INFINITY
 
@@ -92,7 +98,7 @@ export class Cluster<E extends ClusterEndpoint> {
   }
 
   /** The endpoints of a new table, all of them and in any state of health, and who calls them. */
-  update(endpoints: readonly E[], client: LocalClient): void {
+  update(endpoints: readonly E[], client: ClusterClient): void {
     const now = this.#clock.monotonic()
     const before = this.#endpoints
     this.#endpoints = endpoints
@@ -197,8 +203,11 @@ export class Cluster<E extends ClusterEndpoint> {
     // Registries tell which endpoints are healthy: near ones come first also without outlier detection, unlike Istio's.
     const failsOver = true
     const { locality } = this.#settings
+    const { callers, locality: place } = this.#client
     const groups = groupEndpoints(this.#endpoints, this.#client, locality, failsOver)
-    this.#priorities.update(groups, locality.enabled && locality.distribute.length > 0)
+    const zoneAware = locality.enabled ? locality.zoneAware : undefined
+    const zones = zoneAware && callers && { ...zoneAware, callers, own: zoneKey(place) }
+    this.#priorities.update(groups, locality.enabled && locality.distribute.length > 0, zones)
     this.#rearrange()
   }
 

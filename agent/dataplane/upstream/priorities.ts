@@ -6,15 +6,25 @@ import { lowFraction } from './hash.ts'
 import { type Admission, HostSet } from './host-set.ts'
 import { capacity, inPanic, priorityLoads } from './priority-load.ts'
 import type { Warmup } from './slow-start.ts'
+import { type CallerZones, zoneKey, zoneShares } from './zone-shares.ts'
 
 /** One priority: its localities, and the draws below which it, and each of them, is chosen. */
 interface Level<E extends ClusterEndpoint> {
   readonly sets: readonly HostSet<E>[]
   readonly members: number
+  /** Where zones count: how they are to share what this level gets. */
+  readonly zones: Zones | undefined
   /** Upper ends of the sets' shares, the last one 1. */
   setEnds: readonly number[]
   /** Upper end of this level's share of all traffic. */
   end: number
+}
+
+/** The places of a level as {@link zoneShares} wants them, in the order of its sets. */
+interface Zones {
+  readonly own: number
+  readonly callers: readonly number[]
+  readonly minClusterSize: number
 }
 
 export interface Arrangement {
@@ -53,22 +63,24 @@ export class Priorities<E extends ClusterEndpoint> {
 
   /**
    * Takes the endpoints that belong to the cluster; {@link arrange} must follow. With `haveShares` the weights of groups
-   * are the shares of traffic that they are to have, whatever the number of their endpoints.
+   * are the shares of traffic that they are to have, whatever the number of their endpoints; with `callers` those of the
+   * first priority share by zone.
    */
-  update(groups: readonly EndpointGroup<E>[], haveShares: boolean): void {
+  update(groups: readonly EndpointGroup<E>[], haveShares: boolean, callers?: CallerZones): void {
     const levels: Level<E>[] = []
     const places = new Set<string>()
     for (const priority of new Set(groups.map(group => group.priority).sort((one, other) => one - other))) {
       const ofPriority = groups.filter(group => group.priority === priority)
-      const sets = placesOf(ofPriority, haveShares).flatMap((group, index) => {
+      const zones = levels.length === 0 && callers !== undefined ? zonesOf(ofPriority, callers) : undefined
+      const sets = placesOf(ofPriority, haveShares || zones !== undefined).flatMap((group, index) => {
         const place = `${priority}/${index}`
         const members = group.endpoints.filter(endpoint => endpoint.health !== 'draining' && endpoint.weight > 0)
-        if (members.length === 0) return []
+        if (members.length === 0 && zones === undefined) return []
         places.add(place)
         return [new HostSet(members, group.weight, this.#balancerAt(place))]
       })
       const members = sets.reduce((sum, set) => sum + set.members.length, 0)
-      if (members > 0) levels.push({ sets, members, setEnds: [], end: 0 })
+      if (members > 0) levels.push({ sets, members, zones, setEnds: [], end: 0 })
     }
     this.#levels = levels
     for (const place of this.#balancers.keys()) if (!places.has(place)) this.#balancers.delete(place)
@@ -90,7 +102,7 @@ export class Priorities<E extends ClusterEndpoint> {
         until = Math.min(until, set.arrange(admission(index), warmup, now))
         for (const { state } of set.members) if (state.failedUntil > now) until = Math.min(until, state.failedUntil)
       }
-      level.setEnds = ends(level.sets.map(set => set.weight * capacity(set.usable.length, set.members.length)))
+      level.setEnds = ends(setWeights(level))
     }
     const usable = levels.map(level => level.sets.reduce((sum, set) => sum + set.usable.length, 0))
     this.#available = usable.reduce((sum, count) => sum + count, 0)
@@ -156,6 +168,26 @@ function placesOf<E extends ClusterEndpoint>(
   const [nearest] = groups
   if (haveShares || nearest === undefined) return groups
   return [{ ...nearest, weight: 1, endpoints: groups.flatMap(group => group.endpoints) }]
+}
+
+/** Undefined where the caller is not in the same place as some of the endpoints, or nobody knows who calls from where. */
+function zonesOf<E extends ClusterEndpoint>(
+  groups: readonly EndpointGroup<E>[],
+  { own, callers, minClusterSize }: CallerZones,
+): Zones | undefined {
+  const at = groups.findIndex(group => zoneKey(group.locality) === own)
+  const total = [...callers.values()].reduce((sum, count) => sum + count, 0)
+  if (groups.length < 2 || at < 0 || total === 0) return undefined
+  return { own: at, callers: groups.map(group => (callers.get(zoneKey(group.locality)) ?? 0) / total), minClusterSize }
+}
+
+/** How often each set of a level is chosen in proportion to the others. */
+function setWeights<E extends ClusterEndpoint>({ sets, zones }: Level<E>): readonly number[] {
+  if (zones === undefined) return sets.map(set => set.weight * capacity(set.usable.length, set.members.length))
+  const { own, callers, minClusterSize } = zones
+  const usable = sets.map(set => set.usable.length)
+  const shares = zoneShares(usable, callers, own, minClusterSize)
+  return shares ?? sets.map(set => set.usable.reduce((sum, endpoint) => sum + endpoint.weight, 0))
 }
 
 function countOf<E extends ClusterEndpoint>(level: Level<E>, admission: Admission, now: number): number {

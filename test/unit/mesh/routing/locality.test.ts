@@ -5,7 +5,7 @@ import { localitySettings } from '../../../../mesh/routing/balancer-settings.ts'
 import type { LocalitySettings } from '../../../../mesh/routing/cluster.ts'
 import { type EndpointGroup, groupEndpoints, type LocalEndpoint } from '../../../../mesh/routing/locality.ts'
 import { differences } from '../../../support/differences.ts'
-import { type LocalityCase, localityCases } from '../../../support/istio-recordings.ts'
+import { type LocalityCase, loadBalancerOf, localityCases } from '../../../support/istio-recordings.ts'
 
 interface Endpoint extends LocalEndpoint {
   readonly address: string
@@ -13,8 +13,8 @@ interface Endpoint extends LocalEndpoint {
 
 type Group = LocalityCase['result'][number]
 
-function answer({ client, endpoints, localityLbSetting, outlierDetection }: LocalityCase): readonly Group[] {
-  const settings = localitySettings({ localityLbSetting: localityLbSetting ?? {} }, undefined)
+function answer({ client, endpoints, outlierDetection, ...said }: LocalityCase): readonly Group[] {
+  const settings = localitySettings(loadBalancerOf(said), undefined)
   const locals = endpoints.map((endpoint): Endpoint => ({ ...endpoint, locality: parseLocality(endpoint.locality) }))
   const caller = { locality: parseLocality(client.locality), labels: client.labels }
   return groupEndpoints(locals, caller, settings, outlierDetection).map(({ locality, ...group }) => ({
@@ -37,12 +37,10 @@ function canonical(groups: readonly Group[]): string {
 }
 
 t.test('endpoints are grouped, weighed and ranked as recorded of Istio', async t => {
-  const all = localityCases()
-  // zone-aware balancing is refused as not implemented
-  const cases = all.filter(entry => entry.zoneAwareLbSetting === undefined)
+  const cases = localityCases()
   const wrong = cases.filter(entry => canonical(answer(entry)) !== canonical(entry.result))
   t.comment(`locality: ${cases.length - wrong.length} of ${cases.length} agree`)
-  t.same([all.length, cases.length], [262, 227])
+  t.same([cases.length, cases.filter(entry => entry.zoneAwareLbSetting !== undefined).length], [262, 35])
   t.same(wrong.map(({ id }) => id).toSorted(), differences('Locality', 'loc'))
 })
 
@@ -56,6 +54,7 @@ const settings: fc.Arbitrary<LocalitySettings> = fc.record({
   distribute: fc.constant([]),
   failover: fc.constantFrom([], [{ from: 'eu', to: 'us' }]),
   failoverPriority: fc.constantFrom([], ['tier'], ['version', 'tier=a']),
+  zoneAware: fc.constantFrom(undefined, { minClusterSize: 6 }),
 })
 
 t.test('without shares every endpoint is in one group, and priorities have no gaps', async () => {

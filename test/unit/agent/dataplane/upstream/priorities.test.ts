@@ -166,3 +166,62 @@ t.test('near endpoints that could not be reached let far ones step in', async t 
   await clock.advance(10_000)
   t.ok(cluster.available > 0)
 })
+
+const zoneAware = locality({ zoneAware: { minClusterSize: 6 } })
+
+t.test('a zone keeps what its endpoints can carry of its own calls, and sends the rest to where there is more', t => {
+  const rows: readonly (readonly [Spread, Readonly<Record<string, number>>, Readonly<Record<string, number>>])[] = [
+    [{ 'eu/a/1': [5, 5], 'eu/b/1': [5, 5] }, { 'eu/a/1': 1, 'eu/b/1': 1 }, { 'eu/a/1': 100 }],
+    [
+      { 'eu/a/1': [3, 3], 'eu/b/1': [6, 6] },
+      { 'eu/a/1': 2, 'eu/b/1': 1 },
+      { 'eu/a/1': 50, 'eu/b/1': 50 },
+    ],
+    [
+      { 'eu/a/1': [2, 2], 'eu/b/1': [4, 4], 'eu/c/1': [4, 4] },
+      { 'eu/a/1': 4, 'eu/b/1': 3, 'eu/c/1': 3 },
+      { 'eu/a/1': 50, 'eu/b/1': 25, 'eu/c/1': 25 },
+    ],
+    // callers of a place without endpoints need some too
+    [
+      { 'eu/a/1': [5, 5], 'eu/b/1': [5, 5] },
+      { 'eu/a/1': 3, 'eu/c/1': 1 },
+      { 'eu/a/1': 66.7, 'eu/b/1': 33.3 },
+    ],
+    // an endpoint that is out of use carries nothing
+    [
+      { 'eu/a/1': [6, 3], 'eu/b/1': [6, 6] },
+      { 'eu/a/1': 1, 'eu/b/1': 1 },
+      { 'eu/a/1': 66.7, 'eu/b/1': 33.3 },
+    ],
+    [{ 'eu/a/1': [6, 0], 'eu/b/1': [6, 6] }, { 'eu/a/1': 1, 'eu/b/1': 1 }, { 'eu/b/1': 100 }],
+    // too few endpoints, or nobody who is known to call from here: zones do not count
+    [
+      { 'eu/a/1': [2, 2], 'eu/b/1': [3, 3] },
+      { 'eu/a/1': 1, 'eu/b/1': 1 },
+      { 'eu/a/1': 40, 'eu/b/1': 60 },
+    ],
+    [{ 'eu/a/1': [4, 4], 'eu/b/1': [4, 4] }, { 'eu/b/1': 1 }, { 'eu/a/1': 50, 'eu/b/1': 50 }],
+    // other regions are called only when this one cannot carry the traffic
+    [{ 'eu/a/1': [5, 5], 'eu/b/1': [5, 5], 'us/a/1': [9, 9] }, { 'eu/a/1': 1, 'eu/b/1': 1 }, { 'eu/a/1': 100 }],
+  ]
+  for (const [spread, callers, expected] of rows) {
+    const { cluster, endpoints } = world(spread, zoneAware)
+    cluster.update(endpoints, { ...client, callers: new Map(Object.entries(callers)) })
+    const found = percents(() => cluster.pick())
+    t.strictSame(Object.keys(found).sort(), Object.keys(expected).sort(), JSON.stringify([spread, callers]))
+    for (const [place, percent] of Object.entries(expected)) {
+      const got = found[place] ?? 0
+      if (Math.abs(got - percent) > 2) t.fail(`${JSON.stringify([spread, callers])} ${place}: ${got} for ${percent}`)
+    }
+  }
+  t.end()
+})
+
+t.test('without knowing who calls from where all zones of a region are one', t => {
+  const { cluster } = world({ 'eu/a/1': [3, 3], 'eu/b/1': [6, 6], 'us/a/1': [9, 9] }, zoneAware)
+  const found = percents(() => cluster.pick())
+  t.strictSame(Object.keys(found).sort(), ['eu/a/1', 'eu/b/1'])
+  t.ok(Math.abs((found['eu/b/1'] ?? 0) - 66.7) < 2)
+  t.end()
+})

@@ -2,7 +2,7 @@ import t from 'tap'
 import { parseLocality } from '../../../../../mesh/model/locality.ts'
 import { localitySettings } from '../../../../../mesh/routing/balancer-settings.ts'
 import { aCluster, clusterEndpoint, countPicks } from '../../../../support/cluster.ts'
-import { type LocalityCase, localityCases } from '../../../../support/istio-recordings.ts'
+import { type LocalityCase, loadBalancerOf, localityCases } from '../../../../support/istio-recordings.ts'
 
 const picks = 4000
 /** Five standard deviations of a share of a half, at so many draws. */
@@ -54,11 +54,11 @@ function expected(recorded: LocalityCase, period: number): Map<string, number> {
 for (const period of [0, 2, 3]) {
   const health = period === 0 ? 'all endpoints healthy' : `one endpoint of ${period} unhealthy`
   t.test(`endpoints get the shares that Envoy would give the recorded groups, ${health}`, async t => {
-    // Without outlier detection Istio has no priorities, and zone-aware balancing is refused as not implemented.
-    const cases = localityCases().filter(one => one.zoneAwareLbSetting === undefined && one.outlierDetection)
-    t.equal(cases.length, 158)
+    // Without outlier detection Istio has no priorities, unless zones count.
+    const cases = localityCases().filter(one => one.zoneAwareLbSetting !== undefined || one.outlierDetection)
+    t.equal(cases.length, 193)
     for (const recorded of cases) {
-      const locality = localitySettings({ localityLbSetting: recorded.localityLbSetting ?? {} }, undefined)
+      const locality = localitySettings(loadBalancerOf(recorded), undefined)
       const endpoints = recorded.endpoints.map(({ address, ...endpoint }) =>
         clusterEndpoint(address, { ...endpoint, health: isOut(address, recorded, period) ? 'unhealthy' : 'healthy' }),
       )
