@@ -57,6 +57,11 @@ export function quotedName(name: string): string {
 /** What JSON leaves as it is and a terminal may obey, or a reader of lines may break at: DEL, C1, U+2028 and U+2029. */
 const unsafeInJson = /[\u007f-\u009f\u2028\u2029]/g
 
+/** The same text in one piece: one that was put together is copied each time it becomes part of another. */
+export function flat(text: string): string {
+  return Buffer.from(text).toString()
+}
+
 /** JSON text of anything. */
 export function jsonText(text: string): string {
   if (isPlain(text)) return `"${text}"`

@@ -122,3 +122,34 @@ t.test('counts what it logs', async t => {
   telemetry.finish(new RequestRecord('inbound', clock.monotonic(), clock.now(), unknownPeer, unknownPeer))
   t.equal(telemetry.metrics.report().http.length, 1)
 })
+
+t.test('what lines have in common is told of no request that differs in it', async t => {
+  const other: Partial<RequestRecord> = {
+    method: 'POST',
+    status: 503,
+    codeDetails: 'upstream_reset',
+    flags: 'UF',
+    protocol: 'HTTP/2',
+    terminationDetails: 'ended',
+    transportFailure: 'refused',
+    forwardedFor: '10.0.0.8',
+    userAgent: 'wget',
+    authority: 'basket',
+    source: { ...unknownPeer, principal: 'spiffe://td/ns/shop/sa/other' },
+    upstreamHost: '10.77.0.3:8080',
+    upstreamCluster: 'outbound|80||basket.shop.mesh',
+    downstreamLocalAddress: '240.240.0.2:80',
+    requestedServerName: 'basket',
+    routeName: 'other',
+    destination: { ...unknownPeer, principal: 'spiffe://td/ns/shop/sa/basket' },
+    reason: 'UPSTREAM_RESET',
+    rule: 'VirtualService shop/basket http[0]',
+  }
+  const plain = JSON.parse(await lineOf(t.testdir(), 'JSON', answered))
+  for (const [field, value] of Object.entries(other)) {
+    const changed = JSON.parse(await lineOf(t.testdir(), 'JSON', { ...answered, [field]: value }))
+    const differ = Object.keys(plain).filter(key => changed[key] !== plain[key])
+    t.equal(differ.length, 1, field)
+    t.same(JSON.parse(await lineOf(t.testdir(), 'JSON', answered)), plain, `${field}: and back`)
+  }
+})
