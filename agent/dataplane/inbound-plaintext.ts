@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { hostPort } from './address.ts'
-import { peek } from './detect/peek.ts'
+import { peek, silentMs } from './detect/peek.ts'
 import { isServerFirst } from './detect/server-first.ts'
 import type { InboundPeer } from './hbone/inbound-requests.ts'
 import { reportRefused } from './http/refused-request.ts'
@@ -84,7 +84,7 @@ class Accepted {
 
   #detect(target: LocalTarget): void {
     const declared = target.port.protocol
-    peek(this.#socket, this.#state.clock, declared === 'auto' ? detectMs : 0, ({ protocol, by }) => {
+    peek(this.#socket, this.#state.clock, declared === 'auto' ? detectMs : silentMs, ({ protocol, by }) => {
       if (this.#gone && by === 'nothing') return this.#refuse('CLIENT_RESET', '')
       if (protocol === 'http1' || protocol === 'http2') return this.#deliverRequests(target, protocol)
       if (declared === 'auto') return this.#deliverBytes(target)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { OriginalDst } from '../intercept/original-dst.ts'
 import { hostPort, plainAddress } from './address.ts'
-import { type Peeked, peek } from './detect/peek.ts'
+import { type Peeked, peek, silentMs } from './detect/peek.ts'
 import { isServerFirst } from './detect/server-first.ts'
 import { OutboundExchange } from './http/outbound-exchange.ts'
 import { reportRefused } from './http/refused-request.ts'
@@ -84,7 +84,7 @@ class Accepted {
       case 'tls':
         return this.#detect(caller, original, destination, detectMs)
       default:
-        return this.#detect(caller, original, destination, 0)
+        return this.#detect(caller, original, destination, silentMs)
     }
   }
 

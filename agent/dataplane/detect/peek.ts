@@ -15,10 +15,16 @@ export interface Peeked {
   readonly by: 'bytes' | 'timeout' | 'end' | 'nothing'
 }
 
+/** How long a client may say nothing where it has to speak first: as long as an HTTP connection may be unused. */
+export const silentMs = 60 * 60_000
+
+/** How long one that has begun may take until it can be told: as long as for a request's head. */
+const undecidedMs = 10_000
+
 /**
  * Waits for as many first bytes as tell what a client speaks, and leaves them in the socket, which must be paused and
- * read by nobody. A client that is silent for `timeoutMs` (0: for ever) is `other`: it may wait for its server. `done`
- * is called once, not before this has returned, and not after `cancel`.
+ * read by nobody. A client that is silent for `timeoutMs` is `other`: it may wait for its server. So is one that has
+ * begun and goes on too slowly. `done` is called once, not before this has returned, and not after `cancel`.
  */
 export function peek(
   socket: Duplex,
@@ -28,6 +34,7 @@ export function peek(
 ): { cancel(): void } {
   let timer: Timer | undefined
   let seen = 0
+  let begun = false
   let over = false
   let cancelled = false
 
@@ -54,6 +61,8 @@ export function peek(
       socket.unshift(first)
       const peeked = judge(first)
       if (peeked !== undefined) return finish(peeked)
+      if (!begun && timeoutMs > undecidedMs) wait(undecidedMs)
+      begun = true
     }
     if (hasEnded(socket)) onLost()
   }
@@ -65,7 +74,11 @@ export function peek(
   socket.on('error', onLost)
   // a thread that was busy for so long has not looked at the socket yet: what is there by now counts
   const onTimeout = () => setImmediate(() => finish(told('other', 'timeout')))
-  if (timeoutMs > 0) timer = clock.timer(timeoutMs, onTimeout)
+  const wait = (ms: number) => {
+    timer?.cancel()
+    timer = clock.timer(ms, onTimeout)
+  }
+  wait(timeoutMs)
   return {
     cancel() {
       cancelled = true

@@ -1,4 +1,4 @@
-import { peek } from '../detect/peek.ts'
+import { peek, silentMs } from '../detect/peek.ts'
 import type { InboundRequests } from '../hbone/inbound-requests.ts'
 import type { ThreadState } from '../state.ts'
 import { InboundExchange } from './inbound-exchange.ts'
@@ -12,7 +12,7 @@ export function serveInbound(state: ThreadState): InboundRequests {
     },
     tunnel(socket, from, target, refuse) {
       socket.on('error', () => {})
-      peek(socket, state.clock, 0, ({ protocol, by }) => {
+      peek(socket, state.clock, silentMs, ({ protocol, by }) => {
         if (protocol !== 'http1' && protocol !== 'http2') {
           if (by === 'nothing') refuse('CLIENT_RESET', '')
           else refuse('NOT_HTTP', `port ${target.port.port} is declared ${target.port.protocol}`)

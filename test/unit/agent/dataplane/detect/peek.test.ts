@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { type Peeked, peek } from '../../../../../agent/dataplane/detect/peek.ts'
+import { type Peeked, peek, silentMs } from '../../../../../agent/dataplane/detect/peek.ts'
 import { H2Connection } from '../../../../../agent/dataplane/h2/connection.ts'
 import { clientPreface } from '../../../../../agent/dataplane/h2/frames.ts'
 import { systemClock } from '../../../../../mesh/std/clock.ts'
@@ -81,7 +81,7 @@ t.test('a client that stops in the middle of a word is other after the timeout, 
 t.test('a client that ends before it can be told is other at once, and the end is not lost', async t => {
   for (const first of ['x', 'GE']) {
     for (const together of [true, false]) {
-      const { client, server, results } = await setup(t, 0)
+      const { client, server, results } = await setup(t, silentMs)
       if (together) client.end(first)
       else {
         if (first !== '') client.write(first)
@@ -101,14 +101,14 @@ t.test('a client that ends before it can be told is other at once, and the end i
 })
 
 t.test('a client that ends without a byte is told apart: there is nothing to serve', async t => {
-  const { client, results } = await setup(t, 0)
+  const { client, results } = await setup(t, silentMs)
   client.end()
   await until('it is told', () => results.length === 1)
   t.match(results, [{ protocol: 'other', by: 'nothing' }])
 })
 
 t.test('a client that is lost is told once', async t => {
-  const { client, results } = await setup(t, 0)
+  const { client, results } = await setup(t, silentMs)
   client.resetAndDestroy()
   await until('it is told', () => results.length === 1)
   t.match(results, [{ protocol: 'other', by: 'nothing' }])
@@ -129,7 +129,7 @@ t.test('after a cancel nothing is told, and no timer runs', async t => {
 t.test('an HTTP/2 connection begins with what was peeked', async t => {
   const { near, far } = await socketPair(t)
   const requests: string[] = []
-  peek(far, systemClock, 0, peeked => {
+  peek(far, systemClock, silentMs, peeked => {
     t.equal(peeked.protocol, 'http2')
     const server = new H2Connection(far, 'server', { clock: systemClock })
     server.onStream = (stream, headers) => {
@@ -159,4 +159,24 @@ t.test('what came while the thread was busy counts, though the time is over', as
   while (performance.now() < until10msAreOver);
   await until('it is told', () => results.length === 1)
   t.strictSame(results, [{ protocol: 'http1', hello: undefined, by: 'bytes' }])
+})
+
+t.test('a client that must speak first is given up: soon when it has begun, late when it has not', async t => {
+  const slow = await setup(t, silentMs)
+  slow.client.write('GE')
+  await until('it has come', () => slow.server.readableLength === 2)
+  await slow.clock.advance(9_000)
+  slow.client.write('T')
+  await until('more has come', () => slow.server.readableLength === 3)
+  await slow.clock.advance(999)
+  t.strictSame(slow.results, [])
+  await slow.clock.advance(1)
+  await until('it is given up', () => slow.results.length === 1)
+  t.equal(slow.results[0]?.by, 'timeout')
+
+  const silent = await setup(t, silentMs)
+  await silent.clock.advance(silentMs - 1)
+  t.strictSame(silent.results, [])
+  await silent.clock.advance(1)
+  await until('it is given up', () => silent.results.length === 1)
 })
