@@ -10,8 +10,10 @@ export interface AttackTarget {
   connect(): Promise<Socket>
   /** Lets so much time pass for the target: on its clock where that is the test's, really where it is not. */
   pass(ms: number): Promise<void>
-  /** A name that is served: `/` with any answer, `/large` with a body of 4 MiB. */
+  /** A name that is served: `/` with any answer, `/large` with a body of 4 MiB, or, to a POST, with none. */
   readonly authority: string
+  /** What every request must have besides. */
+  readonly fields?: readonly string[]
 }
 
 /** What became of an attack, with RFC 9113's codes; `served`: the target went on as if nothing was. */
@@ -34,7 +36,7 @@ export class AttackSession extends RawPeer {
   /** A GET's head, or another one, with more fields. */
   request(fields: readonly string[] = [], pseudo: Readonly<Record<string, string>> = {}): Buffer {
     const head = { ':method': 'GET', ':scheme': 'http', ':authority': this.target.authority, ':path': '/', ...pseudo }
-    return block(...Object.entries(head).flat(), ...fields)
+    return block(...Object.entries(head).flat(), ...(this.target.fields ?? []), ...fields)
   }
 
   statusOf(streamId: number): string | undefined {
