@@ -1,21 +1,29 @@
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { AgentSettings } from '../config.ts'
-import type { AddressPort, CallerRoute, CapturePlan } from '../intercept/plan.ts'
+import type { AddressPort, CallerRoute, CapturePlan, RangePort } from '../intercept/plan.ts'
 import type { PortAssignment } from './agent-state.ts'
 
 /** What the plan takes from the settings. */
 export type CaptureSettings = Pick<AgentSettings, 'ports' | 'capture'>
 
 /**
- * What is to be captured for a config: its virtual ranges, the known addresses of mesh endpoints, what reaches local
- * workloads' ports in plaintext, and which callers belong to which listener. Pure; lists are ordered and without
+ * What is to be captured for a config: its virtual ranges, the known addresses of mesh endpoints, the addresses and ranges
+ * that services outside of the mesh declare, what reaches local workloads' ports in plaintext, and which callers belong to
+ * which listener. Pure; lists are ordered and without
  * duplicates, so that equal configs give equal plans.
  */
 export function capturePlanOf(config: AgentConfig, assigned: PortAssignment, settings: CaptureSettings): CapturePlan {
   const { ports, capture } = settings
+  const declared = declaredOf(config)
+  const ranges = uniqueRangePorts(declared.filter(({ range }) => range.includes('/')))
+  const addresses = declared.filter(({ range }) => !range.includes('/'))
   return {
     virtualIpRanges: [...config.host.virtualIpRanges].sort(),
-    endpoints: uniqueAddressPorts(endpointsOf(config)),
+    endpoints: uniqueAddressPorts([
+      ...endpointsOf(config),
+      ...addresses.map(({ range: address, port }) => ({ address, port })),
+    ]),
+    ...(ranges.length > 0 && { ranges }),
     defaultPort: ports.outbound,
     callers: callersOf(config, assigned),
     inbound: uniqueAddressPorts(
@@ -35,6 +43,13 @@ function endpointsOf(config: AgentConfig): AddressPort[] {
   )
 }
 
+/** By which callers know what is outside of the mesh, or has no endpoints of its own: rules hold for what is captured only. */
+function declaredOf(config: AgentConfig): RangePort[] {
+  return config.services
+    .filter(({ external, resolution }) => external || resolution === 'none')
+    .flatMap(({ addresses, ports }) => addresses.flatMap(range => ports.map(({ port }) => ({ range, port }))))
+}
+
 /** Workloads of one identity share a listener, so their callers share a route. */
 function callersOf(config: AgentConfig, assigned: PortAssignment): CallerRoute[] {
   const byPort = new Map<number, CallerRoute['selectors'][number][]>()
@@ -48,5 +63,10 @@ function callersOf(config: AgentConfig, assigned: PortAssignment): CallerRoute[]
 
 function uniqueAddressPorts(list: readonly AddressPort[]): AddressPort[] {
   const unique = new Map(list.map(one => [`${one.address} ${one.port}`, one]))
+  return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
+}
+
+function uniqueRangePorts(list: readonly RangePort[]): RangePort[] {
+  const unique = new Map(list.map(one => [`${one.range} ${one.port}`, one]))
   return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one)
 }

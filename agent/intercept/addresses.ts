@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { MeshError } from '../../mesh/std/errors.ts'
+import { addressAt } from '../../mesh/std/ip-address.ts'
 import type { AddressPort, Family } from './plan.ts'
 
 /**
@@ -29,6 +30,13 @@ export function checkedRange(range: string): string {
     throw invalid('address range', range)
   }
   return `${checked}/${Number(length)}`
+}
+
+/** A prefix in CIDR form by its first address, as the kernel writes it. */
+export function checkedNetwork(range: string): string {
+  const checked = checkedRange(range)
+  const length = checked.split('/')[1] ?? (familyOf(checked) === 4 ? '32' : '128')
+  return `${addressAt(checked.includes('/') ? checked : `${checked}/${length}`, 0)}/${length}`
 }
 
 /** An address and a TCP port. */

@@ -1,5 +1,5 @@
 import { type CgroupTree, findCgroupTree } from './cgroups.ts'
-import { removeEndpointSets } from './ipset.ts'
+import { removeSets } from './ipset.ts'
 import { removeRoutes } from './routes.ts'
 import { removeSelfCgroup } from './self-cgroup.ts'
 import { createTables } from './tables.ts'
@@ -34,7 +34,7 @@ export async function cleanupCapture(deps: CleanupDeps = {}): Promise<void> {
     })
   }
   // sets can go only when no rule looks at them any more
-  await attempt(() => removeEndpointSets(tools))
+  await attempt(() => removeSets(tools))
   await attempt(() => removeRoutes(tools))
   if (failures.length > 0) throw failures[0]
 }

@@ -1,11 +1,11 @@
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import { readResolvConf } from '../dns/resolv-conf.ts'
-import { checkedCgroupPath, checkedEndpoint, checkedRange } from './addresses.ts'
+import { checkedCgroupPath, checkedEndpoint, checkedPort, checkedRange } from './addresses.ts'
 import { type CallerFacts, type CallerStatus, type ResolvedCallers, resolveCallers } from './callers.ts'
 import type { CgroupTree } from './cgroups.ts'
-import { endpointSetsHold, writeEndpointSets } from './ipset.ts'
-import { type AddressPort, type CapturePlan, families, type SelfMatch } from './plan.ts'
+import { type SetPlan, setsHold, writeSets } from './ipset.ts'
+import { type CapturePlan, families, type SelfMatch } from './plan.ts'
 import { ensureRoutes, removeRoutes } from './routes.ts'
 import { captureRules, type RuleFacts, type RuleSet } from './rules.ts'
 import { difference } from './saved-rules.ts'
@@ -59,7 +59,7 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
   const { tools, tables, facts, log } = deps
   let latest: CapturePlan | undefined
   let installed: Installed | undefined
-  let endpointsInSet: readonly AddressPort[] | undefined
+  let inSets: SetPlan | undefined
 
   const ruleFacts = (resolved: ResolvedCallers, resolvers: readonly string[]): RuleFacts => ({
     mode: options.mode,
@@ -76,9 +76,9 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
   /** `force` writes the rules even when they are the ones written last. */
   async function install(plan: CapturePlan, force: boolean): Promise<void> {
     // the set comes first, because rules can only name a set that is there
-    if (endpointsInSet !== plan.endpoints) {
-      await writeEndpointSets(tools, plan.endpoints)
-      endpointsInSet = plan.endpoints
+    if (inSets?.endpoints !== plan.endpoints || inSets.ranges !== plan.ranges) {
+      await writeSets(tools, plan, installed?.plan)
+      inSets = plan
     }
     for (let attempt = 1; ; attempt += 1) {
       const resolved = await resolveCallers(plan.callers, facts)
@@ -113,8 +113,8 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
       const reason = difference(await table.read(), now.fingerprints[index] ?? '')
       if (reason !== undefined) return reason
     }
-    if (!(await endpointSetsHold(tools, now.plan.endpoints))) {
-      endpointsInSet = undefined
+    if (!(await setsHold(tools, now.plan))) {
+      inSets = undefined
       return 'the endpoint sets were changed'
     }
     const routes = await ensureRoutes(tools, rangesOf(now.plan))
@@ -159,6 +159,10 @@ export function createInstaller(deps: InstallerDeps, options: InstallerOptions):
 function check(plan: CapturePlan, facts: RuleFacts): void {
   for (const family of families) captureRules(plan, facts, family)
   plan.endpoints.forEach(checkedEndpoint)
+  for (const { range, port } of plan.ranges ?? []) {
+    checkedRange(range)
+    checkedPort(port)
+  }
   plan.virtualIpRanges.forEach(checkedRange)
 }
 

@@ -11,6 +11,12 @@ export interface AddressPort {
   readonly port: number
 }
 
+/** Every address of a prefix in CIDR form, and a TCP port. */
+export interface RangePort {
+  readonly range: string
+  readonly port: number
+}
+
 /** The callers of one workload, and the port of the listener that speaks for it. */
 export interface CallerRoute {
   /** Any of these makes a process a caller of the workload. */
@@ -21,8 +27,13 @@ export interface CallerRoute {
 export interface CapturePlan {
   /** Prefixes in CIDR form, either family: every TCP port of them is captured. */
   readonly virtualIpRanges: readonly string[]
-  /** Real addresses of mesh endpoints: captured too, so that clients which know them by other means are meshed. */
+  /**
+   * Real addresses of mesh endpoints, so that clients which know them by other means are meshed, and those that services
+   * outside of the mesh declare: captured too.
+   */
   readonly endpoints: readonly AddressPort[]
+  /** Real ranges whose calls follow rules: captured too, but for the host's own addresses. */
+  readonly ranges?: readonly RangePort[]
   /** Where callers go that belong to no workload (15001). */
   readonly defaultPort: number
   readonly callers: readonly CallerRoute[]

@@ -44,6 +44,9 @@ export interface TableRules {
 /** Name of the set of known endpoints of a family. */
 export const endpointSet = (family: Family): string => `weft-endpoints-${family}`
 
+/** Name of the set of declared ranges of a family. */
+export const rangeSet = (family: Family): string => `weft-ranges-${family}`
+
 /** All rules of one family. Throws `WEFT_CAPTURE` when a value is not what it should be. */
 export function captureRules(plan: CapturePlan, facts: RuleFacts, family: Family): RuleSet {
   const ranges = plan.virtualIpRanges.map(checkedRange).filter(range => familyOf(range) === family)
@@ -65,7 +68,7 @@ export function captureRules(plan: CapturePlan, facts: RuleFacts, family: Family
       chains: ['WEFT_LEAK', 'WEFT_DIRECT', 'WEFT_INPUT'],
       rules: [
         `-A WEFT_LEAK ${settled}`,
-        ...leakRules(family, ranges).map(rule => `-A WEFT_LEAK ${rule}`),
+        ...leakRules(plan, family, ranges).map(rule => `-A WEFT_LEAK ${rule}`),
         ...directRules(facts, family).map(rule => `-A WEFT_DIRECT ${rule}`),
         `-A WEFT_INPUT ${settled}`,
         ...inboundPorts(plan, facts, family).flatMap(match => refusals(match).map(rule => `-A WEFT_INPUT ${rule}`)),
@@ -83,7 +86,7 @@ export function captureRules(plan: CapturePlan, facts: RuleFacts, family: Family
  * takes a while to be put right. New connections are refused rather than let through in plaintext. Packets of open ones
  * are dropped, not answered by a reset: they are sent again, and by then the redirection may be back.
  */
-function leakRules(family: Family, ranges: readonly string[]): string[] {
+function leakRules(plan: CapturePlan, family: Family, ranges: readonly string[]): string[] {
   return [
     ...ranges.flatMap(range => [
       `-d ${range} -p tcp --syn -j REJECT --reject-with tcp-reset`,
@@ -91,6 +94,9 @@ function leakRules(family: Family, ranges: readonly string[]): string[] {
       `-d ${range} -j REJECT --reject-with ${family === 4 ? 'icmp' : 'icmp6'}-port-unreachable`,
     ]),
     `-p tcp -m set --match-set ${endpointSet(family)} dst,dst -j WEFT_DIRECT`,
+    ...(declaresRanges(plan, family)
+      ? [...ownHost, `-p tcp -m set --match-set ${rangeSet(family)} dst,dst -j WEFT_DIRECT`]
+      : []),
   ]
 }
 
@@ -125,8 +131,17 @@ function outputRules(plan: CapturePlan, facts: RuleFacts, family: Family, ranges
     ...ranges.map(range => `-d ${range} -j WEFT_CALLER`),
     ...exclusions(facts, family),
     `-m set --match-set ${endpointSet(family)} dst,dst -j WEFT_CALLER`,
-    ...(facts.mode === 'all' ? ['-o lo -j RETURN', '-m addrtype --dst-type LOCAL -j RETURN', '-j WEFT_CALLER'] : []),
+    ...(facts.mode === 'all' || declaresRanges(plan, family) ? ownHost : []),
+    ...(declaresRanges(plan, family) ? [`-m set --match-set ${rangeSet(family)} dst,dst -j WEFT_CALLER`] : []),
+    ...(facts.mode === 'all' ? ['-j WEFT_CALLER'] : []),
   ]
+}
+
+/** What the host says to itself goes nowhere else, whatever ranges its addresses are in. */
+const ownHost = ['-o lo -j RETURN', '-m addrtype --dst-type LOCAL -j RETURN']
+
+function declaresRanges({ ranges = [] }: CapturePlan, family: Family): boolean {
+  return ranges.some(({ range }) => familyOf(checkedRange(range)) === family)
 }
 
 /** Ports and destinations that are never captured at real addresses. */

@@ -30,6 +30,34 @@ t.test('captures virtual ranges, mesh endpoints, and plaintext for declared port
   })
 })
 
+t.test('captures what services outside of the mesh declare, and no address of others', async t => {
+  const ports = [
+    { name: 'http', port: 80, protocol: 'http' },
+    { name: 'tls', port: 443, protocol: 'tls' },
+  ] as const
+  const outside = { external: true, endpoints: [aPlainEndpoint({ address: '10.9.9.9' })], ports }
+  const config = aConfig({
+    services: [
+      aService({ name: 'a', ...outside, addresses: ['198.51.100.7', '198.51.100.0/24', '2001:db8::/32'] }),
+      aService({ name: 'b', ...outside, addresses: ['198.51.100.0/24'] }),
+      aService({ name: 'c', addresses: ['10.96.0.1'], endpoints: [] }),
+      aService({ name: 'd', addresses: ['10.1.0.0/16'], resolution: 'none', endpoints: [] }),
+    ],
+  })
+  const plan = capturePlanOf(config, new Map(), settings)
+  t.same(plan.endpoints, [
+    { address: '198.51.100.7', port: 443 },
+    { address: '198.51.100.7', port: 80 },
+  ])
+  t.same(plan.ranges, [
+    { range: '10.1.0.0/16', port: 80 },
+    { range: '198.51.100.0/24', port: 443 },
+    { range: '198.51.100.0/24', port: 80 },
+    { range: '2001:db8::/32', port: 443 },
+    { range: '2001:db8::/32', port: 80 },
+  ])
+})
+
 t.test('sends each identity’s callers to its own listener, and nobody there without one', async t => {
   const uid = (value: number) => [{ kind: 'uid' as const, uid: value }]
   const { identity: _, ...unplaced } = aWorkload({ id: 'unplaced', callers: uid(9) })

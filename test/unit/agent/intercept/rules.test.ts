@@ -34,6 +34,7 @@ const facts: RuleFacts = {
 const cases: readonly { name: string; plan: CapturePlan; facts: RuleFacts }[] = [
   { name: 'mesh', plan, facts },
   { name: 'all', plan, facts: { ...facts, mode: 'all' } },
+  { name: 'ranges', plan: { ...plan, ranges: [{ range: '198.51.100.0/24', port: 443 }] }, facts },
   { name: 'dns', plan: { ...plan, dnsPort: 15053 }, facts: { ...facts, callers: [], self: { kind: 'uid', uid: 990 } } },
 ]
 
