@@ -121,8 +121,13 @@ export class Relay {
 
   /** Breaks the attached upstream off, if there is one, without a word to the owner. */
   detach(): void {
+    this.#release()?.reset(streamCancel)
+  }
+
+  /** The attached upstream, which tells nothing to anybody any more. */
+  #release(): HttpStream | undefined {
     const up = this.#up
-    if (up === undefined) return
+    if (up === undefined) return undefined
     this.#up = undefined
     this.#owedUp = 0
     up.onReset = undefined
@@ -130,14 +135,17 @@ export class Relay {
     up.onEnd = undefined
     up.onDrain = undefined
     up.onData = undefined
-    up.reset(streamCancel)
+    return up
   }
 
   /** Sends a head to the caller: informational, or the final one. */
   respond(headers: HeaderList, endStream: boolean, informational: boolean): void {
     if (this.#over) return
     if (!informational) this.#commit(headers)
-    if (endStream) this.#responseEnded = true
+    if (endStream) {
+      this.#responseEnded = true
+      this.#leaveUpstream()
+    }
     this.#down.respond(headers, endStream)
     if (endStream) this.#finishWhenDone()
   }
@@ -307,8 +315,8 @@ export class Relay {
 
   /** An upstream that answered in full before it had the whole request does not want the rest of it. */
   #leaveUpstream(): void {
-    if (this.#requestEnded && this.#endSent) this.#up = undefined
-    else this.detach()
+    const up = this.#release()
+    if (!this.#requestEnded || !this.#endSent) up?.reset(noError)
     this.#dropRequest()
   }
 

@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
-import { connect } from 'node:net'
+import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
-import { aMeshedPair } from '../../../../support/data-threads.ts'
+import { aLocalServer, aMeshedPair } from '../../../../support/data-threads.ts'
 import { until } from '../../../../support/eventually.ts'
 
 /** An application of the test's own: node's HTTP server on loopback. */
@@ -84,6 +88,113 @@ t.test('an answer that did not wait for the request ends the exchange on both si
       await until('the answer is there', () => /^HTTP\/1\.1 413 .*\r\n\r\n$/ms.test(heard))
       if (then === 'rest') socket.write('x'.repeat(100))
       else socket.destroy()
+      await until('nothing is open', () =>
+        [pair.caller, pair.callee].every(core => core.report().gauges.openConnections === 0),
+      )
+    })
+  }
+})
+
+t.test('an application that answers an upload and takes no more of it has answered', async t => {
+  const server = createHttp2Server()
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    stream.on('error', () => {})
+    stream.respond({ ':status': 413 }, { endStream: true })
+    setImmediate(() => stream.close(0))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('not bound')
+  const accessLog = { caller: join(t.testdir(), 'caller'), callee: join(t.testdirName, 'callee') }
+  const pair = await aMeshedPair(t, address.port, { protocol: 'http2', accessLog })
+  const session = connectHttp2(`http://127.0.0.1:${pair.outboundPort}`)
+  t.teardown(() => session.destroy())
+  const request = session.request({ ':method': 'POST', ':path': '/', ':authority': 'api.default.mesh' })
+  const errors: Error[] = []
+  request.on('error', error => errors.push(error))
+  request.write('the beginning')
+  const [head] = await once(request, 'response')
+  t.equal(head[':status'], 413)
+  request.resume()
+  await once(request, 'end')
+  // it hears that nobody wants the rest, or may send it
+  request.end('the rest')
+  await once(request, 'close')
+  t.same(errors, [])
+  await until('nothing is open', () =>
+    [pair.caller, pair.callee].every(core => core.report().gauges.openConnections === 0),
+  )
+  await Promise.all([pair.caller.drain(0), pair.callee.drain(0)])
+  for (const file of [accessLog.caller, accessLog.callee]) {
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+    t.equal(lines.length, 1)
+    t.match(JSON.parse(lines[0] ?? ''), { response_code: 413, weft_reason: 'OK' })
+  }
+})
+
+t.test('an upgrade that is not granted ends on both sides, whatever the answer is', async t => {
+  for (const [title, answer] of [
+    ['with a body', 'HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n'],
+    ['without one', 'HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n'],
+    ['up to the end of the connection', 'HTTP/1.1 400 Bad Request\r\n\r\nno'],
+  ] as const) {
+    await t.test(title, async t => {
+      const port = await aLocalServer(t, socket => {
+        socket.once('data', () => {
+          socket.end(answer)
+          socket.once('finish', () => socket.destroy())
+        })
+      })
+      const pair = await aMeshedPair(t, port, { protocol: 'http' })
+      const socket = connect(pair.outboundPort, '127.0.0.1')
+      t.teardown(() => socket.destroy())
+      let heard = ''
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk
+      })
+      socket.write('GET / HTTP/1.1\r\nHost: api.default.mesh\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+      await until('the answer is there', () => /^HTTP\/1\.1 4\d\d /.test(heard))
+      await until('nothing is open', () =>
+        [pair.caller, pair.callee].every(core => core.report().gauges.openConnections === 0),
+      )
+    })
+  }
+})
+
+const granted = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+t.test('an upgraded connection ends on both sides, however it ends', async t => {
+  for (const [title, clientEnds, serverEnds] of [
+    ['the client ends, then the server', (socket: Socket) => socket.end(), (socket: Socket) => socket.end()],
+    [
+      'the client ends, then the server destroys',
+      (socket: Socket) => socket.end(),
+      (socket: Socket) => socket.destroy(),
+    ],
+    ['the client goes away', (socket: Socket) => socket.destroy(), (socket: Socket) => socket.end()],
+    ['the client resets', (socket: Socket) => socket.resetAndDestroy(), (socket: Socket) => socket.end()],
+    ['the client says a last word', (socket: Socket) => socket.end('bye'), (socket: Socket) => socket.end('bye')],
+  ] as const) {
+    await t.test(title, async t => {
+      const port = await aLocalServer(t, socket => {
+        socket.once('data', () => {
+          socket.write(granted)
+          socket.resume()
+          socket.once('end', () => serverEnds(socket))
+        })
+      })
+      const pair = await aMeshedPair(t, port, { protocol: 'http' })
+      const socket = connect({ port: pair.outboundPort, host: '127.0.0.1', allowHalfOpen: true })
+      t.teardown(() => socket.destroy())
+      let heard = ''
+      socket.on('error', () => {})
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk
+      })
+      socket.write('GET / HTTP/1.1\r\nHost: api.default.mesh\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
+      await until('the protocol is switched', () => heard.startsWith('HTTP/1.1 101 '))
+      clientEnds(socket)
       await until('nothing is open', () =>
         [pair.caller, pair.callee].every(core => core.report().gauges.openConnections === 0),
       )
