@@ -42,7 +42,7 @@ export class ServerWatch {
   /** Told after every read whether the rest of a body is to come. */
   owesBody(owed: boolean): void {
     if (owed) this.#body.start()
-    else this.#body.stop()
+    else this.#body.meet()
   }
 
   stop(): void {

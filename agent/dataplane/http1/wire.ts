@@ -139,7 +139,7 @@ export class Wire implements OutputOwner {
   }
 
   written(): void {
-    this.#stall.stop()
+    this.#stall.meet()
   }
 
   drained(): void {
