@@ -30,15 +30,22 @@ t.test('requests through a running agent become what they became in Istio, or it
   const timed = sets.filter(set => set.some(isTimed))
   const agents = await Promise.all(timed.map(async set => [set, await mesh.agent(set)] as const))
   await Promise.all(agents.map(([set, agent]) => runCases(agent, set, wrong)))
-  for (const [set, agent] of agents) {
-    // and a machine that has not: what time has spoilt comes out right when it is asked again
-    for (const kase of set) if (wrong.delete(kase.id)) await runCases(agent, [kase], wrong)
+  for (const [, agent] of agents) await agent.stop()
+
+  const { decided, seen } = listedRoutes()
+  // and a machine that has not: what time alone has spoilt comes out right when it is asked again
+  for (const set of sets) {
+    const spoilt = set.filter(({ id }) => wrong.has(id) && !isListed(id, [...decided, ...seen]))
+    if (spoilt.length === 0) continue
+    const agent = await mesh.agent(set)
+    for (let round = 0; round < 3; round += 1) {
+      for (const kase of spoilt) if (wrong.delete(kase.id)) await runCases(agent, [kase], wrong)
+    }
     await agent.stop()
   }
 
   const share = ((100 * (cases.length - wrong.size)) / cases.length).toFixed(2)
   t.comment(`routes through an agent: ${cases.length - wrong.size} of ${cases.length} agree, ${share} %`)
-  const { decided, seen } = listedRoutes()
   for (const [id, found] of wrong) {
     if (!isListed(id, [...decided, ...seen])) t.fail(`${id}: ${found.join('; ')}`)
   }
