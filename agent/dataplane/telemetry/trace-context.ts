@@ -1,5 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Random } from '../../../mesh/std/clock.ts'
+import { RequestIds } from './request-ids.ts'
 import type { RequestRecord } from './request-record.ts'
 import { isUnsampled, parseB3, parseB3Fields, parseTraceparent, type TraceParent } from './trace-parents.ts'
 
@@ -38,6 +39,7 @@ export class Tracer {
   /** Undefined traces nothing. */
   settings: TraceSettings | undefined
   readonly #random: Random
+  readonly #ids = new RequestIds()
   /** One object, for one request at a time. */
   readonly #found: Found = {
     requestId: -1,
@@ -65,7 +67,7 @@ export class Tracer {
     const found = this.#found
     find(headers, found)
     if (found.requestId < 0) {
-      record.requestId = randomUUID()
+      record.requestId = this.#ids.next()
       headers.push(names.requestId, record.requestId)
     } else record.requestId = headers[found.requestId] ?? ''
     const { settings } = this
