@@ -57,6 +57,18 @@ export function groupEndpoints<E extends LocalEndpoint>(
   return withoutGaps(near)
 }
 
+/**
+ * Whether near endpoints come first: with outlier detection as in Istio, and without it where it is known who is near,
+ * because registries tell who is healthy. A client whose place nobody knows is near to nobody, whatever is unknown of them.
+ */
+export function nearComeFirst(
+  { locality }: LocalClient,
+  { failoverPriority }: LocalitySettings,
+  outliers: boolean,
+): boolean {
+  return outliers || locality.region !== '' || failoverPriority.length > 0
+}
+
 /** The {@link distance} of everything in the client's region. */
 const ownRegion = 2
 

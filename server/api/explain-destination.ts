@@ -1,6 +1,6 @@
 import type { CatalogueService } from '../../mesh/model/catalogue.ts'
 import type { ClusterSettings } from '../../mesh/routing/cluster.ts'
-import { groupEndpoints } from '../../mesh/routing/locality.ts'
+import { groupEndpoints, nearComeFirst } from '../../mesh/routing/locality.ts'
 import type { RouteDestination } from '../../mesh/routing/route.ts'
 import type { Routing } from '../../mesh/routing/routing.ts'
 import type { ExplainStep } from './explain.ts'
@@ -114,7 +114,9 @@ function withPriorities(
     const workload = catalogue.workloads.get(endpoint.workload)
     return workload === undefined ? [] : [{ ...workload, endpoint }]
   })
-  return groupEndpoints(local, { locality, labels: client.labels }, settings.locality, true)
+  const from = { locality, labels: client.labels }
+  const failsOver = nearComeFirst(from, settings.locality, settings.outlier !== undefined)
+  return groupEndpoints(local, from, settings.locality, failsOver)
     .flatMap(({ priority, endpoints }) => endpoints.map(({ endpoint }) => ({ ...endpoint, priority })))
     .sort((a, b) => a.priority - b.priority)
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
-import { groupEndpoints, type LocalClient } from '../../../mesh/routing/locality.ts'
+import { groupEndpoints, type LocalClient, nearComeFirst } from '../../../mesh/routing/locality.ts'
 import type { Clock, Random } from '../../../mesh/std/clock.ts'
 import { makeBalancer } from './balancers/make-balancer.ts'
 import { type BreakerShare, CircuitBreaker } from './circuit-breaker.ts'
@@ -200,9 +200,8 @@ export class Cluster<E extends ClusterEndpoint> {
 
   #group(): void {
     if (this.#client === undefined) return
-    // Registries tell which endpoints are healthy: near ones come first also without outlier detection, unlike Istio's.
-    const failsOver = true
-    const { locality } = this.#settings
+    const { locality, outlier } = this.#settings
+    const failsOver = nearComeFirst(this.#client, locality, outlier !== undefined)
     const { callers, locality: place } = this.#client
     const groups = groupEndpoints(this.#endpoints, this.#client, locality, failsOver)
     const zoneAware = locality.enabled ? locality.zoneAware : undefined

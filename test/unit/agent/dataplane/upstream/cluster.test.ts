@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { EjectionEvent } from '../../../../../agent/dataplane/upstream/outlier.ts'
+import { parseLocality } from '../../../../../mesh/model/locality.ts'
 import {
   aCluster,
   clusterEndpoint,
@@ -194,4 +195,12 @@ t.test('a hashed retry stays with its endpoint unless that cannot be reached', a
     cluster.report(first, 'connect-failure')
     t.not(cluster.pick({ hash: 12_345, tried }), first)
   }
+})
+
+t.test('a client whose place is not known calls all endpoints, also those of whom it is known', async t => {
+  const endpoints = [clusterEndpoint('10.0.0.1:80'), clusterEndpoint('10.0.0.2:80', { locality: 'dc1' })]
+  const { cluster } = aCluster({}, endpoints)
+  t.strictSame([...countPicks(() => cluster.pick(), 100).keys()].sort(), ['10.0.0.1:80', '10.0.0.2:80'])
+  cluster.update(endpoints, { ...nowhere, locality: parseLocality('dc1') })
+  t.strictSame([...countPicks(() => cluster.pick(), 100).keys()], ['10.0.0.2:80'], 'the near one comes first')
 })
