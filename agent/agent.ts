@@ -119,6 +119,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     {
       threads: settings.threads,
       accessLogEncoding: settings.accessLogEncoding,
+      credentialDirectory: settings.credentials.directory,
       ...(settings.accessLog !== '' && { accessLog: settings.accessLog }),
     },
   )

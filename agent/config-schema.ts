@@ -1,6 +1,7 @@
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 import { parseUpstream } from './control/upstream-address.ts'
+import { defaultCredentialDirectory } from './dataplane/transport/origin-tls.ts'
 import { parsePorts } from './registration/declared.ts'
 
 /**
@@ -171,6 +172,14 @@ export const agentSettings = {
       format: upstreamList,
       default: [] as string[],
       env: 'WEFT_AGENT_DNS_UPSTREAMS',
+    },
+  },
+  credentials: {
+    directory: {
+      doc: 'Directory of the credentials that DestinationRules name by credentialName: of each a directory with tls.crt, tls.key and ca.crt, in PEM. They are read when a connection is made.',
+      format: String,
+      default: defaultCredentialDirectory,
+      env: 'WEFT_AGENT_CREDENTIALS_DIRECTORY',
     },
   },
   health: {

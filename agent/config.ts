@@ -40,6 +40,7 @@ export interface AgentSettings {
     readonly excludePorts: readonly number[]
     readonly excludeCidrs: readonly string[]
   }
+  readonly credentials: { readonly directory: string }
   readonly dns: { readonly enabled: boolean; readonly upstreams: readonly string[] }
   readonly health: { readonly exec: boolean }
   /** What this host registers itself as; no group registers nothing. */

@@ -39,6 +39,8 @@ export interface ThreadState {
   readonly http1: Http1Shared
   /** Output buffers of all HTTP/2 connections. */
   readonly blocks: BlockPool
+  /** Where named credentials are, for calls by TLS to endpoints outside the mesh. */
+  readonly credentialDirectory: string
   /** The port where other agents serve HBONE. */
   readonly hbonePort: number
   /** Where interception says that a connection was going; undefined when it was not redirected. */

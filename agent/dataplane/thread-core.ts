@@ -23,6 +23,7 @@ import { TcpMetrics } from './telemetry/tcp-metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 import { TlsContexts } from './tls-contexts.ts'
 import { ConnectionPool } from './transport/connection-pool.ts'
+import { defaultCredentialDirectory } from './transport/origin-tls.ts'
 import { Upstreams } from './transport/upstreams.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { InboundLimits } from './upstream/inbound-limits.ts'
@@ -34,6 +35,8 @@ export interface ThreadOptions {
   readonly accessLogEncoding?: LogEncoding
   /** Where other agents serve HBONE; Istio's port when left out. */
   readonly hbonePort?: number
+  /** Directory of named credentials: a directory each; Weft's own when left out. */
+  readonly credentialDirectory?: string
   /** Most connections that are accepted at once; without a number there is no limit. */
   readonly maxConnections?: number
 }
@@ -82,6 +85,7 @@ export class ThreadCore {
       }),
       http1: new Http1Shared(),
       blocks,
+      credentialDirectory: options.credentialDirectory ?? defaultCredentialDirectory,
       hbonePort: options.hbonePort ?? defaultHbonePort,
       ...kernel,
       telemetry: new Telemetry(new TcpMetrics(), http, this.#accessLog, clock, bytes => garbage.passed(bytes)),

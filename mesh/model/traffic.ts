@@ -278,6 +278,9 @@ export interface ClientTlsSpec {
   readonly caCertificates?: Optional<string>
   readonly subjectAltNames?: Optional<readonly string[]>
   readonly sni?: Optional<string>
+  /** Stands for the files of that name on the caller's host: `c`, `kubernetes://c`, or `configmap://<namespace>/c`. */
+  readonly credentialName?: Optional<string>
+  readonly caCrl?: Optional<string>
   readonly insecureSkipVerify?: Optional<boolean>
 }
 

@@ -7,6 +7,15 @@ import { anyLabel, checkExportTo, destinationHost } from './traffic-names.ts'
 import { chosenLabels, uint32, wrapped } from './traffic-values.ts'
 import { networkingVersions } from './workload-entry.ts'
 
+/** A directory of files on the caller's host: one name, without anything that leads elsewhere. */
+const credentialName = z.string().superRefine((text, context) => {
+  const parts = /^(?:kubernetes:\/\/|configmap:\/\/[^/]+\/)?([A-Za-z0-9._-]*)$/.exec(text)
+  const [, name = ''] = parts ?? []
+  if (text === '' || (name !== '' && !/^\.+$/.test(name))) return
+  const message = 'must be a name of letters, digits, dots, dashes and underscores, or configmap://<namespace>/<name>'
+  context.addIssue({ code: 'custom', message })
+})
+
 /** How a client speaks TLS to the destination, after Istio's ClientTLSSettings. Files are on the host of the caller. */
 const clientTls = z
   .strictObject({
@@ -17,18 +26,25 @@ const clientTls = z
     subjectAltNames: z.array(z.string()).optional(),
     sni: z.string().optional(),
     insecureSkipVerify: wrapped(z.boolean()),
-    credentialName: unimplemented('credentials of a secret store; name files'),
-    caCrl: unimplemented('lists of certificates taken back'),
+    credentialName: credentialName.optional(),
+    /** A file too: with it, every certificate of a chain must be known not to have been taken back. */
+    caCrl: z.string().optional(),
   })
   .superRefine((tls, context) => {
     const say = (message: string, field: string) => context.addIssue({ code: 'custom', message, path: [field] })
-    const outside = tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'
-    if (outside && tls.insecureSkipVerify === true) {
+    if (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL') return
+    if (tls.insecureSkipVerify === true) {
       const why = 'means nothing with insecureSkipVerify: true'
       if (tls.caCertificates) say(why, 'caCertificates')
       if ((tls.subjectAltNames?.length ?? 0) > 0) say(why, 'subjectAltNames')
+      if (tls.mode === 'SIMPLE' && tls.credentialName) say(why, 'credentialName')
     }
-    if (tls.mode !== 'MUTUAL' || Object.hasOwn(tls, 'credentialName')) return
+    if (tls.credentialName) {
+      const fields = ['clientCertificate', 'privateKey', 'caCertificates', 'caCrl'] as const
+      for (const field of fields) if (tls[field]) say('stands beside credentialName, use one of them', field)
+      return
+    }
+    if (tls.mode !== 'MUTUAL') return
     if (!tls.clientCertificate) say('is required with mode: MUTUAL', 'clientCertificate')
     if (!tls.privateKey) say('is required with mode: MUTUAL', 'privateKey')
   })
@@ -99,10 +115,39 @@ export const destinationRule = z
   })
   .superRefine(({ metadata, spec }, context) => {
     checkExportTo(spec.exportTo, metadata.namespace, context, spec.workloadSelector !== undefined)
+    checkCredentials(spec, metadata.namespace, context)
   })
 
 export type DestinationRule = z.infer<typeof destinationRule>
 
 function hasPolicy(policy: object): boolean {
   return Object.keys(policy).length > 0
+}
+
+type Tls = { readonly tls?: z.infer<typeof clientTls> | undefined }
+
+/** A ConfigMap is of the rule's own namespace. */
+function checkCredentials(
+  { trafficPolicy, subsets = [] }: z.infer<typeof destinationRuleSpec>,
+  namespace: string,
+  context: z.RefinementCtx,
+): void {
+  const own = `configmap://${namespace}/`
+  const check = ({ tls }: Tls, path: (string | number)[]) => {
+    const name = tls?.credentialName
+    if (name?.startsWith('configmap:') !== true || name.startsWith(own)) return
+    const message = `must be of the rule's own namespace, ${namespace}`
+    context.addIssue({ code: 'custom', message, path: [...path, 'tls', 'credentialName'] })
+  }
+  const checkAll = (policy: typeof trafficPolicy, path: (string | number)[]) => {
+    if (policy === undefined) return
+    check(policy, path)
+    for (const [index, port] of (policy.portLevelSettings ?? []).entries()) {
+      check(port, [...path, 'portLevelSettings', index])
+    }
+  }
+  checkAll(trafficPolicy, ['spec', 'trafficPolicy'])
+  for (const [index, { trafficPolicy: policy }] of subsets.entries()) {
+    checkAll(policy, ['spec', 'subsets', index, 'trafficPolicy'])
+  }
 }

@@ -127,7 +127,14 @@ function tlsSettings(spec: ClientTlsSpec | undefined, target: Target, serverName
     clientCertificate: spec?.clientCertificate ?? '',
     privateKey: spec?.privateKey ?? '',
     caCertificates: spec?.caCertificates ?? '',
+    caCrl: spec?.caCrl ?? '',
+    credential: credentialOf(spec?.credentialName ?? ''),
     subjectAltNames: spec?.subjectAltNames ?? [],
     insecureSkipVerify: spec?.insecureSkipVerify ?? false,
   }
+}
+
+/** The last part of the name: secrets are of the namespace that the caller is in, and configmaps of the rule's own. */
+function credentialOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1)
 }

@@ -98,10 +98,14 @@ export interface UpstreamTlsSettings {
   readonly mode: 'auto' | 'disable' | 'simple' | 'mutual' | 'istio-mutual'
   /** Sent, and what the certificate must be for without `subjectAltNames`; empty where no name can be expected. */
   readonly sni: string
-  /** Paths of PEM files on the agent's host. */
+  /** Paths of PEM files on the agent's host; empty for none. */
   readonly clientCertificate: string
   readonly privateKey: string
   readonly caCertificates: string
+  /** PEM of what authorities have taken back. */
+  readonly caCrl: string
+  /** Directory of the files below the agent's own for such; instead of the three paths. */
+  readonly credential: string
   readonly subjectAltNames: readonly string[]
   readonly insecureSkipVerify: boolean
 }

@@ -121,6 +121,8 @@ const tls = objectOf<ClientTlsSpec>({
   caCertificates: text,
   subjectAltNames: texts,
   sni: text,
+  credentialName: text,
+  caCrl: text,
   insecureSkipVerify: flag,
 })
 

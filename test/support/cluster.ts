@@ -35,6 +35,8 @@ export function clusterSettings(values: Partial<ClusterSettings> = {}): ClusterS
       clientCertificate: '',
       privateKey: '',
       caCertificates: '',
+      caCrl: '',
+      credential: '',
       subjectAltNames: [],
       insecureSkipVerify: false,
     },

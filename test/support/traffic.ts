@@ -179,6 +179,8 @@ const portPolicy = {
     caCertificates: '/etc/weft/ca.pem',
     subjectAltNames: ['cart.example'],
     sni: 'cart.example',
+    credentialName: 'cart',
+    caCrl: '/etc/weft/crl.pem',
     insecureSkipVerify: false,
   },
 } as const

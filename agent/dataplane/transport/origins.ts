@@ -19,7 +19,7 @@ import type { UpstreamCall } from './upstreams.ts'
 
 /** Where the connections of the pool lead to, and how each kind of them is made. */
 
-type Deps = Pick<ThreadState, 'clock' | 'blocks' | 'http1' | 'pool'>
+type Deps = Pick<ThreadState, 'clock' | 'blocks' | 'http1' | 'pool' | 'credentialDirectory'>
 
 const connectTimeoutMs = 5_000
 const defaultIdleMs = 60 * 60_000
@@ -36,7 +36,7 @@ export function plainOrigin({ target, settings, port, protocol }: UpstreamCall, 
     idleTimeoutMs: settings.httpIdleTimeoutMs,
     maxRequestsPerConnection: settings.maxRequestsPerConnection,
     dial: done => {
-      const options = originTls(tls, http2)
+      const options = originTls(tls, http2, deps.credentialDirectory)
       if (options.kind === 'unusable') {
         done({ kind: 'failed', reason: 'UPSTREAM_TLS', detail: options.why })
         return nothing
@@ -117,6 +117,9 @@ function speak(socket: Duplex, http2: boolean, deps: Deps): HttpClientConnection
   return new Http1ClientConnection(socket, { clock: deps.clock, shared: deps.http1 })
 }
 
-function tlsKey({ mode, sni, clientCertificate, caCertificates }: UpstreamTlsSettings): string {
-  return mode === 'simple' || mode === 'mutual' ? `${mode} ${sni} ${clientCertificate} ${caCertificates}` : 'plain'
+/** All that makes one connection by TLS another than the other; what files hold is as it was when it was made. */
+function tlsKey(tls: UpstreamTlsSettings): string {
+  if (tls.mode !== 'simple' && tls.mode !== 'mutual') return 'plain'
+  const { mode, sni, clientCertificate, caCertificates, caCrl, credential } = tls
+  return `${mode} ${sni} ${clientCertificate} ${caCertificates} ${caCrl} ${credential}`
 }

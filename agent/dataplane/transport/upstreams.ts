@@ -12,6 +12,11 @@ import type { IdentityContext } from '../tls-contexts.ts'
 import type { Cancellable, ConnectionPool, OpenResult } from './connection-pool.ts'
 import { passThroughOrigin, plainOrigin, tunnelOrigin } from './origins.ts'
 
+type Needs = Pick<
+  ThreadState,
+  'pool' | 'contexts' | 'hbonePort' | 'table' | 'clock' | 'blocks' | 'http1' | 'credentialDirectory'
+>
+
 /** One attempt at an endpoint. */
 export interface UpstreamCall {
   readonly target: Target
@@ -35,14 +40,11 @@ const nothing: Cancellable = { cancel() {} }
  * where it only speaks HBONE, and over connections of their own to endpoints outside the mesh.
  */
 export class Upstreams {
-  readonly #state: Pick<ThreadState, 'pool' | 'contexts' | 'hbonePort' | 'table' | 'clock' | 'blocks' | 'http1'>
+  readonly #state: Needs
   readonly #connections: ConnectionPool
   readonly #sessions = new WeakMap<Target, SessionTarget>()
 
-  constructor(
-    state: Pick<ThreadState, 'pool' | 'contexts' | 'hbonePort' | 'table' | 'clock' | 'blocks' | 'http1'>,
-    connections: ConnectionPool,
-  ) {
+  constructor(state: Needs, connections: ConnectionPool) {
     this.#state = state
     this.#connections = connections
   }
