@@ -20,6 +20,8 @@ export type FromDataThread =
   | { readonly kind: 'drained' }
   /** Unasked: requests that were traced. */
   | { readonly kind: 'spans'; readonly spans: readonly FinishedSpan[] }
+  /** Unasked: what outlier detection did. */
+  | { readonly kind: 'ejection'; readonly notice: EjectionNotice }
 
 export interface RejectedResource {
   readonly name: string
@@ -98,6 +100,12 @@ export interface EjectionReport {
   /** How often one was taken out, by cause: `consecutive-5xx`. */
   readonly totals: Readonly<Record<string, number>>
 }
+
+/** An endpoint (`ip:port`) was taken out of use in one thread, or is back. */
+export type EjectionNotice = { readonly cluster: string; readonly endpoint: string } & (
+  | { readonly kind: 'ejected'; readonly cause: string; readonly forMs: number }
+  | { readonly kind: 'returned' }
+)
 
 /** Our part of one traced request, which is over. */
 export interface FinishedSpan {

@@ -8,6 +8,7 @@ import type {
   BoundListener,
   Credential,
   DataThreadReport,
+  EjectionNotice,
   FinishedSpan,
   FromDataThread,
   ListenerSpec,
@@ -16,6 +17,7 @@ import type {
 } from './messages.ts'
 import { addReports } from './reports.ts'
 import type { ThreadOptions } from './thread-core.ts'
+import { SharedCounts } from './upstream/shared-counts.ts'
 
 export interface DataPlaneDeps {
   readonly log: Log
@@ -39,7 +41,12 @@ const youngGenerationMb = 12
 export function startDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions): DataPlane {
   const entry = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
   const { threads: count, maxConnections = ownConnectionsPerThread(count), ...rest } = options
-  const threads = Array.from({ length: count }, () => new DataThread(entry, { ...rest, maxConnections }, deps))
+  // One thread alone has nobody to share with.
+  const buffer = count > 1 ? SharedCounts.buffer(count) : undefined
+  const threads = Array.from({ length: count }, (_, thread) => {
+    const counts = buffer && { buffer, thread, threads: count }
+    return new DataThread(entry, { ...rest, maxConnections, ...(counts && { counts }) }, deps)
+  })
   let generation = 0
   return {
     async apply(config) {
@@ -105,6 +112,7 @@ class DataThread {
     })
     this.#worker.on('message', (answer: FromDataThread) => {
       if (answer.kind === 'spans') return deps.spans?.(answer.spans)
+      if (answer.kind === 'ejection') return logEjection(deps.log, answer.notice)
       const at = this.#waiting.findIndex(waiting => waiting.kind === answer.kind)
       const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1)
       waiting?.resolve(answer)
@@ -136,6 +144,11 @@ class DataThread {
     this.#stopping = true
     await this.#worker.terminate()
   }
+}
+
+function logEjection(log: Log, notice: EjectionNotice): void {
+  const { kind, ...fields } = notice
+  log.info(kind === 'ejected' ? 'an endpoint is out of use' : 'an endpoint is in use again', fields)
 }
 
 function ended(): MeshError {

@@ -11,7 +11,14 @@ import { HttpConnections } from './http/serve.ts'
 import { Http1Shared } from './http1/shared.ts'
 import { PlaintextConnections } from './inbound-plaintext.ts'
 import { Listeners } from './listeners.ts'
-import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
+import type {
+  BoundListener,
+  Credential,
+  DataThreadReport,
+  EjectionNotice,
+  ListenerSpec,
+  RejectedResource,
+} from './messages.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
@@ -27,6 +34,7 @@ import { defaultCredentialDirectory } from './transport/origin-tls.ts'
 import { Upstreams } from './transport/upstreams.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { InboundLimits } from './upstream/inbound-limits.ts'
+import { SharedCounts } from './upstream/shared-counts.ts'
 
 export interface ThreadOptions {
   /** Path of the access log, `-` for standard output; absent for none. */
@@ -39,6 +47,8 @@ export interface ThreadOptions {
   readonly credentialDirectory?: string
   /** Most connections that are accepted at once; without a number there is no limit. */
   readonly maxConnections?: number
+  /** Lets limits hold for all threads together: the memory that they share, made by SharedCounts.buffer. */
+  readonly counts?: { readonly buffer: SharedArrayBuffer; readonly thread: number; readonly threads: number }
 }
 
 type Kernel = Pick<ThreadState, 'originalDst' | 'callerOf'>
@@ -55,19 +65,25 @@ export class ThreadCore {
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
 
-  /** What asks the kernel is handed in so that tests need no interception; `spans` gets those of traced requests. */
+  /**
+   * What asks the kernel is handed in so that tests need no interception; `spans` gets those of traced requests, `ejections`
+   * what outlier detection does.
+   */
   constructor(
     options: ThreadOptions,
     clock: Clock,
     random: Random,
     kernel: Kernel = { originalDst: redirectedFrom, callerOf },
     spans: SpanSink = () => {},
+    ejections: (notice: EjectionNotice) => void = () => {},
   ) {
     const blocks = new BlockPool()
     const garbage = new ReadGarbage()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     const http = new HttpTelemetry({ log: this.#accessLog, clock, random, spans }, options.accessLogEncoding)
     const connections = new ConnectionPool(clock)
+    const shared = options.counts
+    const counts = shared && new SharedCounts(shared.buffer, shared.thread, shared.threads)
     const state: Omit<ThreadState, 'upstreams' | 'inboundRequests'> = {
       table: undefined,
       contexts: new TlsContexts([], undefined),
@@ -75,12 +91,15 @@ export class ThreadCore {
       pool: new HbonePool(clock, blocks),
       httpConnections: new HttpConnections(),
       connections,
-      inboundLimits: new InboundLimits(),
+      inboundLimits: new InboundLimits(clock, counts),
       clusters: new Clusters({
         clock,
         random,
-        observe: (_cluster, event) => {
+        counts,
+        observe(cluster, event) {
           if (event.kind === 'ejected') http.metrics.ejected(event.cause)
+          const { endpoint, ...rest } = event
+          ejections({ ...rest, cluster, endpoint: endpoint.key })
         },
       }),
       http1: new Http1Shared(),

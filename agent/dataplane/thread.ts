@@ -1,12 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock, systemRandom } from '../../mesh/std/clock.ts'
-import type { FinishedSpan, FromDataThread, ToDataThread } from './messages.ts'
+import type { EjectionNotice, FinishedSpan, FromDataThread, ToDataThread } from './messages.ts'
 import { ThreadCore, type ThreadOptions } from './thread-core.ts'
 
 /** Entry of a data thread: passes messages of the control thread to the core, and nothing else. */
 const say = (message: FromDataThread) => parentPort?.postMessage(message)
 const spans = (finished: readonly FinishedSpan[]) => say({ kind: 'spans', spans: finished })
-const core = new ThreadCore(workerData as ThreadOptions, systemClock, systemRandom, undefined, spans)
+const ejected = (notice: EjectionNotice) => say({ kind: 'ejection', notice })
+const core = new ThreadCore(workerData as ThreadOptions, systemClock, systemRandom, undefined, spans, ejected)
 
 parentPort?.on('message', (message: ToDataThread) => {
   switch (message.kind) {

@@ -1,4 +1,8 @@
+import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import type { CircuitBreaker, Limited } from './circuit-breaker.ts'
+
+/** How long a request may go on waiting after another thread has made room: of that nobody is told. */
+const lookMs = 5
 
 /** A request that wants to pass. */
 export interface Entrant {
@@ -13,10 +17,13 @@ export interface Entrant {
  */
 export class Admission {
   readonly #limits: CircuitBreaker
+  readonly #clock: Clock
   readonly #waiting: Entrant[] = []
+  #looking: Timer | undefined
 
-  constructor(limits: CircuitBreaker) {
+  constructor(limits: CircuitBreaker, clock: Clock) {
     this.#limits = limits
+    this.#clock = clock
   }
 
   /** Lets the request in or puts it in line; names the limit that refuses it. */
@@ -29,6 +36,7 @@ export class Admission {
       return 'pending'
     }
     this.#waiting.push(entrant)
+    this.#lookAgain()
     return 'waits'
   }
 
@@ -40,17 +48,36 @@ export class Admission {
     const at = this.#waiting.indexOf(entrant)
     if (at >= 0) {
       this.#waiting.splice(at, 1)
+      if (this.#waiting.length === 0) this.#stopLooking()
       return limits.release('pending')
     }
     limits.release('connections')
     this.#admitNext()
   }
 
-  #admitNext(): void {
+  #admitNext(): boolean {
     const next = this.#waiting[0]
-    if (next === undefined || !this.#limits.acquire('connections')) return
+    // Asked first: looking in vain is no refusal.
+    if (next === undefined || !this.#limits.hasRoom('connections')) return false
+    if (!this.#limits.acquire('connections')) return false
     this.#waiting.shift()
+    if (this.#waiting.length === 0) this.#stopLooking()
     this.#limits.release('pending')
     next.admitted()
+    return true
+  }
+
+  #lookAgain(): void {
+    if (!this.#limits.isShared || this.#looking !== undefined) return
+    this.#looking = this.#clock.timer(lookMs, () => {
+      this.#looking = undefined
+      while (this.#admitNext());
+      if (this.#waiting.length > 0) this.#lookAgain()
+    })
+  }
+
+  #stopLooking(): void {
+    this.#looking?.cancel()
+    this.#looking = undefined
   }
 }

@@ -48,6 +48,11 @@ export class CircuitBreaker {
     if (this.#slot !== undefined) for (const what of kinds) counts.add(this.#slot, indices[what], this.#open[what])
   }
 
+  /** Whether other threads acquire and release of it too. */
+  get isShared(): boolean {
+    return this.#slot !== undefined
+  }
+
   /** What this thread has acquired and not released. */
   get open(): Readonly<Record<Limited, number>> {
     return this.#open
@@ -58,10 +63,15 @@ export class CircuitBreaker {
     return this.#refused
   }
 
+  /** Whether one more would be within the limit now. */
+  hasRoom(what: Limited): boolean {
+    const limit = this.#limitOf(what)
+    return limit === Number.POSITIVE_INFINITY || this.#count(what) < limit
+  }
+
   /** Counts one more; false, and nothing counted, when that is more than the limit. */
   acquire(what: Limited): boolean {
-    const limit = this.#limitOf(what)
-    if (limit !== Number.POSITIVE_INFINITY && this.#count(what) >= limit) {
+    if (!this.hasRoom(what)) {
       this.#refused[what] += 1
       return false
     }

@@ -7,6 +7,7 @@ import { callersByZone } from './callers-by-zone.ts'
 import { Cluster, type ClusterDeps } from './cluster.ts'
 import { type ClusterEndpoint, EndpointStates } from './endpoint.ts'
 import { OriginalDestinations } from './original-destinations.ts'
+import type { SharedCounts } from './shared-counts.ts'
 
 /** An endpoint of a destination as one cluster keeps it. */
 export interface Upstream extends ClusterEndpoint {
@@ -27,6 +28,11 @@ export interface ActiveCluster {
   original(to: OriginalDst): Upstream | undefined
 }
 
+export interface ClustersDeps extends Omit<ClusterDeps, 'share'> {
+  /** What the agent's threads count together; without it each counts for itself. */
+  readonly counts?: SharedCounts | undefined
+}
+
 interface Kept {
   active: ActiveCluster
   table: Table
@@ -39,9 +45,9 @@ interface Kept {
 export class Clusters {
   readonly #kept = new Map<string, Map<string, Kept>>()
   readonly #states = new EndpointStates()
-  readonly #deps: ClusterDeps
+  readonly #deps: ClustersDeps
 
-  constructor(deps: ClusterDeps) {
+  constructor(deps: ClustersDeps) {
     this.#deps = deps
   }
 
@@ -65,15 +71,15 @@ export class Clusters {
       ofCaller.delete(name)
       return undefined
     }
-    const cluster = kept?.active.cluster ?? new Cluster<Upstream>(settings, this.#deps)
-    cluster.configure(settings)
     const scope = `${caller.key} ${name}`
+    const cluster = kept?.active.cluster ?? this.#cluster(settings, scope)
+    cluster.configure(settings)
     const upstreams = destination.endpoints
       .filter(({ endpoint }) => hasLabels(endpoint.labels, settings.subsetLabels))
       .map(target => upstreamOf(target, this.#states, scope))
     const callers = settings.locality.zoneAware && callersByZone(table, caller)
     cluster.update(upstreams, { locality: caller.locality, labels: caller.client.labels, callers })
-    const admission = kept?.active.admission ?? new Admission(cluster.limits)
+    const admission = kept?.active.admission ?? new Admission(cluster.limits, this.#deps.clock)
     const { protocol } = destination.port
     const countsConnections = settings.maxConnections !== undefined && protocol !== 'http2' && protocol !== 'grpc'
     const pinned = (target: Target | undefined) =>
@@ -84,6 +90,11 @@ export class Clusters {
     const active = { cluster, admission, destination, settings, countsConnections, pinned, original }
     ofCaller.set(name, { active, table })
     return active
+  }
+
+  #cluster(settings: ClusterSettings, name: string): Cluster<Upstream> {
+    const { counts, ...deps } = this.#deps
+    return new Cluster(settings, { ...deps, share: counts && { counts, name } })
   }
 
   /** Forgets what nothing is under way to and the table has no service for; for after a table was applied. */

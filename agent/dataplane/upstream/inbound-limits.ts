@@ -1,6 +1,8 @@
+import type { Clock } from '../../../mesh/std/clock.ts'
 import type { LocalTarget, Table } from '../table.ts'
 import { Admission } from './admission.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
+import type { SharedCounts } from './shared-counts.ts'
 
 /** What bounds the requests to one local port. */
 export interface LocalLimits {
@@ -17,6 +19,14 @@ interface Kept extends LocalLimits {
 /** The inbound pools of this host's workloads (Sidecar `inboundConnectionPool`, else their DestinationRule's). */
 export class InboundLimits {
   readonly #kept = new Map<string, Kept>()
+  readonly #clock: Clock
+  readonly #counts: SharedCounts | undefined
+
+  /** With `counts` the limits are those of all threads together. */
+  constructor(clock: Clock, counts?: SharedCounts) {
+    this.#clock = clock
+    this.#counts = counts
+  }
 
   /** What bounds requests to the port; undefined when nothing does. */
   of(table: Table, target: LocalTarget): LocalLimits | undefined {
@@ -31,12 +41,13 @@ export class InboundLimits {
         retryBudget,
         rule: table.routing.sidecar({ namespace, labels }).name,
       }
-      const limits = kept?.limits ?? new CircuitBreaker(settings)
+      const share = this.#counts && { counts: this.#counts, name: `inbound ${authority}` }
+      const limits = kept?.limits ?? new CircuitBreaker(settings, share)
       limits.configure(settings)
       kept = {
         table,
         limits,
-        admission: kept?.admission ?? new Admission(limits),
+        admission: kept?.admission ?? new Admission(limits, this.#clock),
         countsConnections: pool.maxConnections !== undefined && port.protocol !== 'http2' && port.protocol !== 'grpc',
         isBounded: pool.maxConnections !== undefined || pool.maxRequests !== undefined,
       }
