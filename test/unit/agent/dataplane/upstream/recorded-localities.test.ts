@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseLocality } from '../../../../../mesh/model/locality.ts'
 import { localitySettings } from '../../../../../mesh/routing/balancer-settings.ts'
-import { aCluster, clusterEndpoint, countPicks } from '../../../../support/cluster.ts'
+import { aCluster, clusterEndpoint, countPicks, outlierSettings } from '../../../../support/cluster.ts'
 import { type LocalityCase, loadBalancerOf, localityCases } from '../../../../support/istio-recordings.ts'
 
 const picks = 4000
@@ -64,7 +64,8 @@ for (const period of [0, 2, 3]) {
       )
       const client = { ...recorded.client, locality: parseLocality(recorded.client.locality) }
       const balancer = { kind: 'round-robin', warmup: undefined } as const
-      const { cluster } = aCluster({ locality, balancer }, endpoints, { client })
+      const outlier = recorded.outlierDetection ? outlierSettings() : undefined
+      const { cluster } = aCluster({ locality, balancer, outlier }, endpoints, { client })
       const counts = countPicks(() => cluster.pick(), picks)
       const shares = expected(recorded, period)
       for (const { key } of endpoints) {
