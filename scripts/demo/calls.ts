@@ -8,7 +8,7 @@ import type { Teller } from './teller.ts'
 export interface Calls {
   /**
    * Checks that none of those since the last time has failed, once there were enough to tell. When an instance was
-   * killed, `cutOff` says how many connections were open to it: as many may have failed, and no more.
+   * killed, `cutOff` says how many requests it had then: as many may have failed, and no more.
    */
   check(tell: Teller, cutOff?: () => number): Promise<void>
   /** Ends them, and checks the sum of all that were checked before. */
@@ -50,7 +50,7 @@ export async function startCalls({ hosts }: DemoMesh): Promise<Calls> {
   }
 }
 
-const cutOffText = 'connections that were open to the instance when it was killed'
+const cutOffText = 'requests that the instance had when it was killed'
 
 /** Whether so many were cut off; the access log that tells is written at most a second late. */
 function knows(cutOff: () => number, failed: number): Promise<boolean> {

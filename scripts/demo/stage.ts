@@ -46,8 +46,8 @@ export async function setStage(
       },
       identities: {
         h1: ['default/web'],
-        h2: ['default/api', 'default/reports', 'default/payments'],
-        h3: ['default/api', 'default/echo', 'default/payments'],
+        h2: ['default/api', 'default/reports', 'default/payments', 'default/shop'],
+        h3: ['default/api', 'default/echo', 'default/payments', 'default/shop'],
       },
     }),
   })

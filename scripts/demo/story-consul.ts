@@ -63,7 +63,7 @@ async function tellDeathOfInstance({ mesh, instances, commands, calls, tell }: S
   const isKnown = async () => (await mesh.weft('services', 'payments')).includes(doomed.id)
   await until(`${doomed.id} has left`, async () => !(await isKnown()), 60_000)
   const seconds = Math.round((performance.now() - since) / 1000)
-  tell.note(`gone after ${seconds} s; until then web’s agent gave its connections to the other instance at once`)
+  tell.note(`gone after ${seconds} s; until then web’s agent gave its requests to the other instance at once`)
   const payments = await commands.weft('services', 'payments')
   const left = ['payments-1', 'payments-2', 'payments-3'].every(name => payments.includes(name))
   tell.check(`${doomed.id} has left by itself, the other instances are there`, left && !payments.includes(doomed.id))
@@ -100,9 +100,9 @@ async function checkApi({ curl }: Commands, tell: Teller, path: string): Promise
   tell.check('traffic flows', stdout.includes('hello from api'))
 }
 
-/** How many connections to the instance that was killed ended without an answer, by the access log of its host. */
+/** How many requests the instance had when it was killed and did not answer, by the access log of its host. */
 function cutOff(mesh: DemoMesh): number {
   const address = `${mesh.hosts.h3.address4}:${doomed.port}`
-  const opened = mesh.accessLog('h3').filter(line => line['dst.addr'] === address && line.verdict === 'allowed')
-  return opened.filter(line => line.reason !== 'OK' || line.bytes_recv === 0).length
+  const lost = (line: Readonly<Record<string, unknown>>) => line.weft_reason === 'UPSTREAM_RESET'
+  return mesh.accessLog('h3').filter(line => line.upstream_host === address && lost(line)).length
 }

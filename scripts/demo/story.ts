@@ -36,7 +36,8 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
   tell.check('over IPv4 as over IPv6', v4.stdout.includes('hello from api'))
 
   tell.step('Both sides know who the other is')
-  tell.note('of each line in an access log the fields that matter here')
+  tell.note('access logs have a line for each request, and of ports that carry no HTTP for each connection;')
+  tell.note('of each line the fields that matter here')
   const seen = await seenBy(mesh, /^h[23]$/.exec(hostOf(answer.stdout))?.[0] as DemoHost, identity('web'))
   tell.command(hostOf(answer.stdout), 'tail -n 1 access.log', shortened(seen.line))
   tell.check(`the far agent saw ${identity('web')}`, seen.source === identity('web'))
@@ -116,9 +117,11 @@ export async function tellStory(mesh: DemoMesh, tell: Teller): Promise<void> {
 
 /** The newest access-log line of a host for a source identity. */
 async function seenBy(mesh: DemoMesh, host: DemoHost, source: string) {
-  const line = await logLine(mesh, host, one => one['src.identity'] === source && one.verdict === 'allowed')
-  const parsed = JSON.parse(line) as Record<string, string>
-  return { line, source: parsed['src.identity'], destination: parsed['dst.identity'] }
+  const line = await logLine(mesh, host, one => {
+    return one.weft_source === source || (one['src.identity'] === source && one.verdict === 'allowed')
+  })
+  const { weft_source: ofRequest, weft_destination: to, ...one } = JSON.parse(line) as Record<string, string>
+  return { line, source: ofRequest ?? one['src.identity'], destination: to ?? one['dst.identity'] }
 }
 
 /** The newest line that matches; lines are written at most a second late. */
@@ -138,10 +141,13 @@ async function logLine(
 /** The fields of an access-log line that matter here, one a line; the whole line has twice as many. */
 function shortened(line: string): string {
   const fields = JSON.parse(line) as Readonly<Record<string, unknown>>
-  const names = ['verdict', 'reason', 'detail', 'src.addr', 'src.identity', 'dst.service', 'dst.identity']
-  const shown = names.filter(name => fields[name] !== undefined)
-  return shown.map(name => `${name.padEnd(13)} ${fields[name] === '' ? '(none)' : fields[name]}`).join('\n')
+  const shown = [...ofRequests, ...ofConnections].filter(name => fields[name] !== undefined)
+  const width = Math.max(...shown.map(name => name.length))
+  return shown.map(name => `${name.padEnd(width)} ${fields[name] === '' ? '(none)' : fields[name]}`).join('\n')
 }
+
+const ofRequests = ['method', 'authority', 'path', 'response_code', 'weft_reason', 'weft_source', 'weft_destination']
+const ofConnections = ['verdict', 'reason', 'detail', 'src.addr', 'src.identity', 'dst.service', 'dst.identity']
 
 function hostOf(answer: string): string {
   return /on (h\d)/.exec(answer)?.[1] ?? 'h2'
