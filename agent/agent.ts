@@ -119,6 +119,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
     {
       threads: settings.threads,
       accessLogEncoding: settings.accessLogEncoding,
+      socketDirectories: settings.inbound.unixSockets,
       credentialDirectory: settings.credentials.directory,
       ...(settings.accessLog !== '' && { accessLog: settings.accessLog }),
     },

@@ -1,3 +1,4 @@
+import { isAbsolute, normalize } from 'node:path'
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
 import { parseUpstream } from './control/upstream-address.ts'
@@ -182,6 +183,14 @@ export const agentSettings = {
       env: 'WEFT_AGENT_CREDENTIALS_DIRECTORY',
     },
   },
+  inbound: {
+    unixSockets: {
+      doc: "Directories of unix sockets that calls from the mesh may be delivered to by the ingress of Sidecars, such as /run/shop. The agent connects with its own rights, as root mostly, and whoever may write a Sidecar of the mesh chooses the socket: name none that has sockets of the system's own, as /run has.",
+      format: directoryList,
+      default: [] as string[],
+      env: 'WEFT_AGENT_INBOUND_UNIX_SOCKETS',
+    },
+  },
   health: {
     exec: {
       doc: "Whether health checks that are commands are run here. They run with this agent's rights, as root mostly, and whoever may write a WorkloadGroup, WorkloadEntry or registry file of the mesh decides which: allow it only where all of them may be root on this host.",
@@ -264,6 +273,12 @@ function portList(value: unknown): void {
 function rangeList(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list of prefixes')
   createRanges(value)
+}
+
+function directoryList(value: unknown): void {
+  const isDirectory = (text: unknown) => typeof text === 'string' && isAbsolute(text) && normalize(text) === text
+  if (!Array.isArray(value) || !value.every(isDirectory)) throw new TypeError('must be a list of directories in full')
+  if (value.includes('/')) throw new TypeError('must not be the whole file system')
 }
 
 function upstreamList(value: unknown): void {

@@ -42,6 +42,7 @@ export interface AgentSettings {
   }
   readonly credentials: { readonly directory: string }
   readonly dns: { readonly enabled: boolean; readonly upstreams: readonly string[] }
+  readonly inbound: { readonly unixSockets: readonly string[] }
   readonly health: { readonly exec: boolean }
   /** What this host registers itself as; no group registers nothing. */
   readonly register: {

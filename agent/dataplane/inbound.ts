@@ -6,7 +6,7 @@ import type { LocalTarget } from './table.ts'
 const connectTimeoutMs = 5_000
 
 /**
- * Opens the connection to a local process at its declared address and port. `done` is called once, with the paused
+ * Opens the connection to a local process where it takes them. `done` is called once, with the paused
  * socket or with why there is none; nothing is called after `cancel`.
  */
 export function connectLocal(
@@ -15,12 +15,7 @@ export function connectLocal(
   done: (local: Socket | undefined, detail: string) => void,
 ): { cancel(): void } {
   let over = false
-  const local = connect({
-    host: target.workload.address,
-    port: target.port.port,
-    allowHalfOpen: true,
-    noDelay: true,
-  })
+  const local = connect({ ...target.to.connect, allowHalfOpen: true, noDelay: true })
   local.pause()
   const finish = (socket: Socket | undefined, detail: string) => {
     if (over) return

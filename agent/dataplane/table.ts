@@ -15,6 +15,7 @@ import type { RoutableService } from '../../mesh/routing/world.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import { createRanges, type Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostPort } from './address.ts'
+import { deliveryOf, type LocalAddress, ownPorts } from './delivery.ts'
 import type { RejectedResource } from './messages.ts'
 import { type Caller, callerOfIdentity, callerOfWorkload } from './table-callers.ts'
 import { isRange, WideLookups } from './table-ranges.ts'
@@ -91,22 +92,23 @@ export interface LocalTarget {
   readonly labels: PeerLabels
   /** `ip:port`. */
   readonly authority: string
+  /** Where its process takes what is for the port. */
+  readonly to: LocalAddress
   /** Istio's name of the cluster: `inbound|8080||`. */
   readonly cluster: string
   /** Host name, name and namespace of the service behind the port, as metrics show them. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string }
 }
 
-/** Ports of the agent itself: a workload that declares one would make the agent call itself. */
-const ownPorts = new Set([15001, 15006, 15008, 15020, 15021, 15053])
-
 /**
  * Builds the table. A resource that cannot be used is returned by name with the reason and left out. What routing has
- * prepared for the table before is kept where nothing it decides by has changed.
+ * prepared for the table before is kept where nothing it decides by has changed. Unix sockets are served below
+ * `socketDirectories` only.
  */
 export function buildTable(
   config: AgentConfig,
   before?: Table,
+  socketDirectories: readonly string[] = [],
 ): {
   readonly table: Table
   readonly rejected: readonly RejectedResource[]
@@ -130,6 +132,10 @@ export function buildTable(
       rejected.push({ name: `service/${service.namespace}/${service.name}`, reason: describeError(error) })
     }
   }
+  const routing = createRouting(
+    { services: routables, traffic: config.traffic, domain: config.host.dnsDomain },
+    before?.routing,
+  )
   for (const workload of config.workloads) {
     const taken = workload.ports.find(port => ownPorts.has(port.port))
     if (taken !== undefined) {
@@ -138,11 +144,19 @@ export function buildTable(
       continue
     }
     const labels = peerLabels({ ...workload, workload: workload.name })
-    for (const port of workload.ports) {
+    const ingress = routing.ingress({ namespace: workload.namespace, labels: workload.labels })
+    for (const declared of workload.ports) {
+      const delivery = deliveryOf(workload, declared, ingress.get(declared.port), socketDirectories)
+      if (delivery.kind === 'undeliverable') {
+        rejected.push({ name: `workload/${workload.id}`, reason: delivery.reason })
+        continue
+      }
+      const { protocol, to } = delivery
+      const port = { ...declared, protocol }
       const service = serviceOf(port.service, config.host.dnsDomain)
       const address = hostPort(workload.address, port.port)
       const other = local.get(address)
-      const target = { workload, port, labels, authority: address, cluster: `inbound|${port.port}||`, service }
+      const target = { workload, port, labels, authority: address, to, cluster: `inbound|${port.port}||`, service }
       local.set(address, other === undefined ? target : settle(other, target))
     }
     if (workload.identity === undefined) continue
@@ -172,14 +186,7 @@ export function buildTable(
       callers.set(made.key, made)
       return made
     },
-    routing: createRouting(
-      {
-        services: routables,
-        traffic: config.traffic,
-        domain: config.host.dnsDomain,
-      },
-      before?.routing,
-    ),
+    routing,
     pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
     cgroupCallers,
     virtualIps,

@@ -45,6 +45,8 @@ export interface ThreadOptions {
   readonly hbonePort?: number
   /** Directory of named credentials: a directory each; Weft's own when left out. */
   readonly credentialDirectory?: string
+  /** Directories of unix sockets that may be delivered to; none when left out. */
+  readonly socketDirectories?: readonly string[]
   /** Most connections that are accepted at once; without a number there is no limit. */
   readonly maxConnections?: number
   /** Lets limits hold for all threads together: the memory that they share, made by SharedCounts.buffer. */
@@ -62,6 +64,7 @@ export class ThreadCore {
   readonly #hbone: HboneServer
   readonly #plaintext = new PlaintextConnections()
   readonly #accessLog
+  readonly #socketDirectories: readonly string[]
   #credentials: readonly Credential[] = []
   #config: AgentConfig | undefined
 
@@ -121,13 +124,14 @@ export class ThreadCore {
     const inbound = serveInbound(whole)
     this.#state = whole
     this.#hbone = new HboneServer(this.#state)
-    const { maxConnections = Number.POSITIVE_INFINITY } = options
+    const { maxConnections = Number.POSITIVE_INFINITY, socketDirectories = [] } = options
+    this.#socketDirectories = socketDirectories
     this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext, maxConnections)
   }
 
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
   config(config: AgentConfig): readonly RejectedResource[] {
-    const { table, rejected } = buildTable(config, this.#state.table)
+    const { table, rejected } = buildTable(config, this.#state.table, this.#socketDirectories)
     const before = this.#config?.trust
     this.#config = config
     this.#state.table = table

@@ -296,6 +296,18 @@ export interface SidecarSpec {
       readonly hosts?: Optional<readonly string[]>
     }[]
   >
+  readonly ingress?: Optional<
+    readonly {
+      readonly port?: Optional<{
+        readonly number?: Optional<number>
+        readonly name?: Optional<string>
+        readonly protocol?: Optional<string>
+      }>
+      /** Where it is delivered; the workload's own port when left out. */
+      readonly defaultEndpoint?: Optional<string>
+      readonly connectionPool?: Optional<ConnectionPoolSpec>
+    }[]
+  >
   readonly outboundTrafficPolicy?: Optional<{ readonly mode?: Optional<'REGISTRY_ONLY' | 'ALLOW_ANY'> }>
   readonly inboundConnectionPool?: Optional<ConnectionPoolSpec>
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { parseDefaultEndpoint } from '../routing/ingress.ts'
 import { connectionPool } from './connection-pool.ts'
 import { metadata } from './metadata.ts'
 import { ofKubernetes, portNumber, refuseUnimplemented, selectorLabels, unimplemented } from './primitives.ts'
 import { portProtocol } from './service-entry-values.ts'
-import { isLabel, isWildcardDomain } from './traffic-names.ts'
+import { isAddress, isLabel, isWildcardDomain } from './traffic-names.ts'
 import { networkingVersions } from './workload-entry.ts'
 
 const hostEntry = z.string().superRefine((text, context) => {
@@ -11,27 +12,53 @@ const hostEntry = z.string().superRefine((text, context) => {
   if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
 
+const listenerPort = z.strictObject({
+  number: portNumber,
+  /** For people; empty is as good as left out. */
+  name: z
+    .string()
+    .refine(text => text === '' || isLabel(text), 'must be 1 to 63 letters, digits and dashes')
+    .optional(),
+  protocol: portProtocol.optional(),
+})
+
+/** Interception is the only way callers meet the mesh. */
+const captureMode = z.enum(['DEFAULT', 'IPTABLES', 'NONE']).superRefine((mode, context) => {
+  if (mode === 'NONE') refuseUnimplemented(context, 'listeners that callers connect to themselves')
+})
+
 const egress = z.strictObject({
-  port: z
-    .strictObject({
-      number: portNumber,
-      /** For people; empty is as good as left out. */
-      name: z
-        .string()
-        .refine(text => text === '' || isLabel(text), 'must be 1 to 63 letters, digits and dashes')
-        .optional(),
-      protocol: portProtocol.optional(),
-    })
-    .optional(),
+  port: listenerPort.optional(),
   hosts: z.array(hostEntry).min(1),
-  /** Interception is the only way callers meet the mesh. */
-  captureMode: z
-    .enum(['DEFAULT', 'IPTABLES', 'NONE'])
-    .superRefine((mode, context) => {
-      if (mode === 'NONE') refuseUnimplemented(context, 'listeners that callers connect to themselves')
+  captureMode: captureMode.optional(),
+  bind: unimplemented('listeners that callers connect to themselves'),
+})
+
+/** Addresses that stand for all: where a listener is when nothing is said. */
+const anyAddress = new Set(['', '0.0.0.0', '::'])
+
+const ingress = z.strictObject({
+  port: listenerPort,
+  defaultEndpoint: z
+    .string()
+    .superRefine((text, context) => {
+      if (text === '' || parseDefaultEndpoint(text) !== undefined) return
+      if (/^unix:\/\/@./.test(text)) return refuseUnimplemented(context, 'abstract unix sockets; give one with a path')
+      const message = 'must be 127.0.0.1:<port>, [::1]:<port>, 0.0.0.0:<port>, :<port> or unix:///<path>'
+      context.addIssue({ code: 'custom', message })
     })
     .optional(),
-  bind: unimplemented('listeners that callers connect to themselves'),
+  captureMode: captureMode.optional(),
+  bind: z
+    .string()
+    .superRefine((text, context) => {
+      if (anyAddress.has(text)) return
+      if (isAddress(text)) return refuseUnimplemented(context, 'listeners of one address; workloads have one address')
+      context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
+    })
+    .optional(),
+  connectionPool: connectionPool.optional(),
+  tls: unimplemented('TLS of callers outside the mesh; their bytes go to the process as they are'),
 })
 
 const outboundTrafficPolicy = z.strictObject({
@@ -46,12 +73,13 @@ const sidecarSpec = z
     egress: z.array(egress).superRefine(checkListeners).optional(),
     outboundTrafficPolicy: outboundTrafficPolicy.optional(),
     inboundConnectionPool: connectionPool.optional(),
-    ingress: unimplemented('listeners for calls from outside; ports of services are open'),
+    /** Where calls of the workload's ports are delivered, when not at the ports themselves. */
+    ingress: z.array(ingress).superRefine(checkPorts).optional(),
   })
   .superRefine((spec, context) => {
-    if (Object.hasOwn(spec, 'ingress') || (spec.egress?.length ?? 0) > 0) return
+    if ((spec.ingress?.length ?? 0) > 0 || (spec.egress?.length ?? 0) > 0) return
     if (spec.outboundTrafficPolicy !== undefined || spec.inboundConnectionPool !== undefined) return
-    const message = 'needs one of egress, outboundTrafficPolicy and inboundConnectionPool'
+    const message = 'needs one of ingress, egress, outboundTrafficPolicy and inboundConnectionPool'
     context.addIssue({ code: 'custom', message, params: { at: 'key' } })
   })
 
@@ -83,11 +111,20 @@ function hostProblem(text: string): string | undefined {
 }
 
 function checkListeners(listeners: readonly z.infer<typeof egress>[], context: z.RefinementCtx): void {
-  const seen = new Set<number>()
   for (const [index, { port }] of listeners.entries()) {
     if (port === undefined && index < listeners.length - 1) {
       context.addIssue({ code: 'custom', message: 'has no port, only the last may have none', path: [index] })
     }
+  }
+  checkPorts(listeners, context)
+}
+
+function checkPorts(
+  listeners: readonly { readonly port?: { readonly number: number } | undefined }[],
+  context: z.RefinementCtx,
+): void {
+  const seen = new Set<number>()
+  for (const [index, { port }] of listeners.entries()) {
     if (port === undefined) continue
     if (seen.has(port.number)) {
       const path = [index, 'port', 'number']

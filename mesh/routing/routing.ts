@@ -3,12 +3,13 @@ import type { ClusterSettings } from './cluster.ts'
 import { clusterSettings, type PoolLimits, passthroughSettings, poolLimits } from './cluster-settings.ts'
 import type { CompileContext } from './context.ts'
 import { destinationReader, passthroughCluster, serverNameOf } from './destination.ts'
+import { type Ingress, ingressOf } from './ingress.ts'
 import { createMemo } from './memo.ts'
 import { createPortRoutes, type PortRoutes } from './port-routes.ts'
 import type { RouteDestination } from './route.ts'
 import { isSameWorld } from './same-world.ts'
 import { type ClientScope, createScope, ofOwnNamespace } from './scope.ts'
-import { type SidecarInForce, sidecarInForce } from './sidecar.ts'
+import { type SidecarInForce, selectSidecar, sidecarInForce } from './sidecar.ts'
 import { createTcpRoutes, type TcpDestination, type TcpRoutes } from './tcp-routes.ts'
 import { trafficPolicy } from './traffic-policy.ts'
 import type { RoutableService, RoutingClient, RoutingWorld } from './world.ts'
@@ -31,9 +32,11 @@ export interface Routing {
   ): readonly TcpDestination[] | undefined
   /** The Sidecar in force for a client. */
   sidecar(client: RoutingClient): SidecarInForce
+  /** What the Sidecar in force says of the ports that a workload receives calls at, by their numbers. */
+  ingress(workload: RoutingClient): ReadonlyMap<number, Ingress>
   /**
-   * What bounds the calls a workload receives through a port of a service of its own: the pool of its Sidecar, else of the
-   * DestinationRule's port, else of the DestinationRule, each as a whole; else nothing does.
+   * What bounds the calls a workload receives through a port of a service of its own: the pool of its Sidecar's port, else
+   * of its Sidecar, else of the DestinationRule's port, else of the DestinationRule, each as a whole; else nothing does.
    */
   inboundPool(workload: RoutingClient, host: string, port: number): PoolLimits
 }
@@ -68,8 +71,11 @@ export function createRouting(world: RoutingWorld, before?: Routing): Routing {
     tcp: (client, service, port, sni, destinationAddress) =>
       of(client).tcpPort(port).find({ service, sni, destinationAddress }),
     sidecar: client => of(client).sidecar,
+    ingress: workload => ingressOf(selectSidecar(index, workload)),
     inboundPool(workload, host, port) {
-      return poolLimits(of(workload).sidecar.inboundConnectionPool ?? rulePool(index, workload, host, port))
+      const sidecar = selectSidecar(index, workload)
+      const ofSidecar = ingressOf(sidecar).get(port)?.connectionPool ?? sidecar?.spec.inboundConnectionPool
+      return poolLimits(ofSidecar ?? rulePool(index, workload, host, port))
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Config, ConnectionPoolSpec, SidecarSpec } from '../model/traffic.ts'
+import type { Config, SidecarSpec } from '../model/traffic.ts'
 import { selectsLabels } from './visibility.ts'
 import type { RoutingClient } from './world.ts'
 import type { WorldIndex } from './world-index.ts'
@@ -9,7 +9,6 @@ export interface SidecarInForce {
   readonly name: string
   /** What happens to calls of hosts that nobody knows. */
   readonly outboundTrafficPolicy: 'REGISTRY_ONLY' | 'ALLOW_ANY'
-  readonly inboundConnectionPool: ConnectionPoolSpec | undefined
 }
 
 /**
@@ -35,7 +34,6 @@ export function sidecarInForce(index: WorldIndex, sidecar: Config<SidecarSpec> |
   return {
     name: sidecar === undefined ? '' : `Sidecar ${sidecar.namespace}/${sidecar.name}`,
     outboundTrafficPolicy: policy?.mode ?? 'ALLOW_ANY',
-    inboundConnectionPool: sidecar?.spec.inboundConnectionPool,
   }
 }
 

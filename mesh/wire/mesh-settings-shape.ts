@@ -4,6 +4,7 @@ import { duration, listOf, mapOf, objectOf, oneOf, percent, port, text } from '.
 import { retries } from './virtual-service-shape.ts'
 
 type Part<T, Key extends keyof T> = Exclude<T[Key], undefined>
+type Ingress = Part<SidecarSpec, 'ingress'>[number]
 type Egress = Part<SidecarSpec, 'egress'>[number]
 
 const outboundTrafficPolicy = objectOf<Part<SidecarSpec, 'outboundTrafficPolicy'>>({
@@ -20,6 +21,16 @@ export const sidecar = objectOf<SidecarSpec>({
         hosts: listOf(text),
       },
       ['captureMode'],
+    ),
+  ),
+  ingress: listOf(
+    objectOf<Ingress>(
+      {
+        port: objectOf<Part<Ingress, 'port'>>({ number: port, name: text, protocol: text }),
+        defaultEndpoint: text,
+        connectionPool,
+      },
+      ['bind', 'captureMode'],
     ),
   ),
   outboundTrafficPolicy,

@@ -83,6 +83,7 @@ export async function aMeshedPair(
     readonly callerCgroup?: string
     /** What the port declares to speak on both sides: `tcp`. */
     readonly protocol?: Protocol
+    readonly calleeOptions?: ThreadOptions
     readonly accessLog?: { readonly caller?: string; readonly callee?: string }
     /** Gets the spans of both sides. */
     readonly spans?: SpanSink
@@ -94,7 +95,14 @@ export async function aMeshedPair(
     ...(path !== undefined && { accessLog: path }),
     ...(change.spans !== undefined && { spans: change.spans }),
   })
-  const callee = await aThread(t, { kind: 'hbone' }, log(change.accessLog?.callee))
+  const callee = await aThread(
+    t,
+    { kind: 'hbone' },
+    {
+      ...change.calleeOptions,
+      ...log(change.accessLog?.callee),
+    },
+  )
   const ports = [
     {
       port: localPort,

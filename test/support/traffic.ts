@@ -200,6 +200,14 @@ const wholeDestinationRule: DestinationRuleSpec = {
 const wholeSidecar: SidecarSpec = {
   workloadSelector: { labels },
   egress: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['./*', 'shop/cart.shop.mesh'] }, {}],
+  ingress: [
+    {
+      port: { number: 8080, name: 'http', protocol: 'HTTP' },
+      defaultEndpoint: 'unix:///run/cart.sock',
+      connectionPool: portPolicy.connectionPool,
+    },
+    {},
+  ],
   outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
   inboundConnectionPool: portPolicy.connectionPool,
 }

@@ -59,7 +59,7 @@ export class InboundExchange implements RelayOwner, Entrant {
     record.serviceName = target.service.name
     record.serviceNamespace = target.service.namespace
     record.downstreamRemoteAddress = caller.address
-    record.upstreamHost = target.authority
+    record.upstreamHost = target.to.text
     record.upstreamCluster = target.cluster
     record.routeName = 'default'
     this.#relay = new Relay(down, endStream, this, record, replayBytes, telemetry.passed)

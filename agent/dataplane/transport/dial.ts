@@ -3,12 +3,12 @@ import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
 import { hostPort, plainAddress } from '../address.ts'
+import type { LocalAddress } from '../delivery.ts'
 import type { HttpClientConnection } from '../http/stream.ts'
 import type { Cancellable, Dialled } from './connection-pool.ts'
 
 export interface DialOptions {
-  readonly address: string
-  readonly port: number
+  readonly to: LocalAddress['connect']
   readonly timeoutMs: number
   /** Silence after which the kernel asks for a sign of life. */
   readonly keepAliveMs?: number | undefined
@@ -26,10 +26,9 @@ export function dial(
   speak: (socket: Socket) => HttpClientConnection,
   done: (result: Dialled) => void,
 ): Cancellable {
-  const { address, port, timeoutMs, keepAliveMs, tls } = options
+  const { to, timeoutMs, keepAliveMs, tls } = options
   const tcp = {
-    host: address,
-    port,
+    ...to,
     allowHalfOpen: true,
     noDelay: true,
     ...(keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),

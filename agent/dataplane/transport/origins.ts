@@ -29,7 +29,8 @@ export function plainOrigin({ target, settings, port, protocol }: UpstreamCall, 
   const { tls } = settings
   const http2 = settings.h2Upgrade || speaksHttp2(settings.useClientProtocol ? 'auto' : port, protocol)
   const { connectTimeoutMs: timeoutMs, tcpKeepalive } = settings
-  const to = { address: target.endpoint.address, port: target.port, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs }
+  const address = { host: target.endpoint.address, port: target.port }
+  const to = { to: address, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs }
   return {
     key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${tlsKey(tls)} ${settings.cluster}`,
     multiplexed: http2,
@@ -55,20 +56,21 @@ export function passThroughOrigin(original: OriginalDst, protocol: HttpProtocol,
     multiplexed: http2,
     idleTimeoutMs: defaultIdleMs,
     maxRequestsPerConnection: undefined,
-    dial: done => dial({ address, port, timeoutMs: 10_000 }, deps.clock, socket => speak(socket, http2, deps), done),
+    dial: done =>
+      dial({ to: { host: address, port }, timeoutMs: 10_000 }, deps.clock, socket => speak(socket, http2, deps), done),
   }
 }
 
 /** A process of this host, in what its port declares to speak. */
-export function localOrigin({ workload, port, authority }: LocalTarget, protocol: HttpProtocol, deps: Deps): Origin {
+export function localOrigin({ port, to }: LocalTarget, protocol: HttpProtocol, deps: Deps): Origin {
   const http2 = speaksHttp2(port.protocol, protocol)
-  const to = { address: workload.address, port: port.port, timeoutMs: connectTimeoutMs }
+  const where = { to: to.connect, timeoutMs: connectTimeoutMs }
   return {
-    key: `${authority} ${http2 ? 'h2' : 'h1'} local`,
+    key: `${to.text} ${http2 ? 'h2' : 'h1'} local`,
     multiplexed: http2,
     idleTimeoutMs: defaultIdleMs,
     maxRequestsPerConnection: undefined,
-    dial: done => dial(to, deps.clock, socket => speak(socket, http2, deps), done),
+    dial: done => dial(where, deps.clock, socket => speak(socket, http2, deps), done),
   }
 }
 

@@ -70,6 +70,9 @@ t.test('refuses values out of range, naming the key', async t => {
     t.match(refusal(`metricsPrefix: ${prefix}\n`), /metricsPrefix: must be lower-case letters/, prefix)
   }
   t.match(refusal('accessLogEncoding: yaml\n'), /accessLogEncoding/)
+  for (const directories of ['/', 'run/shop', '/run/../etc', '7']) {
+    t.match(refusal(`inbound:\n  unixSockets: [${directories}]\n`), /inbound\.unixSockets/, directories)
+  }
   t.match(refusal('ports:\n  hbone: 15006\n'), /ports\.hbone and ports\.inbound are both 15006/)
 })
 

@@ -46,7 +46,7 @@ t.test('a field that this version does not know makes the resource unusable, whe
     ['VirtualService', '{"http":[{"match":[{"uri":{"exact":"/","suffix":"x"}}]}]}', '.http[0].match[0].uri'],
     ['VirtualService', '{"http":[{"delegate":{"name":"a"}}]}', '.http[0]'],
     ['DestinationRule', '{"host":"a","trafficPolicy":{"tunnel":{}}}', '.trafficPolicy'],
-    ['Sidecar', '{"ingress":[]}', ''],
+    ['Sidecar', '{"workloadSelectors":[]}', ''],
     ['MeshSettings', '{"__proto__":{"tracing":{}}}', ''],
     ['MeshSettings', '{"constructor":{}}', ''],
   ] as const) {
