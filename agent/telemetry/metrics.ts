@@ -1,4 +1,6 @@
-import { Counter, Gauge, Registry } from 'prom-client'
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Registry from 'prom-client/lib/registry.js'
 import type { DataThreadReport, TcpSeries } from '../dataplane/messages.ts'
 import { type AgentMetricName, agentMetrics, type MetricDefinition } from './definitions.ts'
 import { httpPage } from './http-page.ts'
