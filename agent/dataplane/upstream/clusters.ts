@@ -52,11 +52,8 @@ export class Clusters {
   }
 
   /** The cluster that a route's destination is for the caller; undefined when there is no such service, port or subset. */
-  of(
-    table: Table,
-    caller: Caller,
-    { cluster: name, host, port, ...rest }: RouteDestination,
-  ): ActiveCluster | undefined {
+  of(table: Table, caller: Caller, route: RouteDestination): ActiveCluster | undefined {
+    const { cluster: name, host, port } = route
     let ofCaller = this.#kept.get(caller.key)
     if (ofCaller === undefined) {
       ofCaller = new Map()
@@ -65,7 +62,7 @@ export class Clusters {
     const kept = ofCaller.get(name)
     if (kept?.table === table) return kept.active
     const destination = table.destination(host, port)
-    const settings = destination && table.routing.cluster(caller.client, { cluster: name, host, port, ...rest })
+    const settings = destination && table.routing.cluster(caller.client, route)
     if (destination === undefined || settings?.exists !== true) {
       kept?.active.cluster.stop()
       ofCaller.delete(name)
