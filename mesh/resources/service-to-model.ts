@@ -4,7 +4,7 @@ import { canonicalAddress } from '../std/ip-address.ts'
 import { declaredProtocol, protocolFromName } from './port-protocol.ts'
 import type { ServiceEntry } from './service-entry.ts'
 import type { WorkloadEntry } from './workload-entry.ts'
-import { endpointLabels, entryLabels, workloadBasics, workloadId } from './workload-to-model.ts'
+import { endpointLabels, entryLabels, hasAddress, workloadBasics, workloadId } from './workload-to-model.ts'
 
 type EntryPort = NonNullable<ServiceEntry['spec']['ports']>[number]
 type EndpointSpec = NonNullable<ServiceEntry['spec']['endpoints']>[number]
@@ -21,7 +21,8 @@ export function serviceFromEntry(
   const { spec, metadata } = entry
   const ports = spec.ports ?? []
   const inline = inlineEndpoints(entry).map(endpoint => inlineWorkload(registryName, entry, endpoint))
-  const chosen = selectedEntries(entry, entries).map(chosen => ({
+  const selected = selectedEntries(entry, entries)
+  const chosen = selected.filter(hasAddress).map(chosen => ({
     workload: workloadId(registryName, chosen.metadata.namespace, chosen.metadata.name),
     ports: endpointPorts(ports, chosen.spec.ports),
   }))
@@ -33,7 +34,10 @@ export function serviceFromEntry(
     location: spec.location === 'MESH_INTERNAL' ? 'mesh' : 'external',
     ports: ports.map(servicePort),
     endpoints: [...inline.map(one => one.endpoint), ...chosen],
-    ...resolved(entry),
+    ...resolved(
+      entry,
+      selected.filter(chosen => !hasAddress(chosen)),
+    ),
     ...exported(entry),
   }
   return { service, workloads: inline.map(one => one.workload) }
@@ -46,20 +50,22 @@ function exported({ spec, metadata }: ServiceEntry): Pick<Service, 'exportTo'> {
   return { exportTo: names.filter(name => name !== '~').map(name => (name === '.' ? metadata.namespace : name)) }
 }
 
+type Discovery = Pick<Service, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'>
+
 /** How its endpoints are found, where they are not simply listed. */
-function resolved({ spec }: ServiceEntry): Pick<Service, 'resolution' | 'dnsEndpoints' | 'subjectAltNames'> {
-  const { resolution = 'NONE', subjectAltNames = [] } = spec
+function resolved({ spec }: ServiceEntry, named: readonly WorkloadEntry[]): Discovery {
+  const { resolution = 'NONE', subjectAltNames = [], ports = [], endpoints = [] } = spec
   const names = subjectAltNames.length === 0 ? {} : { subjectAltNames }
-  if (resolution === 'STATIC') return names
+  const ofEntries = named.map(chosen => dnsEndpoint({ ...chosen.spec, labels: entryLabels(chosen) }, ports))
+  if (resolution === 'STATIC') return ofEntries.length === 0 ? names : { ...names, dnsEndpoints: ofEntries }
   if (resolution === 'NONE') return ownAddress(spec) === undefined ? { ...names, resolution: 'none' } : names
-  const ports = spec.ports ?? []
-  const named = (spec.endpoints ?? []).filter(({ address }) => canonicalAddress(address) === undefined)
-  const listed = (spec.endpoints?.length ?? 0) > 0 || spec.workloadSelector !== undefined
+  const inline = endpoints.filter(({ address }) => canonicalAddress(address) === undefined)
+  const listed = endpoints.length > 0 || spec.workloadSelector !== undefined
   return {
     ...names,
     resolution: resolution === 'DNS_ROUND_ROBIN' ? 'dns-round-robin' : 'dns',
     dnsEndpoints: listed
-      ? named.map(endpoint => dnsEndpoint(endpoint, ports))
+      ? [...inline.map(endpoint => dnsEndpoint(endpoint, ports)), ...ofEntries]
       : spec.hosts.map(address => dnsEndpoint({ address }, ports)),
   }
 }

@@ -5,7 +5,7 @@ import { describeResource, type Resource } from './resource.ts'
 import { serviceFromEntry } from './service-to-model.ts'
 import type { WorkloadEntry } from './workload-entry.ts'
 import type { WorkloadGroup } from './workload-group.ts'
-import { type JoinedEntry, joinGroup, workloadFromEntry } from './workload-to-model.ts'
+import { hasAddress, type JoinedEntry, joinGroup, workloadFromEntry } from './workload-to-model.ts'
 
 /**
  * What resources say about services and workloads, as a registry of the given name would. A resource that cannot be
@@ -20,7 +20,8 @@ export function snapshotFromResources(registryName: string, resources: readonly 
   const entries = unique
     .filter(resource => resource.kind === 'WorkloadEntry')
     .flatMap(entry => withGroup(entry, groups, problems))
-  const workloads: Workload[] = entries.map(entry => workloadFromEntry(registryName, entry))
+  // what has a name only is an endpoint of the services that choose it, and no workload of its own
+  const workloads: Workload[] = entries.filter(hasAddress).map(entry => workloadFromEntry(registryName, entry))
   const services: Service[] = []
   for (const entry of unique) {
     if (entry.kind !== 'ServiceEntry') continue

@@ -1,15 +1,17 @@
 import { z } from 'zod'
+import { canonicalAddress } from '../std/ip-address.ts'
 import { metadata } from './metadata.ts'
 import {
-  endpointAddress,
   labels,
   locality,
   networkName,
   ofKubernetes,
   portName,
   portNumber,
+  refuseUnimplemented,
   serviceAccount,
 } from './primitives.ts'
+import { serviceEndpointAddress } from './service-entry-values.ts'
 
 /** API versions under which Istio's networking kinds are written; all mean the same. */
 export const networkingVersions = [
@@ -20,7 +22,8 @@ export const networkingVersions = [
 
 /** Istio's WorkloadEntry: one workload, alone or as an inline endpoint of a ServiceEntry. */
 export const workloadEntrySpec = z.strictObject({
-  address: endpointAddress,
+  /** A name is looked up by the hosts that call the services that choose it. */
+  address: serviceEndpointAddress,
   /** Port name of a service to the port on this workload; wins over the service's targetPort. */
   ports: z
     .record(portName, portNumber)
@@ -35,12 +38,19 @@ export const workloadEntrySpec = z.strictObject({
   serviceAccount: serviceAccount.optional(),
 })
 
-export const workloadEntry = z.strictObject({
-  apiVersion: z.enum(networkingVersions),
-  kind: z.literal('WorkloadEntry'),
-  metadata: metadata('workload'),
-  spec: workloadEntrySpec,
-  status: ofKubernetes(),
-})
+export const workloadEntry = z
+  .strictObject({
+    apiVersion: z.enum(networkingVersions),
+    kind: z.literal('WorkloadEntry'),
+    metadata: metadata('workload'),
+    spec: workloadEntrySpec,
+    status: ofKubernetes(),
+  })
+  .superRefine(({ metadata, spec }, context) => {
+    // What is called by name is outside the mesh: nobody shall believe that it has to prove itself.
+    const node = metadata.annotations?.['weft.dev/node']
+    if (node === undefined || canonicalAddress(spec.address) !== undefined) return
+    refuseUnimplemented(context, 'workloads of the mesh by name; give an address', ['spec', 'address'])
+  })
 
 export type WorkloadEntry = z.infer<typeof workloadEntry>

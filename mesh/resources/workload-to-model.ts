@@ -33,6 +33,11 @@ export function workloadFromEntry(registryName: string, entry: JoinedEntry): Wor
   }
 }
 
+/** False where it has a name instead, which callers look up. */
+export function hasAddress({ spec }: WorkloadEntry): boolean {
+  return canonicalAddress(spec.address) !== undefined
+}
+
 /** `<registry>/<namespace>/<name>`: stable as long as the entry keeps its name. */
 export function workloadId(registryName: string, namespace: string, name: string): string {
   return `${registryName}/${namespace}/${name}`

@@ -55,6 +55,14 @@ t.test('an unknown field is refused at its key, with the one that was meant', as
   t.same(said(`${entry}x: 1\n`), ['f.yaml:7:1: x: is not a field'])
 })
 
+t.test('what has a name instead of an address is not placed on a host', async t => {
+  const yaml = (annotations: string) =>
+    `{ apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: { name: a${annotations} }, spec: { address: a.example } }`
+  t.same(parseResources(yaml(''), 'a.yaml').problems, [])
+  const [problem] = parseResources(yaml(', annotations: { weft.dev/node: h1 }'), 'a.yaml').problems
+  t.match(problem, { path: 'spec.address', reason: 'unimplemented' })
+})
+
 t.test('a field or value that is not implemented is refused by name', async t => {
   const [locality] = parseResources(`${entry}  locality: a/b/c/d\n`, 'f.yaml').problems
   t.match(locality, { reason: 'unimplemented', line: 7, column: 13, path: 'spec.locality' })

@@ -205,6 +205,30 @@ t.test('with resolution DNS names are resolved: of the endpoints, else of the ho
   ])
 })
 
+t.test('an entry with a name is looked up by the callers of the services that choose it', async t => {
+  const ports = 'ports: [{ number: 80, name: http, targetPort: 8080 }]'
+  const spec = 'address: Old.Example., weight: 2, locality: eu/a, ports: { http: 9090 }, labels: { app: api, v: old }'
+  const chosen = (resolution: string) =>
+    snapshot(
+      entry('old', spec),
+      entry('new', 'address: 10.0.0.1, labels: { app: api }'),
+      service('api', `hosts: [a.b], resolution: ${resolution}, ${ports}, workloadSelector: { labels: { app: api } }`),
+    )
+  const locality = { region: 'eu', zone: 'a', subzone: '' }
+  const named = { name: 'old.example', ports: { http: 9090 }, weight: 2, labels: { app: 'api', v: 'old' }, locality }
+  for (const resolution of ['STATIC', 'DNS']) {
+    const { services, workloads } = chosen(resolution)
+    t.same(services[0]?.dnsEndpoints, [named], resolution)
+    t.same(services[0]?.endpoints, [{ workload: 'ops/default/new', ports: { http: 8080 } }], resolution)
+    t.same(
+      [...workloads].map(({ id }) => id),
+      ['ops/default/new'],
+      'it is no workload of its own',
+    )
+  }
+  t.equal(chosen('STATIC').services[0]?.resolution, undefined)
+})
+
 t.test('an entry takes from its group what it does not say itself', async t => {
   const group = `{ ${v1}, kind: WorkloadGroup, metadata: { name: apis }, spec: { metadata: { labels: { app: api, v: "1" },
     annotations: { weft.dev/user: api } }, template: { serviceAccount: api, ports: { http: 8080 }, locality: eu/a, weight: 3 } } }`
