@@ -1,11 +1,12 @@
 import { fieldOf, removeField, setField } from '../../../mesh/routing/header-fields.ts'
 import { normalizePath } from '../../../mesh/routing/path.ts'
+import { h2Error } from '../h2/frames.ts'
 import type { InboundPeer } from '../hbone/inbound-requests.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
 import type { LocalTarget } from '../table.ts'
 import { RequestRecord } from '../telemetry/request-record.ts'
-import type { Cancellable } from '../transport/connection-pool.ts'
+import type { Cancellable, Reuse } from '../transport/connection-pool.ts'
 import { localOrigin } from '../transport/origins.ts'
 import { protocolField } from '../transport/upstreams.ts'
 import type { Entrant } from '../upstream/admission.ts'
@@ -13,6 +14,7 @@ import type { LocalLimits } from '../upstream/inbound-limits.ts'
 import { localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo, stripOwnHeaders } from './request-facts.ts'
+import { isIdempotent } from './retry.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
 /** How often a request is tried again whose kept connection to the application was closed before it was read. */
@@ -105,12 +107,11 @@ export class InboundExchange implements RelayOwner, Entrant {
     this.#sentAt = this.#state.clock.monotonic()
     const origin = localOrigin(this.#target, this.#protocol, this.#state)
     let settled = false
-    // Once a kept connection was lost, the next try does not take its chances with another one.
     const opening = this.#state.connections.open(
       origin,
       this.#headers,
       this.#relay.hasNoBody,
-      this.#attempts > 1,
+      this.#reuse(),
       result => {
         settled = true
         this.#opening = undefined
@@ -121,6 +122,13 @@ export class InboundExchange implements RelayOwner, Entrant {
       },
     )
     if (!settled) this.#opening = opening
+  }
+
+  #reuse(): Reuse {
+    // Once a kept connection was lost, the next try does not take its chances with another one.
+    if (this.#attempts > 1) return 'none'
+    // The application may close a kept one just now, and then nobody could tell whether it has read the request.
+    return isIdempotent(this.#record.method) ? 'any' : 'recent'
   }
 
   responseHead(headers: HeaderList, endStream: boolean): void {
@@ -140,14 +148,15 @@ export class InboundExchange implements RelayOwner, Entrant {
     this.#relay.respond(answer, endStream, false)
   }
 
-  upstreamReset(_code: number, detail: string): void {
+  upstreamReset(code: number, detail: string): void {
     if (this.#headSeen) {
       this.#record.flags = 'UC'
       this.#fail('UPSTREAM_RESET', detail)
       return this.#relay.abort()
     }
-    // A process closes a kept connection whenever it likes: if that crossed with this request, it has not been read.
-    if (!this.#fresh && this.#relay.replayable && this.#attempts <= maxRetries) return this.#try()
+    // A process closes a kept connection whenever it likes: that may have crossed with this request, or it was read.
+    const mayRepeat = code === h2Error.refusedStream || isIdempotent(this.#record.method)
+    if (mayRepeat && !this.#fresh && this.#relay.replayable && this.#attempts <= maxRetries) return this.#try()
     this.#refuse('UPSTREAM_RESET', detail)
   }
 

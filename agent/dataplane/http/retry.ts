@@ -46,12 +46,17 @@ export function asksForRetry(policy: RetryPolicy, failure: AttemptFailure): bool
 
 /**
  * What the reset of a stream without a response comes to. Of a request that an agent had when it was lost nobody knows
- * whether the application has seen it: where that does not matter (RFC 9110 section 9.2.2) it is as good as not sent.
+ * whether the application has seen it: where that does not matter it is as good as not sent.
  */
 export function failureOfReset(code: number, isAgent: boolean, method: string): AttemptFailure {
   if (code === h2Error.refusedStream) return { kind: 'refused' }
   const isLost = isAgent && (code === h2Error.internal || code === silentPeerCode)
-  return isLost && idempotent.has(method) ? { kind: 'agent-lost' } : { kind: 'reset' }
+  return isLost && isIdempotent(method) ? { kind: 'agent-lost' } : { kind: 'reset' }
+}
+
+/** Whether a request of this method may be sent twice (RFC 9110 section 9.2.2). */
+export function isIdempotent(method: string): boolean {
+  return idempotent.has(method)
 }
 
 /** Whether a request was not sent for a reason that lies on the caller's own host. */

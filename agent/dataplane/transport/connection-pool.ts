@@ -36,10 +36,15 @@ export type OpenResult =
     }
   | { readonly kind: 'failed'; readonly reason: Reason; readonly detail: string }
 
+/** Which kept connections are good enough for a request; `recent`: those that had one within the last second. */
+export type Reuse = 'any' | 'recent' | 'none'
+
 interface Kept {
   readonly connection: HttpClientConnection
   readonly localAddress: string
   requests: number
+  /** Monotonic milliseconds of the last request's beginning. */
+  usedAt: number
   idleSince: number
 }
 
@@ -59,6 +64,8 @@ interface Group {
 }
 
 const sweepMs = 5_000
+/** Servers close what was idle for longer than this, at any moment. */
+const recentMs = 1_000
 const nothing: Cancellable = { cancel() {} }
 
 /**
@@ -83,21 +90,18 @@ export class ConnectionPool {
 
   /**
    * Sends a request's head on a kept connection (at once), or on a new one; `done` is called once, and not after
-   * `cancel`. With `fresh` no kept one is used.
+   * `cancel`.
    */
   open(
     origin: Origin,
     headers: HeaderList,
     endStream: boolean,
-    fresh: boolean,
+    reuse: Reuse,
     done: (result: OpenResult) => void,
   ): Cancellable {
-    let group = this.#groups.get(origin.key)
-    if (group === undefined) {
-      group = { origin, open: [], waiting: undefined }
-      this.#groups.set(origin.key, group)
-    }
-    if (!fresh) {
+    const group = this.#groupOf(origin)
+    if (reuse !== 'none') {
+      if (reuse === 'recent' && !origin.multiplexed) this.#closeStale(group)
       for (let at = group.open.length - 1; at >= 0; at -= 1) {
         const kept = group.open[at]
         if (kept?.connection.canOpen() && this.#send(group, kept, headers, endStream, done)) return nothing
@@ -149,14 +153,25 @@ export class ConnectionPool {
       const kept = this.#keep(group, result)
       for (const { headers, endStream, done } of waiting) {
         if (kept.connection.canOpen() && this.#send(group, kept, headers, endStream, done)) continue
-        this.open(group.origin, headers, endStream, false, done)
+        this.open(group.origin, headers, endStream, 'any', done)
       }
     })
     return cancellable
   }
 
-  #keep(group: Group, { connection, localAddress }: Extract<Dialled, { kind: 'connected' }>): Kept {
-    const kept = { connection, localAddress, requests: 0, idleSince: 0 }
+  #groupOf(origin: Origin): Group {
+    let group = this.#groups.get(origin.key)
+    if (group === undefined) {
+      group = { origin, open: [], waiting: undefined }
+      this.#groups.set(origin.key, group)
+    }
+    return group
+  }
+
+  #keep({ origin }: Group, { connection, localAddress }: Extract<Dialled, { kind: 'connected' }>): Kept {
+    // That from which it was asked for may have been forgotten meanwhile, with the last connection it had.
+    const group = this.#groupOf(origin)
+    const kept = { connection, localAddress, requests: 0, usedAt: 0, idleSince: 0 }
     group.open.push(kept)
     connection.onClose = () => {
       const at = group.open.indexOf(kept)
@@ -177,11 +192,21 @@ export class ConnectionPool {
     const stream = kept.connection.open(headers, endStream)
     if (stream === undefined) return false
     kept.requests += 1
+    kept.usedAt = this.#clock.monotonic()
     kept.idleSince = 0
     const { maxRequestsPerConnection } = group.origin
     if (maxRequestsPerConnection !== undefined && kept.requests >= maxRequestsPerConnection) kept.connection.goaway()
     done({ kind: 'open', stream, fresh: kept.requests === 1, isAgent: false, localAddress: kept.localAddress })
     return true
+  }
+
+  /** What is replaced is closed, or requests that come seldom would leave a connection each. */
+  #closeStale(group: Group): void {
+    const since = this.#clock.monotonic() - recentMs
+    for (let at = group.open.length - 1; at >= 0; at -= 1) {
+      const kept = group.open[at]
+      if (kept !== undefined && kept.usedAt < since && kept.connection.canOpen()) kept.connection.goaway()
+    }
   }
 
   #forgetEmpty(group: Group): void {

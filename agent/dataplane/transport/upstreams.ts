@@ -54,7 +54,7 @@ export class Upstreams {
     const { target, settings, protocol } = call
     const { mode } = settings.tls
     if (target.mesh === undefined || mode === 'disable' || mode === 'simple' || mode === 'mutual') {
-      return this.#connections.open(plainOrigin(call, this.#state), headers, endStream, false, done)
+      return this.#connections.open(plainOrigin(call, this.#state), headers, endStream, 'any', done)
     }
     return this.#overMesh(call, target.mesh, headers, endStream, protocol, done)
   }
@@ -67,7 +67,7 @@ export class Upstreams {
     endStream: boolean,
     done: (result: OpenResult) => void,
   ): Cancellable {
-    return this.#connections.open(passThroughOrigin(original, protocol, this.#state), headers, endStream, false, done)
+    return this.#connections.open(passThroughOrigin(original, protocol, this.#state), headers, endStream, 'any', done)
   }
 
   #overMesh(
@@ -101,7 +101,7 @@ export class Upstreams {
             return done({ kind: 'failed', reason: result.reason, detail: result.detail })
           case 'unsupported': {
             const origin = tunnelOrigin(call, session, this.#state)
-            current = this.#connections.open(origin, headers, endStream, false, done)
+            current = this.#connections.open(origin, headers, endStream, 'any', done)
           }
         }
       })

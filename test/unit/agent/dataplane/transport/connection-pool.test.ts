@@ -1,6 +1,11 @@
 import t from 'tap'
 import type { HttpClientConnection } from '../../../../../agent/dataplane/http/stream.ts'
-import { ConnectionPool, type Dialled, type Origin } from '../../../../../agent/dataplane/transport/connection-pool.ts'
+import {
+  ConnectionPool,
+  type Dialled,
+  type Origin,
+  type Reuse,
+} from '../../../../../agent/dataplane/transport/connection-pool.ts'
 import { FakeClock } from '../../../../fakes/clock.ts'
 import { PlayedStream } from '../../../../support/played-stream.ts'
 
@@ -63,8 +68,8 @@ function played(options: { readonly http2?: boolean; readonly maxRequests?: numb
     return connection
   }
   const results: string[] = []
-  const ask = (fresh = false) =>
-    pool.open(origin, [':method', 'GET'], true, fresh, result => {
+  const ask = (reuse: Reuse = 'any') =>
+    pool.open(origin, [':method', 'GET'], true, reuse, result => {
       results.push(result.kind === 'open' ? `open ${result.fresh ? 'fresh' : 'kept'}` : `failed ${result.detail}`)
     })
   return { clock, pool, dials, connections, connect, ask, results, cancelled: () => cancelled }
@@ -87,10 +92,35 @@ t.test('whoever wants none that was kept gets a new one', async t => {
   const { ask, connect, dials, results } = played()
   ask()
   connect().openStreams = 0
-  ask(true)
+  ask('none')
   t.equal(dials.length, 1)
   connect()
   t.strictSame(results, ['open fresh', 'open fresh'])
+})
+
+t.test('what cannot be sent twice goes over a connection that was in use a moment ago, or a new one', async t => {
+  const { ask, connect, clock, pool, results } = played()
+  ask('recent')
+  const first = connect()
+  first.openStreams = 0
+  await clock.advance(1_000)
+  ask('recent')
+  first.openStreams = 0
+  await clock.advance(1_001)
+  ask('recent')
+  connect().openStreams = 0
+  t.strictSame(results, ['open fresh', 'open kept', 'open fresh'])
+  t.equal(pool.connections, 1, 'the old one is not kept beside the new one')
+  await clock.advance(30_000)
+  ask()
+  t.strictSame(results.slice(3), ['open kept'], 'for others it is good enough')
+
+  const http2 = played({ http2: true })
+  http2.ask('recent')
+  http2.connect()
+  await http2.clock.advance(30_000)
+  http2.ask('recent')
+  t.strictSame(http2.results, ['open fresh', 'open kept'], 'HTTP/2 says itself what was not read')
 })
 
 t.test('requests of HTTP/2 wait for one connection and share it', async t => {
@@ -132,6 +162,18 @@ t.test('a connection that is lost or has had its number of requests is not used 
   ask()
   connect()
   t.strictSame(results, ['open fresh', 'open fresh'])
+})
+
+t.test('a connection that is made while the last other one is lost is kept', async t => {
+  const { ask, connect, results, pool } = played()
+  ask()
+  const first = connect()
+  ask()
+  first.destroy('lost')
+  connect().openStreams = 0
+  t.equal(pool.connections, 1)
+  ask()
+  t.strictSame(results, ['open fresh', 'open fresh', 'open kept'])
 })
 
 t.test('idle connections are closed when their time is over, busy ones never', async t => {
