@@ -8,8 +8,9 @@ import type {
 } from '../../mesh/model/agent-config.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
 import type { PathNormalization } from '../../mesh/routing/path.ts'
+import { retryPolicy } from '../../mesh/routing/retry-policy.ts'
 import { routableService } from '../../mesh/routing/routable-service.ts'
-import type { RouteDestination } from '../../mesh/routing/route.ts'
+import type { RetryPolicy, RouteDestination } from '../../mesh/routing/route.ts'
 import { createRouting, type Routing } from '../../mesh/routing/routing.ts'
 import type { RoutableService } from '../../mesh/routing/world.ts'
 import { describeError } from '../../mesh/std/errors.ts'
@@ -47,6 +48,8 @@ export interface Table {
   /** Which of the operators' rules holds for a call. */
   readonly routing: Routing
   readonly pathNormalization: PathNormalization
+  /** How requests to the own workloads are tried again; undefined for not. */
+  readonly inboundRetries: RetryPolicy | undefined
   /** Identities of the own workloads that are known by cgroup, by its path. */
   readonly cgroupCallers: ReadonlyMap<string, string>
   readonly virtualIps: Ranges
@@ -188,6 +191,7 @@ export function buildTable(
     },
     routing,
     pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
+    inboundRetries: retryPolicy(undefined, { direction: 'inbound', defaults: undefined, consistentHash: false }),
     cgroupCallers,
     virtualIps,
   }

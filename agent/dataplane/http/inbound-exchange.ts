@@ -15,10 +15,9 @@ import { localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo, stripOwnHeaders } from './request-facts.ts'
 import { isIdempotent } from './retry.ts'
+import { asksForRetry } from './retry.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
-/** How often a request is tried again whose kept connection to the application was closed before it was read. */
-const maxRetries = 2
 const replayBytes = 64 * 1024
 
 /**
@@ -158,6 +157,12 @@ export class InboundExchange implements RelayOwner, Entrant {
     const mayRepeat = code === h2Error.refusedStream || isIdempotent(this.#record.method)
     if (mayRepeat && !this.#fresh && this.#relay.replayable && this.#attempts <= maxRetries) return this.#try()
     this.#refuse('UPSTREAM_RESET', detail)
+  }
+
+  /** At once: the next connection is a new one. */
+  #mayRetry(): boolean {
+    const policy = this.#state.table?.inboundRetries
+    return policy !== undefined && this.#attempts <= policy.attempts && asksForRetry(policy, { kind: 'unread' })
   }
 
   callerGone(_code: number, reason: string): void {

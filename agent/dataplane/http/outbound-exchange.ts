@@ -60,6 +60,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
   /** What balancing asks: {@link hash53} of the request's hash key, and the endpoints that were tried. */
   hash: number | undefined = undefined
   tried: Set<Upstream> | undefined = undefined
+  leaving: Set<Upstream> | undefined = undefined
 
   constructor(
     state: ThreadState,
@@ -293,6 +294,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     }
     this.#leaveAttempt()
     this.tried = retries.tried
+    this.leaving = retries.leaving
     this.#pause = this.#state.clock.timer(pauseMs, () => {
       this.#pause = undefined
       setAttemptCount(this.#headers, retries.count + 1)

@@ -12,6 +12,8 @@ export class Retries {
   count = 0
   /** Endpoints that were tried, where others shall be. */
   tried: Set<Upstream> | undefined = undefined
+  /** Endpoints that were tried, where other priorities than theirs shall be. */
+  leaving: Set<Upstream> | undefined = undefined
   /** Another try was asked for, and there were as many as there may be. */
   exhausted = false
 
@@ -35,6 +37,10 @@ export class Retries {
     if (policy.avoidPreviousHosts && from !== undefined) {
       this.tried ??= new Set()
       this.tried.add(from)
+    }
+    if (policy.avoidPreviousPriorities === true && from !== undefined) {
+      this.leaving ??= new Set()
+      this.leaving.add(from)
     }
     return retryPauseMs(policy, this.count, random)
   }

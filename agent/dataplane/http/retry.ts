@@ -7,6 +7,8 @@ import type { Reason } from '../reasons.ts'
 export type AttemptFailure =
   /** No connection: nothing was sent. */
   | { readonly kind: 'connect' }
+  /** A kept connection was closed before the request can have been read. */
+  | { readonly kind: 'unread' }
   /** The upstream said that it has handled nothing of it (REFUSED_STREAM). */
   | { readonly kind: 'refused' }
   /** Broken off before the response's head. */
@@ -28,7 +30,9 @@ export function asksForRetry(policy: RetryPolicy, failure: AttemptFailure): bool
   const { on } = policy
   switch (failure.kind) {
     case 'connect':
-      return on.has('connect-failure') || on.has('5xx') || on.has('gateway-error') || on.has('reset')
+      return on.has('connect-failure') || asksForUnread(on)
+    case 'unread':
+      return asksForUnread(on)
     case 'refused':
       return on.has('refused-stream') || on.has('5xx') || on.has('gateway-error') || on.has('reset')
     case 'agent-lost':
@@ -65,6 +69,10 @@ export function isOwnFault(reason: Reason): boolean {
 }
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+function asksForUnread(on: RetryPolicy['on']): boolean {
+  return on.has('reset-before-request') || on.has('5xx') || on.has('gateway-error') || on.has('reset')
+}
 
 function asksForStatus({ on, statusCodes }: RetryPolicy, status: number): boolean {
   if (status < 400) return statusCodes.has(status) && on.has('retriable-status-codes')

@@ -35,6 +35,8 @@ export interface PickContext {
   readonly hash: number | undefined
   /** Endpoints that earlier tries have had: passed over while there are others. */
   readonly tried: ReadonlySet<ClusterEndpoint> | undefined
+  /** Endpoints that earlier tries have had, whose priorities are left while others have endpoints to choose. */
+  readonly leaving?: ReadonlySet<ClusterEndpoint> | undefined
 }
 
 const anyRequest: PickContext = { hash: undefined, tried: undefined }
@@ -124,8 +126,9 @@ export class Cluster<E extends ClusterEndpoint> {
    */
   pick(context: PickContext = anyRequest): E | undefined {
     this.#arrangeIfDue()
-    const { hash, tried } = context
-    let endpoint = this.#priorities.pick(hash)
+    const { hash, tried, leaving } = context
+    let endpoint = leaving && this.#priorities.pickElsewhere(leaving, hash)
+    endpoint ??= this.#priorities.pick(hash)
     if (endpoint === undefined) return undefined
     if (tried?.has(endpoint) === true) endpoint = this.#pickUntried(endpoint, tried)
     if (endpoint.state.failedUntil !== 0) this.#probe(endpoint)

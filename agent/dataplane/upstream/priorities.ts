@@ -122,6 +122,17 @@ export class Priorities<E extends ClusterEndpoint> {
     return this.#drawSet(level, hash)?.pick(hash)
   }
 
+  /** One of the first priority that has endpoints to choose and none of these; undefined when there is no such priority. */
+  pickElsewhere(left: ReadonlySet<ClusterEndpoint>, hash: number | undefined): E | undefined {
+    for (const level of this.#levels) {
+      const isLeft = level.sets.some(({ members }) => members.some(member => left.has(member)))
+      if (isLeft || !level.sets.some(({ usable }) => usable.length > 0)) continue
+      const chosen = this.#drawSet(level, hash)?.pick(hash)
+      if (chosen !== undefined) return chosen
+    }
+    return undefined
+  }
+
   /** Any endpoint that may be chosen and is not among these. */
   pickOther(tried: ReadonlySet<ClusterEndpoint>): E | undefined {
     for (const level of this.#levels) {

@@ -46,6 +46,10 @@ t.test('what is tried again follows the conditions', async t => {
     ],
     ['a listed status needs the condition', policy({ statusCodes: new Set([404]) }), status(404), false],
     ['a success', on('5xx', 'reset'), status(200, 0), false],
+    ['a connection that was closed unread', on('reset-before-request'), { kind: 'unread' }, true],
+    ['no connection is one without the request', on('reset-before-request'), { kind: 'connect' }, true],
+    ['a lost answer is none', on('reset-before-request'), { kind: 'reset' }, false],
+    ['the default leaves it', policy(), { kind: 'unread' }, false],
     ['resource-exhausted', on('resource-exhausted'), status(200, 8), true],
   ]
   for (const [name, given, failure, expected] of cases) t.equal(asksForRetry(given, failure), expected, name)

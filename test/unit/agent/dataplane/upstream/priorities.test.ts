@@ -225,3 +225,13 @@ t.test('without knowing who calls from where all zones of a region are one', t =
   t.ok(Math.abs((found['eu/b/1'] ?? 0) - 66.7) < 2)
   t.end()
 })
+
+t.test('a retry that leaves priorities goes to the next one, and anywhere when all were tried', async t => {
+  const { cluster } = world({ 'eu/a/1': [4, 4], 'us/a/1': [4, 4] })
+  const first = cluster.pick()
+  const leaving = new Set(first === undefined ? [] : [first])
+  t.strictSame(Object.keys(percents(() => cluster.pick({ hash: undefined, tried: undefined, leaving }))), ['us/a/1'])
+  const second = cluster.pick({ hash: undefined, tried: undefined, leaving })
+  if (second !== undefined) leaving.add(second)
+  t.strictSame(Object.keys(percents(() => cluster.pick({ hash: undefined, tried: leaving, leaving }))), ['eu/a/1'])
+})
