@@ -14,8 +14,7 @@ import type { LocalLimits } from '../upstream/inbound-limits.ts'
 import { localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo, stripOwnHeaders } from './request-facts.ts'
-import { isIdempotent } from './retry.ts'
-import { asksForRetry } from './retry.ts'
+import { asksForRetry, isIdempotent } from './retry.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
 const replayBytes = 64 * 1024
@@ -155,7 +154,7 @@ export class InboundExchange implements RelayOwner, Entrant {
     }
     // A process closes a kept connection whenever it likes: that may have crossed with this request, or it was read.
     const mayRepeat = code === h2Error.refusedStream || isIdempotent(this.#record.method)
-    if (mayRepeat && !this.#fresh && this.#relay.replayable && this.#attempts <= maxRetries) return this.#try()
+    if (mayRepeat && !this.#fresh && this.#relay.replayable && this.#mayRetry()) return this.#try()
     this.#refuse('UPSTREAM_RESET', detail)
   }
 
