@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isField } from '../../../mesh/routing/header-fields.ts'
 import type { Random } from '../../../mesh/std/clock.ts'
 import { RequestIds } from './request-ids.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -93,31 +94,35 @@ function spanBelow(parent: TraceParent | undefined, headers: readonly string[], 
   }
 }
 
-/** Notes where the fields are. Most names are told apart by their first character and length alone. */
+/** Notes where the fields are, of each name the first one. */
 function find(headers: readonly string[], found: Found): void {
   found.requestId = found.traceparent = found.tracestate = found.b3 = found.trace = -1
   found.span = found.parent = found.sampled = found.flags = -1
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at] ?? ''
-    const first = name.charCodeAt(0) | 0x20
-    if (first === 0x78) note(name, at, xFields, found)
-    else if (first === 0x74) note(name, at, tFields, found)
-    else if (first === 0x62) note(name, at, bFields, found)
-  }
-}
-
-const xFields: readonly (keyof Found)[] = ['requestId', 'trace', 'span', 'parent', 'sampled', 'flags']
-const tFields: readonly (keyof Found)[] = ['traceparent', 'tracestate']
-const bFields: readonly (keyof Found)[] = ['b3']
-
-/** The first field of a name counts. */
-function note(name: string, at: number, fields: readonly (keyof Found)[], found: Found): void {
-  for (let index = 0; index < fields.length; index += 1) {
-    const field = fields[index]
-    if (field === undefined || names[field].length !== name.length || found[field] >= 0) continue
-    if (name !== names[field] && name.toLowerCase() !== names[field]) continue
-    found[field] = at + 1
-    return
+    // by length first: most fields are none of these
+    switch (name.length) {
+      case 2:
+        if (found.b3 < 0 && isField(name, names.b3)) found.b3 = at + 1
+        break
+      case 10:
+        if (found.tracestate < 0 && isField(name, names.tracestate)) found.tracestate = at + 1
+        else if (found.flags < 0 && isField(name, names.flags)) found.flags = at + 1
+        break
+      case 11:
+        if (found.traceparent < 0 && isField(name, names.traceparent)) found.traceparent = at + 1
+        else if (found.span < 0 && isField(name, names.span)) found.span = at + 1
+        break
+      case 12:
+        if (found.requestId < 0 && isField(name, names.requestId)) found.requestId = at + 1
+        else if (found.trace < 0 && isField(name, names.trace)) found.trace = at + 1
+        else if (found.sampled < 0 && isField(name, names.sampled)) found.sampled = at + 1
+        break
+      case 17:
+        if (found.parent < 0 && isField(name, names.parent)) found.parent = at + 1
+        break
+      default:
+    }
   }
 }
 
