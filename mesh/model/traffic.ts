@@ -75,6 +75,8 @@ export interface HttpRouteSpec {
     readonly derivePort?: Optional<'FROM_PROTOCOL_DEFAULT' | 'FROM_REQUEST_PORT'>
     readonly scheme?: Optional<string>
     readonly redirectCode?: Optional<number>
+    /** In place of what the match found of the path; not beside `uri`. */
+    readonly prefixRewrite?: Optional<string>
   }>
   readonly directResponse?: Optional<{
     readonly status: number
@@ -88,7 +90,12 @@ export interface HttpRouteSpec {
   readonly timeout?: Optional<string>
   readonly retries?: Optional<RetriesSpec>
   readonly fault?: Optional<{
-    readonly delay?: Optional<{ readonly fixedDelay?: Optional<string>; readonly percentage?: Optional<Percent> }>
+    readonly delay?: Optional<{
+      readonly fixedDelay?: Optional<string>
+      readonly percentage?: Optional<Percent>
+      /** The old form of `percentage`, which goes before it. */
+      readonly percent?: Optional<number>
+    }>
     readonly abort?: Optional<{
       readonly httpStatus?: Optional<number>
       readonly grpcStatus?: Optional<string>
@@ -103,6 +110,8 @@ export interface HttpRouteSpec {
   >
   readonly corsPolicy?: Optional<{
     readonly allowOrigins?: Optional<readonly StringMatch[]>
+    /** The old form of `allowOrigins`, which goes before it: exact texts. */
+    readonly allowOrigin?: Optional<readonly string[]>
     readonly allowMethods?: Optional<readonly string[]>
     readonly allowHeaders?: Optional<readonly string[]>
     readonly exposeHeaders?: Optional<readonly string[]>

@@ -20,16 +20,17 @@ export const redirect = z
       .int()
       .refine(code => code === 0 || (code >= 300 && code <= 399), 'must be from 300 to 399')
       .optional(),
-    prefixRewrite: unimplemented('redirects that replace a prefix; give the whole uri'),
+    /** Takes the place of what the match found of the path. */
+    prefixRewrite: z.string().optional(),
   })
   .superRefine((redirect, context) => {
-    const { uri, authority, port, derivePort, scheme } = redirect
+    const { uri, authority, port, derivePort, scheme, prefixRewrite } = redirect
+    if (uri && prefixRewrite) refuseKey(context, 'prefixRewrite', 'stands beside uri, use one of them')
     if (port !== undefined && derivePort !== undefined)
       refuseKey(context, 'derivePort', 'stands beside port, use one of them')
-    if (uri || authority || scheme || port !== undefined || derivePort !== undefined) return
-    // that one has been refused by name already
-    if (Object.hasOwn(redirect, 'prefixRewrite')) return
-    context.addIssue({ code: 'custom', message: 'needs one of uri, authority, scheme, port and derivePort' })
+    if (uri || prefixRewrite || authority || scheme || port !== undefined || derivePort !== undefined) return
+    const message = 'needs one of uri, prefixRewrite, authority, scheme, port and derivePort'
+    context.addIssue({ code: 'custom', message })
   })
 
 const base64 = /^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?$/
@@ -80,7 +81,8 @@ export const fault = z.strictObject({
       fixedDelay: duration().optional(),
       /** None when left out. */
       percentage: percent.optional(),
-      percent: unimplemented('whole percents of delays; write percentage with a value'),
+      /** The old form of percentage, which goes before it; more than 100 is all. */
+      percent: z.int().min(0).max(2_147_483_647).optional(),
       exponentialDelay: unimplemented('exponential delays, which Istio refuses too'),
     })
     .optional(),
@@ -102,7 +104,8 @@ export const fault = z.strictObject({
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', '*'] as const
 
 export const corsPolicy = z.strictObject({
-  allowOrigin: unimplemented('origins as plain texts; write allowOrigins with exact'),
+  /** The old form of allowOrigins, which goes before it: exact texts. */
+  allowOrigin: z.array(z.string()).optional(),
   allowOrigins: z
     .array(
       stringMatch.refine(

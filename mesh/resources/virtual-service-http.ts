@@ -66,6 +66,13 @@ function checkAction(route: HttpRoute, context: z.RefinementCtx): void {
       if (first !== undefined && route[key] !== undefined) refuseKey(context, key, `means nothing beside ${first}`)
     }
   }
+  if (
+    route.redirect?.prefixRewrite &&
+    route.match?.some(({ uri }) => uri?.exact !== undefined || uri?.regex !== undefined)
+  ) {
+    const path = ['redirect', 'prefixRewrite']
+    context.addIssue({ code: 'custom', message: 'needs a match of a prefix, or of none of the path', path })
+  }
   if (route.mirror !== undefined && (route.mirrors?.length ?? 0) > 0) {
     refuseKey(context, 'mirrors', 'stands beside mirror, use one of them')
   }

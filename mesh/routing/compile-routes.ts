@@ -60,7 +60,7 @@ interface RuleContext {
 }
 
 function compileRoute(spec: HttpRouteSpec, match: HttpMatchSpec | undefined, rule: RuleContext): Route {
-  const action = actionOf(spec, rule)
+  const action = actionOf(spec, match, rule)
   const forwards = action.kind === 'forward'
   const [only, ...others] = spec.route ?? []
   // a destination that is the only one adds to the rule; of several each has a level of its own, which comes before it
@@ -83,9 +83,11 @@ function routeName(spec: HttpRouteSpec, match: HttpMatchSpec | undefined): strin
   return match?.name === undefined || match.name === '' ? rule : `${rule}.${match.name}`
 }
 
-function actionOf(spec: HttpRouteSpec, rule: RuleContext): RouteAction {
+function actionOf(spec: HttpRouteSpec, match: HttpMatchSpec | undefined, rule: RuleContext): RouteAction {
   const { context } = rule
-  if (spec.redirect !== undefined) return { kind: 'redirect', redirect: compileRedirect(spec.redirect, context.port) }
+  if (spec.redirect !== undefined) {
+    return { kind: 'redirect', redirect: compileRedirect(spec.redirect, match, context.port) }
+  }
   if (spec.directResponse !== undefined) {
     const { status, body } = spec.directResponse
     const bytes = body?.bytes === undefined ? Buffer.from(body?.string ?? '') : Buffer.from(body.bytes, 'base64')

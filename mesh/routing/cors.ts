@@ -30,7 +30,8 @@ export interface CorsDecision {
 type CorsSpec = NonNullable<HttpRouteSpec['corsPolicy']>
 
 export function compileCors(spec: CorsSpec): CorsPolicy {
-  const origins = (spec.allowOrigins ?? []).map(origin => valueTest(origin, false))
+  const allowed = spec.allowOrigins ?? (spec.allowOrigin ?? []).map(exact => ({ exact }))
+  const origins = allowed.map(origin => valueTest(origin, false))
   const maxAgeMs = spec.maxAge === undefined ? undefined : parseDurationMs(spec.maxAge)
   return {
     anyOrigin: origins.some(test => passes(test, '*')),

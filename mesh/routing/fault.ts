@@ -3,14 +3,14 @@ import { parseDurationMs } from '../std/duration.ts'
 import { grpcStatusNumber } from './grpc.ts'
 import type { Fault } from './route.ts'
 
-/** Prepares a HTTPFaultInjection; without a percentage nothing happens (Envoy reads none as 0). */
+/** Prepares a HTTPFaultInjection; without a percentage, old or new, nothing happens (Envoy reads none as 0). */
 export function compileFault(spec: HttpRouteSpec['fault']): Fault | undefined {
   if (spec === undefined) return undefined
   const delayMs = parseDurationMs(spec.delay?.fixedDelay ?? '') ?? 0
   const abort = abortOf(spec.abort)
   const fault: Fault = {
     delayMs,
-    delayShare: delayMs > 0 ? share(spec.delay?.percentage?.value ?? 0) : 0,
+    delayShare: delayMs > 0 ? share(delayPercent(spec.delay)) : 0,
     abort,
     abortShare: abort === undefined ? 0 : share(spec.abort?.percentage?.value ?? 0),
   }
@@ -19,6 +19,12 @@ export function compileFault(spec: HttpRouteSpec['fault']): Fault | undefined {
 
 /** What is said to a client instead of the upstream's answer: the body, or gRPC's message. */
 export const faultAbortMessage = 'fault filter abort'
+
+type DelaySpec = NonNullable<HttpRouteSpec['fault']>['delay']
+
+function delayPercent(spec: DelaySpec): number {
+  return (spec?.percentage === undefined ? spec?.percent : spec.percentage.value) ?? 0
+}
 
 type AbortSpec = NonNullable<HttpRouteSpec['fault']>['abort']
 

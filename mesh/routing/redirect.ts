@@ -1,5 +1,6 @@
-import type { HttpRouteSpec } from '../model/traffic.ts'
+import type { HttpMatchSpec, HttpRouteSpec } from '../model/traffic.ts'
 import { octetsOf } from '../std/octets.ts'
+import { compileRewrite, type PathRewrite, rewritePath } from './rewrite.ts'
 import type { Route, RouteRequest } from './route.ts'
 
 /** A prepared HTTPRedirect: empty parts are those of the request. */
@@ -11,15 +12,16 @@ export interface Redirect {
   readonly port: string
   readonly path: string
   readonly pathHasQuery: boolean
+  /** Of the request's path, where there is no `path`. */
+  readonly rewrite: PathRewrite | undefined
 }
 
 type RedirectSpec = NonNullable<HttpRouteSpec['redirect']>
 
-/** Prepares a redirect for requests that come to `listenPort` in plaintext. */
-export function compileRedirect(spec: RedirectSpec, listenPort: number): Redirect {
+/** Prepares a redirect, for requests that one match of its rule has found and that come to `listenPort` in plaintext. */
+export function compileRedirect(spec: RedirectSpec, match: HttpMatchSpec | undefined, listenPort: number): Redirect {
   const scheme = spec.scheme ?? ''
-  const uri = octetsOf(spec.uri ?? '')
-  const path = uri === '' || uri.startsWith('/') ? uri : `/${uri}`
+  const path = rooted(octetsOf(spec.uri ?? ''))
   const port = spec.derivePort === 'FROM_REQUEST_PORT' ? listenPort : (spec.port ?? 0)
   return {
     status: spec.redirectCode === undefined || spec.redirectCode === 0 ? 301 : spec.redirectCode,
@@ -28,7 +30,12 @@ export function compileRedirect(spec: RedirectSpec, listenPort: number): Redirec
     port: port === 0 || port === defaultPort(scheme === '' ? 'http' : scheme) ? '' : `:${port}`,
     path,
     pathHasQuery: path.includes('?'),
+    rewrite: compileRewrite({ uri: rooted(spec.prefixRewrite ?? '') }, match),
   }
+}
+
+function rooted(path: string): string {
+  return path === '' || path.startsWith('/') ? path : `/${path}`
 }
 
 /** Where the request should have gone, for a route whose action is a redirect (RFC 9110 section 15.4). */
@@ -48,8 +55,8 @@ function locationOf(redirect: Redirect, request: RouteRequest): string {
 }
 
 /** The query stays, unless the redirect has one of its own. */
-function pathOf({ path, pathHasQuery }: Redirect, requested: string): string {
-  if (path === '') return requested
+function pathOf({ path, pathHasQuery, rewrite }: Redirect, requested: string): string {
+  if (path === '') return rewrite === undefined ? requested : rewritePath(rewrite, requested)
   if (pathHasQuery) return path
   const query = requested.indexOf('?')
   return query < 0 ? path : path + requested.slice(query)

@@ -91,6 +91,7 @@ const redirect = objectOf<Redirect>({
   derivePort: oneOf('FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'),
   scheme: text,
   redirectCode: count,
+  prefixRewrite: text,
 })
 
 const directResponse = objectOf<DirectResponse>({
@@ -105,12 +106,13 @@ const rewrite = objectOf<Rewrite>({
 })
 
 const fault = objectOf<Fault>({
-  delay: objectOf<Part<Fault, 'delay'>>({ fixedDelay: duration, percentage: share }),
+  delay: objectOf<Part<Fault, 'delay'>>({ fixedDelay: duration, percentage: share, percent: count }),
   abort: objectOf<Part<Fault, 'abort'>>({ httpStatus: count, grpcStatus: text, percentage: share }),
 })
 
 const corsPolicy = objectOf<Cors>({
   allowOrigins: listOf(stringMatch),
+  allowOrigin: texts,
   allowMethods: texts,
   allowHeaders: texts,
   exposeHeaders: texts,

@@ -68,7 +68,7 @@ const wholeVirtualService: VirtualServiceSpec = {
         backoff: '25ms',
       },
       fault: {
-        delay: { fixedDelay: '1h30m', percentage: { value: 0.01 } },
+        delay: { fixedDelay: '1h30m', percentage: { value: 0.01 }, percent: 1 },
         abort: { httpStatus: 503, grpcStatus: 'UNAVAILABLE', percentage: { value: 100 } },
       },
       mirror: destination,
@@ -77,6 +77,7 @@ const wholeVirtualService: VirtualServiceSpec = {
       mirrors: [{ destination, percentage: {} }],
       corsPolicy: {
         allowOrigins: [{ exact: 'https://shop.example' }],
+        allowOrigin: ['https://shop.example'],
         allowMethods: ['GET'],
         allowHeaders: ['x-user'],
         exposeHeaders: ['x-page'],
@@ -94,6 +95,7 @@ const wholeVirtualService: VirtualServiceSpec = {
         derivePort: 'FROM_REQUEST_PORT',
         scheme: 'https',
         redirectCode: 308,
+        prefixRewrite: '/newer',
       },
     },
     { directResponse: { status: 503, body: { string: 'closed\nuntil nine', bytes: 'Y2xvc2Vk' } } },

@@ -53,11 +53,6 @@ t.test('what routing does not do is refused by name', async t => {
     ['VirtualService', { hosts: ['cart'], http: [{ delegate: { name: 'x' } }] }, /delegate: is not implemented/],
     ['DestinationRule', { host: 'cart', trafficPolicy: { tunnel: {} } }, /tunnel: is not implemented/],
     ['DestinationRule', { host: 'cart', trafficPolicy: { proxyProtocol: {} } }, /proxyProtocol: is not implemented/],
-    [
-      'DestinationRule',
-      { host: 'cart', trafficPolicy: { tls: { mode: 'SIMPLE', credentialName: 'x' } } },
-      /credentialName: is not implemented/,
-    ],
     ['Sidecar', { ingress: [{ port: { number: 80 }, tls: {} }] }, /ingress\[0\]\.tls: is not implemented/],
     ['Sidecar', { ingress: [{ port: { number: 80 }, bind: '10.0.0.1' }] }, /ingress\[0\]\.bind: is not implemented/],
     ['Sidecar', { egress: [{ hosts: ['./*'], captureMode: 'NONE' }] }, /captureMode: is not implemented/],

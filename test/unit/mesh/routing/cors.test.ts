@@ -27,6 +27,15 @@ t.test('a preflight of an allowed origin is answered with all that is allowed', 
   })
 })
 
+t.test('origins in their old form are exact, and count where there are none in the new one', async t => {
+  const allows = (corsPolicy: object, origin: string) => decide(corsPolicy, 'GET', ['origin', origin]) !== undefined
+  const old = { allowOrigin: ['https://a.test'] }
+  t.equal(allows(old, 'https://a.test'), true)
+  t.equal(allows(old, 'https://a.test.example'), false)
+  t.equal(allows({ allowOrigin: ['*'] }, 'https://b.test'), true)
+  t.equal(allows({ ...old, allowOrigins: [{ exact: 'https://b.test' }] }, 'https://a.test'), false)
+})
+
 t.test('other requests of an allowed origin get leave on their response', async t => {
   const decision = decide(policy, 'GET', ['origin', 'https://x.b.test'])
   t.equal(decision?.kind, 'response')

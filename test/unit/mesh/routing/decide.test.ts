@@ -68,6 +68,12 @@ t.test('faults befall their share of requests, none without a percentage', async
     faultOf(routeOf({ fault: both }), () => 0),
     { delayMs: 1500, abort: undefined },
   )
+  const delayed = (delay: object, drawn: number) =>
+    faultOf(routeOf({ fault: { delay: { fixedDelay: '1s', ...delay } } }), () => drawn)?.delayMs
+  t.equal(delayed({ percent: 25 }, 0.249), 1000, 'the old form of a percentage')
+  t.equal(delayed({ percent: 25 }, 0.25), undefined)
+  t.equal(delayed({ percent: 101 }, 0.999), 1000)
+  t.equal(delayed({ percent: 25, percentage: {} }, 0), undefined, 'the new form counts')
   const grpc = { abort: { grpcStatus: 'UNAVAILABLE', percentage: { value: 100 } } }
   t.same(faultOf(routeOf({ fault: grpc }), () => 0)?.abort, { kind: 'grpc', status: 14 })
 })

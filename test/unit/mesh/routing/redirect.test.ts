@@ -15,6 +15,19 @@ t.test('what a redirect does not say is the request’s', async t => {
   t.equal(location({ uri: 'to' }), 'http://cart/to?q=1')
 })
 
+t.test('a prefix takes the place of what the match found of the path', async t => {
+  const rewritten = (prefixRewrite: string, match: object | undefined, path: string) => {
+    const spec = { redirect: { prefixRewrite }, ...(match && { match: [match] }) }
+    return redirectOf(routeOf(spec), requestOf({ path })).location
+  }
+  t.equal(rewritten('/new', { uri: { prefix: '/old' } }, '/old/a?q=1'), 'http://cart/new/a?q=1')
+  t.equal(rewritten('/new', { uri: { prefix: '/old' } }, '/older'), 'http://cart/newer')
+  t.equal(rewritten('new', { uri: { prefix: '/old' } }, '/old'), 'http://cart/new')
+  t.equal(rewritten('/new', { uri: { pathPrefix: '/old' } }, '/old?q=1'), 'http://cart/new?q=1')
+  t.equal(rewritten('/new/', undefined, '/a/b'), 'http://cart/new/a/b')
+  t.equal(rewritten('/new/', { method: { exact: 'GET' } }, '/?q=1'), 'http://cart/new/?q=1')
+})
+
 t.test('a port is written where it is no default, and replaces the request’s', async t => {
   t.equal(location({ port: 8443 }, { authority: 'cart:80' }), 'http://cart:8443/r?q=1')
   t.equal(location({ port: 8443 }, { authority: '[::1]:80' }), 'http://[::1]:8443/r?q=1')
