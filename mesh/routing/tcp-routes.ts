@@ -12,6 +12,8 @@ import type { KnownVirtualService } from './world-index.ts'
 /** One of the destinations of a connection; its weight decides among several. */
 export interface TcpDestination {
   readonly destination: RouteDestination
+  /** `VirtualService shop/db tcp[0]`. */
+  readonly rule: string
 }
 
 /** A connection as far as `tls` and `tcp` rules look at it. */
@@ -76,16 +78,18 @@ function holds({ sniHosts, subnets }: CompiledMatch, { sni, destinationAddress }
 
 function compileRules(config: Config<VirtualServiceSpec>, context: CompileContext): readonly CompiledRule[] {
   const { tls = [], tcp = [] } = config.spec
-  const ofTls = tls.map(rule =>
+  const ofTls = tls.map((rule, at) =>
     compile(
+      `tls[${at}]`,
       rule.match.map(match => ({ ...match, sni: match.sniHosts.map(host => host.toLowerCase()) })),
       rule.route,
     ),
   )
-  const ofTcp = tcp.map(({ match = [], route }) => compile(match.length === 0 ? [{}] : match, route))
+  const ofTcp = tcp.map(({ match = [], route }, at) => compile(`tcp[${at}]`, match.length === 0 ? [{}] : match, route))
   return [...ofTls, ...ofTcp].filter(({ matches, destinations }) => matches.length > 0 && destinations.length > 0)
 
   function compile(
+    place: string,
     matches: readonly (L4MatchSpec & { readonly sni?: readonly string[] })[],
     route: TcpRouteSpec['route'],
   ): CompiledRule {
@@ -98,6 +102,7 @@ function compileRules(config: Config<VirtualServiceSpec>, context: CompileContex
         })),
       destinations: (route ?? []).map(({ destination, weight }) => ({
         destination: context.destination(destination, config.namespace, weight ?? 0),
+        rule: `VirtualService ${config.namespace}/${config.name} ${place}`,
       })),
     }
   }

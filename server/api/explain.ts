@@ -58,10 +58,11 @@ function explainConnection(
   const steps = [...before, ...partiesOf({ service, port })]
   const ruled = ruledDestinations(input, caller, service, port)
   if (ruled !== undefined) {
-    const reason = reasonOf(ruled)
-    steps.push({ ok: true, what: 'rule', detail: 'one for connections decides where it goes' })
-    const endpoints = ruled.flatMap(({ explained }) => explained.endpoints)
-    steps.push(...ruled.flatMap(one => one.steps))
+    const { rule, judged } = ruled
+    const reason = reasonOf(judged)
+    steps.push({ ok: true, what: 'rule', detail: `${rule} decides where the connection goes` })
+    const endpoints = judged.flatMap(({ explained }) => explained.endpoints)
+    steps.push(...judged.flatMap(one => one.steps))
     return { verdict: reason === 'OK' ? 'allowed' : 'refused', reason, steps, endpoints }
   }
   const judged = service.endpoints.flatMap(endpoint => judgeEndpoint(input, service, port, endpoint, caller))
@@ -87,21 +88,16 @@ function ruledDestinations(
   caller: Caller,
   service: CatalogueService,
   { port, protocol }: ServicePort,
-): readonly JudgedDestination[] | undefined {
+): { readonly rule: string; readonly judged: readonly JudgedDestination[] } | undefined {
   if (!caller.meshed || (protocol !== 'tcp' && protocol !== 'tls')) return undefined
   const routing = createRouting(worldOf(input, caller.client))
   const routable = routableOf(service, input.dnsDomain)
   const sni = protocol === 'tls' ? (service.hosts[0] ?? routable.hosts[0]) : undefined
   const found = routing.tcp(caller.client, routable, port, sni, routable.addresses[0] ?? '')
-  return (
-    found &&
-    judgeDestinations(
-      input,
-      caller,
-      routing,
-      found.map(({ destination }) => destination),
-    )
-  )
+  const [first] = found ?? []
+  if (found === undefined || first === undefined) return undefined
+  const destinations = found.map(({ destination }) => destination)
+  return { rule: first.rule, judged: judgeDestinations(input, caller, routing, destinations) }
 }
 
 function partiesOf(known: ReturnType<typeof findService> | undefined): readonly ExplainStep[] {

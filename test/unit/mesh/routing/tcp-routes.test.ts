@@ -57,3 +57,14 @@ t.test('a server name stands for the service where the address is unknown', asyn
   t.equal(find(rules, { sni: 'b.acme.example', known: false }), undefined)
   t.equal(find(rules, { known: false }), undefined)
 })
+
+t.test('a destination names the rule that sends there', async t => {
+  const tls = `tls: [{ match: [{ sniHosts: [a.example] }], ${toOther} }]`
+  const tcp = `tcp: [{ match: [{ port: 1 }], ${toOther} }, { ${toOther} }]`
+  const routing = createRouting(
+    routingWorld([database, other], [`VirtualService shop/db { hosts: [db], ${tls}, ${tcp} }`]),
+  )
+  const rules = (sni?: string) => routing.tcp(shop, database, 5432, sni, '240.240.0.1')?.map(({ rule }) => rule)
+  t.same(rules('a.example'), ['VirtualService shop/db tls[0]'])
+  t.same(rules(), ['VirtualService shop/db tcp[1]'])
+})

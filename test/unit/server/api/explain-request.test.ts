@@ -276,6 +276,7 @@ t.test('a connection to a port of bytes is explained by the rules for connection
     })
   const answer = explain(mesh([route('v2'), canary[1] ?? {}], [tcp]), 'web', 'api')
   t.match(answer, { verdict: 'allowed', reason: 'OK' })
+  t.match(said(answer.steps, 'rule'), [/^VirtualService \w+\/api tcp\[0\] decides where the connection goes$/])
   t.same(
     answer.endpoints.map(({ address }) => address),
     ['10.0.0.2:8080'],
