@@ -175,7 +175,10 @@ export class ThreadCore {
     this.#hbone.drain()
     this.#state.httpConnections.drain()
     const deadline = clock.monotonic() + deadlineMs
-    while (telemetry.openConnections > 0 && clock.monotonic() < deadline) {
+    // Connections that carry requests close by themselves once their peers know that they shall send no more of them.
+    const hasOpen = () =>
+      telemetry.openConnections > 0 || this.#hbone.sessions > 0 || this.#state.httpConnections.size > 0
+    while (hasOpen() && clock.monotonic() < deadline) {
       await new Promise<void>(resolve => clock.timer(drainPollMs, resolve))
     }
     this.#state.httpConnections.destroy('the agent stopped')

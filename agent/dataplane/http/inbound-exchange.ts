@@ -71,7 +71,6 @@ export class InboundExchange implements RelayOwner, Entrant {
     const headers = this.#headers
     // A caller's agent says what its application spoke.
     if (caller.identity !== '' && fieldOf(headers, protocolField) === 'h2') this.#protocol = 'HTTP/2'
-    if (this.#state.draining) return this.#refuse('DRAINING', 'the agent is shutting down')
     // Callers in plaintext, and agents that are not ours, may not have done it.
     const path = normalizePath(headers[pseudo.path] ?? '', this.#state.table?.pathNormalization ?? 'DEFAULT')
     if (path === undefined) return this.#refuse('BAD_HTTP_REQUEST', 'the path cannot be brought into one form')

@@ -86,8 +86,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
   }
 
   #begin(): void {
-    const { draining, table, random, telemetry } = this.#state
-    if (draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
+    const { table, random, telemetry } = this.#state
+    if (table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
     const decision = decide(table, this.#connection, this.#headers, this.#record, random)
     telemetry.http.trace(this.#record, this.#headers)
     if (decision.kind === 'pass-through') return this.#passThrough()
