@@ -130,7 +130,7 @@ export const agentSettings = {
       arg: 'capture',
     },
     mode: {
-      doc: 'mesh captures virtual addresses and known endpoints of the mesh; all captures every TCP connection that is not excluded.',
+      doc: 'mesh captures virtual addresses, known endpoints of the mesh, and the addresses and ranges that services outside of it declare; all captures every TCP connection that is not excluded.',
       format: ['mesh', 'all'],
       default: 'mesh',
       env: 'WEFT_AGENT_CAPTURE_MODE',
