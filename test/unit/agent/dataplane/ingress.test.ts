@@ -8,7 +8,7 @@ import { buildTable } from '../../../../agent/dataplane/table.ts'
 import type { AgentConfig } from '../../../../mesh/model/agent-config.ts'
 import type { SidecarSpec } from '../../../../mesh/model/traffic.ts'
 import { aConfig, aWorkload } from '../../../support/agent-config.ts'
-import { aLocalServer, aMeshedPair, exchange } from '../../../support/data-threads.ts'
+import { aLocalServer, aMeshedPair, aThread, exchange } from '../../../support/data-threads.ts'
 
 type Ingress = NonNullable<SidecarSpec['ingress']>
 
@@ -63,6 +63,20 @@ t.test('a request is delivered to a unix socket, over a connection that is kept'
   t.equal(await get(outboundPort, '/a'), '200 GET /a')
   t.equal(await get(outboundPort, '/b'), '200 GET /b')
   t.equal(connections, 1)
+})
+
+t.test('plaintext from outside is delivered there too, and elsewhere once the Sidecar says so', async t => {
+  const answering = (text: string) => aLocalServer(t, socket => socket.end(text))
+  const ports = [await answering('first'), await answering('second')]
+  const originalDst = { address: '10.77.0.1', port: 9090 }
+  const { core, port: inbound } = await aThread(t, { kind: 'inbound-plaintext' }, { originalDst })
+  const told: string[] = []
+  for (const port of ports) {
+    const ingress = withIngress([{ port: { number: 9090 }, defaultEndpoint: `127.0.0.1:${port}` }])
+    t.same(core.config(ingress(aConfig({ workloads: [aWorkload()] }))), [])
+    told.push((await exchange(inbound, 'hello')).text)
+  }
+  t.same(told, ['first', 'second'])
 })
 
 t.test('a port that declares nothing else is served in what its ingress declares', async t => {
