@@ -1,8 +1,11 @@
 import t from 'tap'
 import { Retries } from '../../../../../agent/dataplane/http/retries.ts'
 import { type AttemptFailure, asksForRetry, retryPauseMs } from '../../../../../agent/dataplane/http/retry.ts'
+import { buildTable } from '../../../../../agent/dataplane/table.ts'
 import { CircuitBreaker } from '../../../../../agent/dataplane/upstream/circuit-breaker.ts'
+import { EndpointState } from '../../../../../agent/dataplane/upstream/endpoint.ts'
 import type { RetryCondition, RetryPolicy } from '../../../../../mesh/routing/route.ts'
+import { aConfig, aService } from '../../../../support/agent-config.ts'
 
 const policy = (values: Partial<RetryPolicy> = {}): RetryPolicy => ({
   attempts: 2,
@@ -91,4 +94,32 @@ t.test('there are as many tries as the policy has, then it says that there were 
   t.ok(limits.acquire('retries'))
   t.equal(other.next({ kind: 'connect' }, undefined, half), undefined, 'the budget is used up')
   t.notOk(other.exhausted)
+})
+
+t.test('endpoints that were tried are kept for the hosts, or the priorities, that the policy leaves', async t => {
+  const limits = new CircuitBreaker({
+    maxConnections: undefined,
+    maxPendingRequests: undefined,
+    maxRequests: undefined,
+    maxRetries: 3,
+    retryBudget: { percent: 20, minRetryConcurrency: 1 },
+    rule: '',
+  })
+  const target = buildTable(aConfig({ services: [aService()] })).table.at('10.77.0.2', 8080)?.pinned
+  if (target === undefined) throw new Error('no endpoint')
+  const { labels, locality, health } = target.endpoint
+  const endpoint = { key: target.authority, weight: 1, health, labels, locality, state: new EndpointState(), target }
+  const rows = [
+    [{ avoidPreviousHosts: true }, 1, undefined],
+    [{ avoidPreviousHosts: false, avoidPreviousPriorities: true }, undefined, 1],
+    [{ avoidPreviousHosts: true, avoidPreviousPriorities: true }, 1, 1],
+    [{ avoidPreviousHosts: false }, undefined, undefined],
+  ] as const
+  for (const [values, tried, leaving] of rows) {
+    const retries = new Retries(policy(values), limits)
+    t.ok(retries.next({ kind: 'connect' }, endpoint, () => 0.5))
+    t.equal(retries.tried?.size, tried)
+    t.equal(retries.leaving?.size, leaving)
+    retries.release()
+  }
 })
