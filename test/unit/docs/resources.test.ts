@@ -71,6 +71,8 @@ t.test('resources in the documentation are good as they stand', async t => {
     // blocks of their own, and what a shell example writes into a file
     for (const [, , block = ''] of text.matchAll(/(^```yaml|<<'END')\n(.*?)^(?:```|END)$/gms)) {
       if (!/^(?:apiVersion|services|workloads|include):/m.test(block)) continue
+      // shows what a refusal looks like, which test/netns/docs-traffic.test.ts sees
+      if (block.startsWith('# refused.yaml')) continue
       seen += 1
       const { problems } = block.includes('apiVersion') ? parseResources(block, path) : parseRegistryFile(block, path)
       t.same(problems, [], path)
