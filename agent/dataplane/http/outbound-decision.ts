@@ -83,7 +83,10 @@ export function decide(
   return follow(route, request, call, record, random)
 }
 
-/** By its name; a name that nobody knows counts as that of the service whose address was called. */
+/**
+ * By its name; a name that nobody knows counts as that of the service whose address was called. Of an endpoint outside the
+ * mesh it does not: one address may serve many names there, of which only some are known.
+ */
 function virtualHostOf(
   table: Table,
   { caller, port, destination }: OutboundCall,
@@ -91,9 +94,9 @@ function virtualHostOf(
 ): VirtualHost | undefined {
   const routes = table.routing.httpPort(caller.client, destination?.port.port ?? port)
   const host = routes.find(authority)
-  if (destination === undefined || (host !== undefined && host.name !== 'allow_any' && host.name !== 'block_all')) {
-    return host
-  }
+  const isKnown = host !== undefined && host.name !== 'allow_any' && host.name !== 'block_all'
+  if (isKnown || destination === undefined) return host
+  if (destination.pinned !== undefined && destination.service.external) return host
   return routes.find(destination.host) ?? host
 }
 

@@ -75,6 +75,21 @@ t.test('requests to a range of addresses go to the address, whatever their host 
   t.match(await get(caller.port, '127.0.0.1'), { status: 200, text: 'ruled.example /x' })
 })
 
+t.test('a name that nobody knows is not that of a service outside the mesh that has the same endpoint', async t => {
+  const port = await anOrigin(t)
+  const service = outside({
+    hosts: ['listed.example'],
+    ports: [{ name: 'http', port, protocol: 'http' }],
+    resolution: 'static',
+    endpoints: [aPlainEndpoint({ address: '127.0.0.1', ports: { http: port } })],
+  })
+  const closed = await callerTo(t, port, [service], ['Sidecar default/default { outboundTrafficPolicy: {} }'])
+  t.match(await get(closed.port, 'listed.example'), { status: 200, text: 'listed.example /x' })
+  t.match(await get(closed.port, 'other.example'), { status: 502, reason: /^BLOCKED_HOST/ })
+  const open = await callerTo(t, port, [service])
+  t.match(await get(open.port, 'other.example'), { status: 200, text: 'other.example /x' })
+})
+
 t.test('bytes go to the address too, and are counted for the service', async t => {
   const port = await aLocalServer(t, socket => socket.pipe(socket))
   const ports = [{ name: 'tcp', port, protocol: 'tcp' }] as const
