@@ -28,6 +28,9 @@ export const testTools: readonly Tool[] = [
   { command: 'nghttp', package: 'nghttp2-client' },
   { command: 'nghttpd', package: 'nghttp2-server' },
   { command: 'dig', package: 'bind9-dnsutils' },
+  { command: 'nginx', package: 'nginx' },
+  { command: 'haproxy', package: 'haproxy' },
+  { command: 'python3', package: 'python3' },
 ]
 
 /** What the benches need beside. */
