@@ -14,6 +14,8 @@ interface Parts {
   path: number
   /** Index of the name of the one `host` field, or -1; -2 when there are several. */
   host: number
+  /** Some name has an underscore: applications behind gateways of old read it as a dash, and with it our own fields. */
+  underscore: boolean
 }
 
 /**
@@ -23,6 +25,7 @@ interface Parts {
  */
 export function prepareAppRequest(headers: string[], scheme: 'http' | 'https'): Refusal | undefined {
   const parts = partsOf(headers)
+  if (parts.underscore) return refusals.underscore
   const method = headers[parts.method] ?? ''
   if (method === 'CONNECT') return refusals.connect
   if (hasLowerCase(method)) return refusals.method
@@ -48,7 +51,7 @@ function settleHost(headers: string[], parts: Parts): Refusal | undefined {
 }
 
 function partsOf(headers: HeaderList): Parts {
-  const parts: Parts = { method: 0, scheme: 0, authority: 0, path: 0, host: -1 }
+  const parts: Parts = { method: 0, scheme: 0, authority: 0, path: 0, host: -1, underscore: false }
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? ''
     if (name === 'host') parts.host = parts.host === -1 ? at : -2
@@ -56,6 +59,7 @@ function partsOf(headers: HeaderList): Parts {
     else if (name === ':scheme') parts.scheme = at + 1
     else if (name === ':authority') parts.authority = at + 1
     else if (name === ':path') parts.path = at + 1
+    else if (name.includes('_')) parts.underscore = true
   }
   return parts
 }
@@ -78,6 +82,7 @@ function isBeyondAscii(text: string): boolean {
 }
 
 const refusals = {
+  underscore: { status: '400', detail: 'a field name has an underscore' },
   connect: { status: '405', detail: 'CONNECT is not served' },
   method: { status: '400', detail: 'the method has lower-case letters' },
   scheme: { status: '400', detail: 'the scheme is not that of the connection' },

@@ -29,6 +29,7 @@ t.test('refuses what two readers could understand in two ways', async t => {
     ['an authority beyond ASCII', get(':authority', 'ap\u00ef'), '400'],
     ['a method in lower case', [':method', 'Get', ':scheme', 'http', ':path', '/', ':authority', 'api'], '400'],
     ['another scheme', [':method', 'GET', ':scheme', 'https', ':path', '/', ':authority', 'api'], '400'],
+    ['a name with an underscore', get(':authority', 'api', 'content_length', '5'), '400'],
     ['CONNECT', [':method', 'CONNECT', ':authority', 'api:80'], '405'],
   ]
   for (const [what, headers, status] of cases) t.equal(prepareAppRequest([...headers], 'http')?.status, status, what)
