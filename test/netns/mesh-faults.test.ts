@@ -9,7 +9,7 @@ import { agentMetric, agentStatus, serve } from './mesh-probe.ts'
 // a loaded machine of two cores takes more than the usual two minutes
 t.setTimeout(240_000)
 
-// `a` calls without ever trying twice; `b` and `c` both serve `api`. Plaintext would be served everywhere (PERMISSIVE),
+// `a` calls without ever trying twice; `b` and `c` both serve `api`, and `shop` by HTTP. Plaintext would be served everywhere (PERMISSIVE),
 // so a connection that slips past the agent succeeds, and only the wire shows it.
 const asWeb = { uid: 4001 }
 const mesh = await createMesh(t, {
@@ -17,23 +17,31 @@ const mesh = await createMesh(t, {
   agent: { drainDeadlineMs: 1000 },
   files: ({ a, b, c }) => ({
     'services.yaml': `
-services: [{ name: api, ports: { tcp: 9000 } }]
+services: [{ name: api, ports: { tcp: 9000 } }, { name: shop, ports: { http: 80 } }]
 workloads:
   - { name: web-1, node: a, address: ${a.address4}, serviceAccount: web, uid: ${asWeb.uid} }
   - { name: api-1, node: b, address: ${b.address4}, serviceAccount: api, services: { api: { tcp: 9100 } } }
+  - { name: shop-1, node: b, address: ${b.address4}, serviceAccount: shop, services: { shop: { http: 9200 } } }
   - { name: api-2, node: c, address: ${c.address4}, serviceAccount: api, services: { api: { tcp: 9100 } } }
+  - { name: shop-2, node: c, address: ${c.address4}, serviceAccount: shop, services: { shop: { http: 9200 } } }
 `,
   }),
 })
 const { a, b, c, cp } = mesh.hosts
-for (const host of [b, c]) await serve(host, host.name, host.address4, ['echo=9100', 'echo=22', 'echo=9999'])
-const [service] = JSON.parse(await mesh.weft('services', '-o', 'json'))
-const [virtualIp] = service.virtualIps
+const served = ['echo=9100', 'http=9200', 'echo=22', 'echo=9999']
+const [onB] = await Promise.all([b, c].map(host => serve(host, host.name, host.address4, served)))
+if (onB === undefined) throw new Error('b does not serve')
+const services: readonly { readonly name: string; readonly virtualIps: readonly string[] }[] = JSON.parse(
+  await mesh.weft('services', '-o', 'json'),
+)
+const virtualIpOf = (service: string) => services.find(({ name }) => name === service)?.virtualIps[0] ?? ''
+const virtualIp = virtualIpOf('api')
 
 const meshed = {
   'new-by-virtual-ip': `new@${virtualIp}/9000`,
   'new-by-endpoint': `new@${c.address4}/9100`,
   'kept-by-virtual-ip': `kept@${virtualIp}/9000`,
+  'http-by-virtual-ip': `http@${virtualIpOf('shop')}/80`,
 } as const
 const others = { ssh: `new@${c.address4}/22`, unrelated: `kept@${c.address4}/9999` } as const
 const load = await startLoad(a, { ...meshed, ...others }, asWeb)
@@ -43,7 +51,7 @@ const markers = await Promise.all(Object.keys(meshed).map(name => mesh.marker(na
 const faultTest = (title: string, run: (t: Tap) => Promise<void>) =>
   t.test(title, async t => {
     await run(t)
-    t.same(await Promise.all(markers.map(marker => marker.count())), [0, 0, 0], 'nothing was seen on the wire')
+    t.same(await Promise.all(markers.map(marker => marker.count())), [0, 0, 0, 0], 'nothing was seen on the wire')
   })
 
 const failed = (report: Report, names: readonly (keyof Report)[]) =>
@@ -51,7 +59,7 @@ const failed = (report: Report, names: readonly (keyof Report)[]) =>
     names.map(name => [name, report[name].failed]).filter(([, codes]) => Object.keys(codes ?? {}).length > 0),
   )
 const everyClass = [...Object.keys(meshed), ...Object.keys(others)] as (keyof Report)[]
-const newClasses = ['new-by-virtual-ip', 'new-by-endpoint'] as const
+const newClasses = ['new-by-virtual-ip', 'new-by-endpoint', 'http-by-virtual-ip'] as const
 const otherClasses = ['ssh', 'unrelated'] as const
 
 /** Waits until a whole report shows calls of every class and no failure. */
@@ -149,11 +157,13 @@ faultTest('a host that vanishes without a word is left for another', async t => 
   await b.link(false)
   // calls that are on their way to it wait until it counts as gone, then go elsewhere
   let lost = 0
+  const lostRequests: Record<string, number>[] = []
   await until(
     'calls go to the other host only',
     async () => {
-      const { 'new-by-virtual-ip': calls } = await load.report()
+      const { 'new-by-virtual-ip': calls, 'http-by-virtual-ip': requests } = await load.report()
       lost += calls.tried - calls.succeeded
+      if (failures(requests) > 0) lostRequests.push(requests.failed)
       return calls.tried > 25 && calls.succeeded === calls.tried && calls.longestGapMs < 1000
     },
     20_000,
@@ -162,7 +172,24 @@ faultTest('a host that vanishes without a word is left for another', async t => 
     lost <= 1,
     `${lost} lost: nobody can save the call that was already answered by the far agent, not by its service`,
   )
+  t.same(lostRequests, [], 'a request that may be sent twice is saved even then')
   await b.link(true)
+  await allWell()
+})
+
+faultTest('a process that dies is left for another at once, and used again when it is back', async t => {
+  await load.report()
+  await onB.kill()
+  let tried = 0
+  await until('there were calls meanwhile', async () => {
+    const report = await load.report()
+    tried += report['http-by-virtual-ip'].tried
+    // what it was answering when it died nobody can save
+    t.ok(failures(report['http-by-virtual-ip']) <= 1, JSON.stringify(report['http-by-virtual-ip'].failed))
+    t.ok(failures(report['new-by-virtual-ip']) <= 1, JSON.stringify(report['new-by-virtual-ip'].failed))
+    return tried > 50
+  })
+  await serve(b, b.name, b.address4, served)
   await allWell()
 })
 
