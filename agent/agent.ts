@@ -21,6 +21,7 @@ import { createDnsEndpoints } from './control/dns-endpoints.ts'
 import { startDnsFollower } from './control/dns-follower.ts'
 import { createListenerSet } from './control/listener-set.ts'
 import { loadMembership } from './control/membership.ts'
+import { createNameLookUp } from './control/name-look-up.ts'
 import { startSavers } from './control/savers.ts'
 import { type LinkStatus, type ServerLink, startServerLink } from './control/server-link.ts'
 import { openStateDirectory } from './control/state-directory.ts'
@@ -110,11 +111,17 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   )
   const spans = createSpanExporter(deps, nameOfNode(settings.node), version)
   started.add(() => spans.stop())
+  const names = createNameLookUp({
+    lookUp: createLookUp(settings.dns.upstreams),
+    virtualIpRanges: () => applier.current.value?.host.virtualIpRanges ?? [],
+  })
+  started.add(() => names.stop())
   const dataPlane = startDataPlane(
     {
       log,
       failed: cause => fail(new MeshError('WEFT_AGENT_FAILED', 'a data thread ended by itself', { cause })),
       spans: finished => spans.add(finished),
+      lookUp: name => names.find(name),
     },
     {
       threads: settings.threads,

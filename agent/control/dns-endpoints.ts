@@ -3,9 +3,9 @@ import type { AgentConfig, MeshEndpoint, MeshServiceResource } from '../../mesh/
 import { type Backoff, createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep, type Timer } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
-import { createRanges } from '../../mesh/std/ip-ranges.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { LookUp } from '../dns/look-up.ts'
+import { endpointFilter } from './endpoint-filter.ts'
 
 export interface DnsEndpointsDeps {
   readonly clock: Clock
@@ -32,19 +32,6 @@ const maxRefreshMs = 3_600_000
 const failureRefreshMs = 60_000
 /** Many names change together, above all after a start. */
 const gatherMs = 100
-
-/** Where no endpoint can be: every host's own, nobody's, everybody's (RFC 6890), and what clouds keep for themselves. */
-const forbidden = [
-  '0.0.0.0/8',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '224.0.0.0/4',
-  '255.255.255.255/32',
-  '::/127',
-  'fe80::/10',
-  'ff00::/8',
-  'fd00:ec2::254/128',
-]
 
 /** One name. The last good answer stays while DNS fails. */
 interface Followed {
@@ -148,8 +135,7 @@ export function createDnsEndpoints(deps: DnsEndpointsDeps): DnsEndpoints {
   return {
     async fill(config) {
       if (stopping.signal.aborted) return config
-      const ranges = createRanges([...forbidden, ...config.host.virtualIpRanges])
-      isAllowed = address => !ranges.has(address)
+      isAllowed = endpointFilter(config.host.virtualIpRanges)
       await follow(namesOf(config))
       // what is known now is in what is returned
       gathering?.cancel()

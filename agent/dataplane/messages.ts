@@ -10,6 +10,7 @@ export type ToDataThread =
   | { readonly kind: 'listen'; readonly id: number; readonly listeners: readonly ListenerSpec[] }
   | { readonly kind: 'collect'; readonly id: number }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
+  | { readonly kind: 'looked-up'; readonly answer: NameAnswer }
 
 export type FromDataThread =
   /** The config of this generation is in use; resources that could not be are named, the others are. */
@@ -18,10 +19,21 @@ export type FromDataThread =
   | { readonly kind: 'listening'; readonly id: number; readonly bound: readonly BoundListener[] }
   | { readonly kind: 'collected'; readonly id: number; readonly report: DataThreadReport }
   | { readonly kind: 'drained' }
+  /** Unasked: a call is for a name, to be answered by `looked-up`. */
+  | { readonly kind: 'look-up'; readonly name: string }
   /** Unasked: requests that were traced. */
   | { readonly kind: 'spans'; readonly spans: readonly FinishedSpan[] }
   /** Unasked: what outlier detection did. */
   | { readonly kind: 'ejection'; readonly notice: EjectionNotice }
+
+/** What became of looking up a name that a call is for. */
+export interface NameAnswer {
+  readonly name: string
+  /** Where it may be called; none when it was not found, for this reason. */
+  readonly addresses: readonly string[]
+  readonly ttlMs: number
+  readonly reason: string
+}
 
 export interface RejectedResource {
   readonly name: string

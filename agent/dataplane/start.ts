@@ -12,6 +12,7 @@ import type {
   FinishedSpan,
   FromDataThread,
   ListenerSpec,
+  NameAnswer,
   RejectedResource,
   ToDataThread,
 } from './messages.ts'
@@ -25,6 +26,8 @@ export interface DataPlaneDeps {
   failed(error: Error): void
   /** Requests that were traced. */
   spans?(spans: readonly FinishedSpan[]): void
+  /** Looks up a name that a call is for; never rejects. Without it no name is found. */
+  lookUp?(name: string): Promise<NameAnswer>
 }
 
 export interface DataPlaneOptions extends ThreadOptions {
@@ -112,6 +115,7 @@ class DataThread {
     })
     this.#worker.on('message', (answer: FromDataThread) => {
       if (answer.kind === 'spans') return deps.spans?.(answer.spans)
+      if (answer.kind === 'look-up') return void this.#lookUp(answer.name, deps)
       if (answer.kind === 'ejection') return logEjection(deps.log, answer.notice)
       const at = this.#waiting.findIndex(waiting => waiting.kind === answer.kind)
       const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1)
@@ -126,6 +130,11 @@ class DataThread {
       for (const { reject } of this.#waiting.splice(0)) reject(ended())
       if (!this.#stopping) deps.failed(new Error(`a data thread ended by itself with code ${code}`))
     })
+  }
+
+  async #lookUp(name: string, deps: DataPlaneDeps): Promise<void> {
+    const nobody = { name, addresses: [], ttlMs: 0, reason: 'this agent looks nothing up' }
+    this.tell({ kind: 'looked-up', answer: (await deps.lookUp?.(name)) ?? nobody })
   }
 
   tell(message: ToDataThread): void {

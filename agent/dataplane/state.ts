@@ -6,6 +6,7 @@ import type { InboundRequests } from './hbone/inbound-requests.ts'
 import type { HbonePool } from './hbone/pool.ts'
 import type { HttpConnections } from './http/serve.ts'
 import type { Http1Shared } from './http1/shared.ts'
+import type { Names } from './names.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
 import type { TlsContexts } from './tls-contexts.ts'
@@ -33,6 +34,8 @@ export interface ThreadState {
   readonly upstreams: Upstreams
   /** Which endpoint is next, by destination. */
   readonly clusters: Clusters
+  /** Names that calls are for. */
+  readonly names: Names
   /** What bounds the requests to this host's own ports. */
   readonly inboundLimits: InboundLimits
   /** Output buffers of all HTTP/1.1 connections. */

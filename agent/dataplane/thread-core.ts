@@ -17,8 +17,10 @@ import type {
   DataThreadReport,
   EjectionNotice,
   ListenerSpec,
+  NameAnswer,
   RejectedResource,
 } from './messages.ts'
+import { Names } from './names.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
 import type { ThreadState } from './state.ts'
@@ -70,7 +72,7 @@ export class ThreadCore {
 
   /**
    * What asks the kernel is handed in so that tests need no interception; `spans` gets those of traced requests, `ejections`
-   * what outlier detection does.
+   * what outlier detection does, `lookUp` the names that calls are for.
    */
   constructor(
     options: ThreadOptions,
@@ -79,6 +81,7 @@ export class ThreadCore {
     kernel: Kernel = { originalDst: redirectedFrom, callerOf },
     spans: SpanSink = () => {},
     ejections: (notice: EjectionNotice) => void = () => {},
+    lookUp: (name: string) => void = () => {},
   ) {
     const blocks = new BlockPool()
     const garbage = new ReadGarbage()
@@ -105,6 +108,7 @@ export class ThreadCore {
           ejections({ ...rest, cluster, endpoint: endpoint.key })
         },
       }),
+      names: new Names(clock, lookUp),
       http1: new Http1Shared(),
       blocks,
       credentialDirectory: options.credentialDirectory ?? defaultCredentialDirectory,
@@ -150,6 +154,10 @@ export class ThreadCore {
   credentials(credentials: readonly Credential[]): void {
     this.#credentials = credentials
     this.#renewContexts()
+  }
+
+  lookedUp(answer: NameAnswer): void {
+    this.#state.names.learn(answer)
   }
 
   listen(specs: readonly ListenerSpec[]): Promise<readonly BoundListener[]> {

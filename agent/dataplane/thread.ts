@@ -7,7 +7,8 @@ import { ThreadCore, type ThreadOptions } from './thread-core.ts'
 const say = (message: FromDataThread) => parentPort?.postMessage(message)
 const spans = (finished: readonly FinishedSpan[]) => say({ kind: 'spans', spans: finished })
 const ejected = (notice: EjectionNotice) => say({ kind: 'ejection', notice })
-const core = new ThreadCore(workerData as ThreadOptions, systemClock, systemRandom, undefined, spans, ejected)
+const lookUp = (name: string) => say({ kind: 'look-up', name })
+const core = new ThreadCore(workerData as ThreadOptions, systemClock, systemRandom, undefined, spans, ejected, lookUp)
 
 parentPort?.on('message', (message: ToDataThread) => {
   switch (message.kind) {
@@ -22,6 +23,9 @@ parentPort?.on('message', (message: ToDataThread) => {
       break
     case 'collect':
       say({ kind: 'collected', id: message.id, report: core.report() })
+      break
+    case 'looked-up':
+      core.lookedUp(message.answer)
       break
     case 'drain':
       core.drain(message.deadlineMs).then(() => say({ kind: 'drained' }))

@@ -41,9 +41,10 @@ export interface DnsEndpoint {
 /**
  * How endpoints are found (Istio's `resolution`): `static` from the registry, which is also meant when nothing is said;
  * `none` are no endpoints, a connection goes on to the address it was made to; `dns` are all addresses of the
- * {@link Service.dnsEndpoints}, `dns-round-robin` the first address each time one is looked up.
+ * {@link Service.dnsEndpoints}, `dns-round-robin` the first address each time one is looked up; with `dynamic-dns` the
+ * hosts are wildcards, and the name that a call is for is looked up when it is called.
  */
-export type Resolution = 'static' | 'none' | 'dns' | 'dns-round-robin'
+export type Resolution = 'static' | 'none' | 'dns' | 'dns-round-robin' | 'dynamic-dns'
 
 /**
  * `mesh`: endpoints are workloads of ours and are reached over mTLS where they have an identity.

@@ -31,6 +31,7 @@ export function checkResolution(spec: Spec, context: z.RefinementCtx): void {
   const { resolution = 'NONE' } = spec
   if (resolution === 'NONE') checkNone(spec, context)
   else if (resolution === 'STATIC') checkStatic(spec, context)
+  else if (resolution === 'DYNAMIC_DNS') checkDynamicDns(spec, context)
   else checkDns(spec, context)
 }
 
@@ -46,10 +47,14 @@ function checkNone(spec: Spec, context: z.RefinementCtx): void {
   if (spec.workloadSelector !== undefined) {
     refuseUnimplemented(context, 'with resolution NONE; use STATIC', ['workloadSelector'])
   }
-  for (const [index, port] of (spec.ports ?? []).entries()) {
-    if (port.targetPort !== undefined && port.targetPort !== port.number) {
-      refuseUnimplemented(context, 'another port with resolution NONE', ['ports', index, 'targetPort'])
-    }
+  checkTargetPorts(spec, context)
+}
+
+/** Connections go to the port that they were made to. */
+function checkTargetPorts({ ports = [], resolution = 'NONE' }: Spec, context: z.RefinementCtx): void {
+  for (const [index, port] of ports.entries()) {
+    if (port.targetPort === undefined || port.targetPort === port.number) continue
+    refuseUnimplemented(context, `another port with resolution ${resolution}`, ['ports', index, 'targetPort'])
   }
 }
 
@@ -61,9 +66,30 @@ function checkStatic(spec: Spec, context: z.RefinementCtx): void {
   }
 }
 
+/** Each call names the host that is looked up: by wildcards, and only where its protocol has a place for a name. */
+function checkDynamicDns(spec: Spec, context: z.RefinementCtx): void {
+  if (spec.endpoints !== undefined) refuseKey(context, 'endpoints', 'cannot stand beside resolution DYNAMIC_DNS')
+  if (spec.workloadSelector !== undefined) {
+    refuseKey(context, 'workloadSelector', 'cannot stand beside resolution DYNAMIC_DNS')
+  }
+  if ((spec.addresses?.length ?? 0) > 0) {
+    refuseKey(context, 'addresses', 'cannot stand beside resolution DYNAMIC_DNS')
+  }
+  for (const [index, host] of spec.hosts.entries()) {
+    if (host.startsWith('*')) continue
+    const message = 'must be a wildcard with resolution DYNAMIC_DNS; DNS takes names'
+    context.addIssue({ code: 'custom', message, path: ['hosts', index] })
+  }
+  for (const [index, { protocol = '' }] of (spec.ports ?? []).entries()) {
+    if (/^(?:http|http2|https|grpc|tls)$/i.test(protocol)) continue
+    const message = 'must be HTTP, HTTP2, GRPC, HTTPS or TLS with resolution DYNAMIC_DNS'
+    context.addIssue({ code: 'custom', message, path: ['ports', index, 'protocol'] })
+  }
+  checkTargetPorts(spec, context)
+}
+
 /** DNS asks for the names of the endpoints, and without any for the hosts themselves. */
 function checkDns(spec: Spec, context: z.RefinementCtx): void {
-  if (spec.resolution === 'DYNAMIC_DNS') return
   if (spec.resolution === 'DNS_ROUND_ROBIN' && (spec.endpoints?.length ?? 0) > 1) {
     refuseKey(context, 'endpoints', 'must be one with resolution DNS_ROUND_ROBIN')
   }

@@ -57,11 +57,7 @@ export const portProtocol = z.string().superRefine((text, context) => {
 })
 
 /** How the service's endpoints are found. */
-export const resolution = z
-  .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
-  .superRefine((value, context) => {
-    if (value === 'DYNAMIC_DNS') refuseUnimplemented(context, 'resolving the name of each request')
-  })
+export const resolution = z.enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
 
 /**
  * To whom the service is shown: namespaces, `.` for its own, `*` for all (which is also what leaving it out means), `~`

@@ -59,6 +59,7 @@ function resolved({ spec }: ServiceEntry, named: readonly WorkloadEntry[]): Disc
   const ofEntries = named.map(chosen => dnsEndpoint({ ...chosen.spec, labels: entryLabels(chosen) }, ports))
   if (resolution === 'STATIC') return ofEntries.length === 0 ? names : { ...names, dnsEndpoints: ofEntries }
   if (resolution === 'NONE') return ownAddress(spec) === undefined ? { ...names, resolution: 'none' } : names
+  if (resolution === 'DYNAMIC_DNS') return { ...names, resolution: 'dynamic-dns' }
   const inline = endpoints.filter(({ address }) => canonicalAddress(address) === undefined)
   const listed = endpoints.length > 0 || spec.workloadSelector !== undefined
   return {

@@ -47,6 +47,7 @@ export const resolutionNames: Readonly<Record<Resolution, string>> = {
   none: 'RESOLUTION_NONE',
   dns: 'RESOLUTION_DNS',
   'dns-round-robin': 'RESOLUTION_DNS_ROUND_ROBIN',
+  'dynamic-dns': 'RESOLUTION_DYNAMIC_DNS',
 }
 
 /** The way back: protobuf enum names to our words. */

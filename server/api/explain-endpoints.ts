@@ -102,6 +102,7 @@ export function foundElsewhere(service: CatalogueService): string | undefined {
   if (dnsEndpoints.length > 0) {
     return `what DNS says on the caller’s host of ${dnsEndpoints.map(({ name }) => name).join(', ')}`
   }
+  if (resolution === 'dynamic-dns') return 'what DNS says on the caller’s host of the name that is called'
   if (resolution === 'none') return 'none: a connection goes on to the address it was made to'
   return location === 'external' && addresses.length > 0
     ? `none: what goes to ${addresses.join(', ')} is passed on`

@@ -122,7 +122,7 @@ function createVirtualIpStage(virtualIps: VirtualIps) {
     const keys = new Set([...changedKeys(seen, next), ...lacking])
     const present = [...keys].filter(key => {
       const service = next.get(key)
-      return service !== undefined && service.resolution !== 'none'
+      return service !== undefined && hasVirtualIps(service)
     })
     const { addresses, failure } = await virtualIps.assign(present)
     lacking.clear()
@@ -130,11 +130,16 @@ function createVirtualIpStage(virtualIps: VirtualIps) {
     services = services.with(
       [...keys].map(key => {
         const service = next.get(key)
-        const own = service?.resolution === 'none' ? [] : (addresses.get(key) ?? [])
+        const own = service === undefined || !hasVirtualIps(service) ? [] : (addresses.get(key) ?? [])
         return [key, service === undefined ? undefined : { ...service, virtualIps: own }]
       }),
     )
     seen = next
     return { services, lacking: [...lacking], ...(failure === undefined ? {} : { failure }) }
   }
+}
+
+/** What goes to an address or a name that only the caller knows cannot be found behind an address of the mesh. */
+function hasVirtualIps({ resolution }: MergedService): boolean {
+  return resolution !== 'none' && resolution !== 'dynamic-dns'
 }

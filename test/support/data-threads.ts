@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net'
-import type { Credential } from '../../agent/dataplane/messages.ts'
+import type { Credential, NameAnswer } from '../../agent/dataplane/messages.ts'
 import type { SpanSink } from '../../agent/dataplane/telemetry/spans.ts'
 import { ThreadCore, type ThreadOptions } from '../../agent/dataplane/thread-core.ts'
 import { encodePrivateKey } from '../../mesh/identity/keys.ts'
@@ -42,6 +42,8 @@ export async function aThread(
     /** Where the kernel would say that every caller's socket was made. */
     readonly callerCgroup?: string
     readonly spans?: SpanSink
+    /** What DNS would say of names that calls are for; undefined answers nothing. */
+    readonly lookUp?: (name: string) => NameAnswer | undefined
   } = {},
 ) {
   const kernel = {
@@ -49,7 +51,11 @@ export async function aThread(
     callerOf: async (_socket: Socket, byCgroup: ReadonlyMap<string, string>) =>
       byCgroup.get(options.callerCgroup ?? ''),
   }
-  const core = new ThreadCore(options, systemClock, systemRandom, kernel, options.spans)
+  const lookUp = (name: string) => {
+    const answer = options.lookUp?.(name)
+    if (answer !== undefined) setImmediate(() => core.lookedUp(answer))
+  }
+  const core = new ThreadCore(options, systemClock, systemRandom, kernel, options.spans, () => {}, lookUp)
   t.teardown(() => core.drain(0))
   const [bound] = await core.listen([{ name: 'only', role, host: '127.0.0.1', port: 0 }])
   if (bound?.port === undefined) throw new Error(bound?.error ?? 'not bound')

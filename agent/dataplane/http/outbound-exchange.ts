@@ -1,3 +1,4 @@
+import { parseAuthority } from '../../../mesh/routing/authority.ts'
 import { applyCors } from '../../../mesh/routing/cors.ts'
 import { mirrorsOf, timeoutOf } from '../../../mesh/routing/decide.ts'
 import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy-headers.ts'
@@ -14,6 +15,7 @@ import type { Cancellable, OpenResult } from '../transport/connection-pool.ts'
 import type { Entrant } from '../upstream/admission.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
 import { hashOf, makeCookie } from '../upstream/hash-key.ts'
+import type { NamedDestination, NamedDestinations } from '../upstream/named-destinations.ts'
 import { type LocalOutcome, statusOfGrpc } from '../upstream/outlier.ts'
 import { type LocalReply, localReply } from './local-replies.ts'
 import { sendMirror } from './mirror.ts'
@@ -45,6 +47,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #upstream: Upstream | undefined
   #isAdmitted = false
   #isCounted = false
+  /** What the request is for, where that is looked up. */
+  #named: NamedDestination | undefined
   #opening: Cancellable | undefined
   #timeoutMs: number | undefined
   #timeout: Timer | undefined
@@ -135,7 +139,24 @@ export class OutboundExchange implements RelayOwner, Entrant {
 
   admitted(): void {
     this.#isAdmitted = true
-    this.#try()
+    const active = this.#active
+    if (active?.names === undefined) return this.#try()
+    this.#findName(active.names, active.settings.connectTimeoutMs)
+  }
+
+  /** Looks up the host that the request is for by now: a rule may have written another one. */
+  #findName(names: NamedDestinations, timeoutMs: number): void {
+    const { name } = parseAuthority(this.#headers[pseudo.authority] ?? '')
+    if (!names.has(name)) return this.#refuse('NO_HEALTHY_ENDPOINT', `${name} is none of its names`)
+    let settled = false
+    const finding = this.#state.names.find(name, timeoutMs, found => {
+      settled = true
+      this.#opening = undefined
+      if (found.kind === 'failed') return this.#refuse('NO_HEALTHY_ENDPOINT', found.detail)
+      this.#named = names.of(name, found.addresses)
+      this.#try()
+    })
+    if (!settled) this.#opening = finding
   }
 
   /** On to where the caller was going, as it is: the mesh knows neither the name nor the address. */
@@ -181,7 +202,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
     if (active === undefined) return
     const { clock, upstreams } = this.#state
     const { original } = this.#connection
-    const upstream = active.pinned(this.#forwarding?.pinned) ?? active.original(original) ?? active.cluster.pick(this)
+    const chosen = active.pinned(this.#forwarding?.pinned) ?? this.#named?.next(this.tried) ?? active.original(original)
+    const upstream = chosen ?? active.cluster.pick(this)
     if (upstream === undefined) {
       const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
       return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
@@ -202,7 +224,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const opening = upstreams.open(
       {
         target,
-        settings: active.settings,
+        settings: this.#named?.settings ?? active.settings,
         caller: this.#connection.caller,
         port: active.destination.port.protocol,
         protocol: record.protocol,

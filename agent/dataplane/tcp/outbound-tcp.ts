@@ -11,6 +11,7 @@ import type { Caller } from '../table-callers.ts'
 import { unknownPeer } from '../telemetry/peer-labels.ts'
 import type { ConnectionFacts, ConnectionRecord } from '../telemetry/telemetry.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
+import type { NamedDestination, NamedDestinations } from '../upstream/named-destinations.ts'
 import { join } from './join.ts'
 import { splice, streamCancel } from './splice.ts'
 
@@ -45,6 +46,7 @@ export class OutboundTcp {
   readonly #call: TcpCall
   readonly #facts: ConnectionFacts
   #active: ActiveCluster | undefined
+  #lookedUp: NamedDestination | undefined
   #holdsConnection = false
   readonly tried = new Set<Upstream>()
   readonly hash = undefined
@@ -85,7 +87,20 @@ export class OutboundTcp {
     }
     this.#holdsConnection = true
     this.#active = active
-    this.#try(active)
+    if (active.names === undefined) return this.#try(active)
+    this.#findName(active, active.names)
+  }
+
+  /** Looks up the server name that the caller asks for. */
+  #findName(active: ActiveCluster, names: NamedDestinations): void {
+    const name = this.#call.serverName?.toLowerCase() ?? ''
+    if (!names.has(name)) return this.#refuse('NO_HEALTHY_ENDPOINT', `${name || 'no server name'} is none of its names`)
+    this.#state.names.find(name, active.settings.connectTimeoutMs, found => {
+      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+      if (found.kind === 'failed') return this.#refuse('NO_HEALTHY_ENDPOINT', found.detail)
+      this.#lookedUp = names.of(name, found.addresses)
+      this.#try(active)
+    })
   }
 
   /** Where a rule for bytes sends it; undefined without one. */
@@ -111,7 +126,8 @@ export class OutboundTcp {
 
   #try(active: ActiveCluster): void {
     const { destination, original } = this.#call
-    const upstream = active.pinned(destination?.pinned) ?? active.original(original) ?? active.cluster.pick(this)
+    const chosen = active.pinned(destination?.pinned) ?? this.#lookedUp?.next(this.tried) ?? active.original(original)
+    const upstream = chosen ?? active.cluster.pick(this)
     if (upstream === undefined) {
       const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
       return this.#refuse('NO_HEALTHY_ENDPOINT', detail)

@@ -6,6 +6,7 @@ import { Admission } from './admission.ts'
 import { callersByZone } from './callers-by-zone.ts'
 import { Cluster, type ClusterDeps } from './cluster.ts'
 import { type ClusterEndpoint, EndpointStates } from './endpoint.ts'
+import { NamedDestinations } from './named-destinations.ts'
 import { OriginalDestinations } from './original-destinations.ts'
 import type { SharedCounts } from './shared-counts.ts'
 
@@ -26,6 +27,8 @@ export interface ActiveCluster {
   pinned(target: Target | undefined): Upstream | undefined
   /** Where the caller was going, for a destination that goes there; undefined where an endpoint is to be chosen. */
   original(to: OriginalDst): Upstream | undefined
+  /** For a destination whose calls name the host that is to be looked up. */
+  readonly names: NamedDestinations | undefined
 }
 
 export interface ClustersDeps extends Omit<ClusterDeps, 'share'> {
@@ -84,7 +87,9 @@ export class Clusters {
     const passes = destination.service.resolution === 'none' || settings.balancer.kind === 'passthrough'
     const originals = passes ? new OriginalDestinations(table) : undefined
     const original = (to: OriginalDst) => originals?.of(to)
-    const active = { cluster, admission, destination, settings, countsConnections, pinned, original }
+    const isNamed = destination.service.resolution === 'dynamic-dns' && !passes
+    const names = isNamed ? new NamedDestinations(table, destination, settings) : undefined
+    const active = { cluster, admission, destination, settings, countsConnections, pinned, original, names }
     ofCaller.set(name, { active, table })
     return active
   }
