@@ -6,8 +6,8 @@ import type { LocalTarget } from './table.ts'
 const connectTimeoutMs = 5_000
 
 /**
- * Opens the connection to a local process where it takes them. `done` is called once, with the paused
- * socket or with why there is none; nothing is called after `cancel`.
+ * Opens the connection to a local process where it takes them. `done` is called once, with the paused socket or with why
+ * there is none; nothing is called after `cancel`.
  */
 export function connectLocal(
   target: LocalTarget,

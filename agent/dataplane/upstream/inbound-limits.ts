@@ -16,7 +16,7 @@ interface Kept extends LocalLimits {
   readonly isBounded: boolean
 }
 
-/** The inbound pools of this host's workloads (Sidecar `inboundConnectionPool`, else their DestinationRule's). */
+/** The inbound pools of this host's workloads: by port or as a whole of their Sidecar, else of their DestinationRule. */
 export class InboundLimits {
   readonly #kept = new Map<string, Kept>()
   readonly #clock: Clock
