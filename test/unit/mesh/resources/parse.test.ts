@@ -73,14 +73,28 @@ metadata: { name: db }
 spec:
   hosts: [db.example.com]
   ports: [{ number: 80, name: http }]
-  resolution: DYNAMIC_DNS
+  resolution: NONE
   workloadSelector: { labels: { app: db } }
 status: {}
 `
   t.match(said(service), [
-    /^f.yaml:7:15: spec.resolution: is not implemented/,
+    /^f.yaml:8:21: spec.workloadSelector: is not implemented/,
     /^f.yaml:9:1: status: is written by kubernetes only/,
   ])
+})
+
+t.test('with DYNAMIC_DNS hosts are wildcards, and every port has a place for a name', async t => {
+  const yaml = (spec: string) =>
+    `{ apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: { name: a }, spec: { resolution: DYNAMIC_DNS, ${spec} } }`
+  const service = (spec: string) => said(yaml(spec))
+  const port = (rest: string) => `ports: [{ number: 443, name: p, ${rest} }]`
+  t.same(parseResources(yaml(`hosts: ["*.a.example"], ${port('protocol: TLS')}`), 'f.yaml').problems, [])
+  t.match(service(`hosts: [a.example], ${port('protocol: HTTP')}`), [/spec\.hosts\[0\]: must be a wildcard/])
+  t.match(service(`hosts: ["*.a.example"], ${port('protocol: TCP')}`), [/spec\.ports\[0\]\.protocol: must be HTTP/])
+  t.match(service(`hosts: ["*.a.example"], ${port('protocol: TLS, targetPort: 8443')}`), [
+    /targetPort: is not implemented/,
+  ])
+  t.match(service(`hosts: ["*.a.example"], addresses: [10.0.0.1], ${port('protocol: TLS')}`), [/spec\.addresses/])
 })
 
 t.test('an unknown kind or version is refused with the one that was meant', async t => {
