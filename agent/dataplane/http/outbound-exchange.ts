@@ -1,4 +1,3 @@
-import { parseAuthority } from '../../../mesh/routing/authority.ts'
 import { applyCors } from '../../../mesh/routing/cors.ts'
 import { mirrorsOf, timeoutOf } from '../../../mesh/routing/decide.ts'
 import { setAttemptCount, setExpectedTimeout } from '../../../mesh/routing/envoy-headers.ts'
@@ -14,18 +13,17 @@ import { RequestRecord } from '../telemetry/request-record.ts'
 import type { Cancellable, OpenResult } from '../transport/connection-pool.ts'
 import type { Entrant } from '../upstream/admission.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
-import { hashOf, makeCookie } from '../upstream/hash-key.ts'
-import type { NamedDestination, NamedDestinations } from '../upstream/named-destinations.ts'
 import { type LocalOutcome, statusOfGrpc } from '../upstream/outlier.ts'
 import { type LocalReply, localReply } from './local-replies.ts'
 import { sendMirror } from './mirror.ts'
 import { type Decision, decide, type OutboundConnection } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo } from './request-facts.ts'
+import { describeRequest, grpcStatusOf, orderPseudoHeaders } from './request-facts.ts'
 import { Retries } from './retries.ts'
 import { type AttemptFailure, failureOfReset, isOwnFault } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 import { undeliveredBecause } from './undelivered.ts'
+import { UpstreamChoice } from './upstream-choice.ts'
 
 type Forwarding = Extract<Decision, { kind: 'forward' }>
 
@@ -44,11 +42,10 @@ export class OutboundExchange implements RelayOwner, Entrant {
   readonly #relay: Relay
   #forwarding: Forwarding | undefined
   #active: ActiveCluster | undefined
+  #choice: UpstreamChoice | undefined
   #upstream: Upstream | undefined
   #isAdmitted = false
   #isCounted = false
-  /** What the request is for, where that is looked up. */
-  #named: NamedDestination | undefined
   #opening: Cancellable | undefined
   #timeoutMs: number | undefined
   #timeout: Timer | undefined
@@ -59,12 +56,6 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #headSeen = false
   /** The current attempt is at an agent of ours. */
   #isAgent = false
-  #setCookie: string | undefined
-
-  /** What balancing asks: {@link hash53} of the request's hash key, and the endpoints that were tried. */
-  hash: number | undefined = undefined
-  tried: Set<Upstream> | undefined = undefined
-  leaving: Set<Upstream> | undefined = undefined
 
   constructor(
     state: ThreadState,
@@ -117,7 +108,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
     record.serviceNamespace = service.namespace
     this.#timeoutMs = timeoutOf(route, this.#headers, record.isGrpc)
     if (this.#relay.requestEnded) this.#startTimeout()
-    this.#chooseHash(active)
+    this.#choice = new UpstreamChoice(active, this.#connection, decision.pinned)
+    this.#choice.readHash(this.#headers)
     shapeRequest(route, destination, this.#headers, record)
     this.#mirror(table, decision)
     if (action.retry === undefined) this.#relay.stopReplay()
@@ -139,22 +131,12 @@ export class OutboundExchange implements RelayOwner, Entrant {
 
   admitted(): void {
     this.#isAdmitted = true
-    const active = this.#active
-    if (active?.names === undefined) return this.#try()
-    this.#findName(active.names, active.settings.connectTimeoutMs)
-  }
-
-  /** Looks up the host that the request is for by now: a rule may have written another one. */
-  #findName(names: NamedDestinations, timeoutMs: number): void {
-    const { name } = parseAuthority(this.#headers[pseudo.authority] ?? '')
-    if (!names.has(name)) return this.#refuse('NO_HEALTHY_ENDPOINT', `${name} is none of its names`)
     let settled = false
-    const finding = this.#state.names.find(name, timeoutMs, found => {
+    const finding = this.#choice?.find(this.#headers, this.#state.names, problem => {
       settled = true
       this.#opening = undefined
-      if (found.kind === 'failed') return this.#refuse('NO_HEALTHY_ENDPOINT', found.detail)
-      this.#named = names.of(name, found.addresses)
-      this.#try()
+      if (problem === undefined) this.#try()
+      else this.#refuse('NO_HEALTHY_ENDPOINT', problem)
     })
     if (!settled) this.#opening = finding
   }
@@ -185,29 +167,12 @@ export class OutboundExchange implements RelayOwner, Entrant {
     )
   }
 
-  #chooseHash({ settings }: ActiveCluster): void {
-    const { balancer } = settings
-    if (balancer.kind !== 'ring-hash' && balancer.kind !== 'maglev') return
-    const { sourceAddress, sourcePort } = this.#connection
-    const request = { path: this.#headers[pseudo.path] ?? '', headers: this.#headers, sourceAddress, sourcePort }
-    this.hash = hashOf(balancer.key, request)
-    if (this.hash !== undefined) return
-    const made = makeCookie(balancer.key, request)
-    this.hash = made?.hash
-    this.#setCookie = made?.setCookie
-  }
-
   #try(): void {
-    const active = this.#active
-    if (active === undefined) return
+    const [active, choice] = [this.#active, this.#choice]
+    if (active === undefined || choice === undefined) return
     const { clock, upstreams } = this.#state
-    const { original } = this.#connection
-    const chosen = active.pinned(this.#forwarding?.pinned) ?? this.#named?.next(this.tried) ?? active.original(original)
-    const upstream = chosen ?? active.cluster.pick(this)
-    if (upstream === undefined) {
-      const detail = active.cluster.size === 0 ? 'no endpoint is known' : 'none is healthy'
-      return this.#refuse('NO_HEALTHY_ENDPOINT', detail)
-    }
+    const upstream = choice.next()
+    if (upstream === undefined) return this.#refuse('NO_HEALTHY_ENDPOINT', choice.whyNone)
     this.#upstream = upstream
     const { target } = upstream
     const record = this.#record
@@ -224,7 +189,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const opening = upstreams.open(
       {
         target,
-        settings: this.#named?.settings ?? active.settings,
+        settings: choice.settings,
         caller: this.#connection.caller,
         port: active.destination.port.protocol,
         protocol: record.protocol,
@@ -283,7 +248,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
 
   #shape(answer: string[]): void {
     setField(answer, 'x-envoy-upstream-service-time', String(this.#record.upstreamServiceMs))
-    if (this.#setCookie !== undefined) answer.push('set-cookie', this.#setCookie)
+    const setCookie = this.#choice?.setCookie
+    if (setCookie !== undefined) answer.push('set-cookie', setCookie)
     const forwarding = this.#forwarding
     if (forwarding === undefined) return
     shapeResponse(forwarding.route, forwarding.destination, answer, this.#record, this.#headers)
@@ -315,8 +281,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
       return false
     }
     this.#leaveAttempt()
-    this.tried = retries.tried
-    this.leaving = retries.leaving
+    this.#choice?.pass(retries.tried, retries.leaving)
     this.#pause = this.#state.clock.timer(pauseMs, () => {
       this.#pause = undefined
       setAttemptCount(this.#headers, retries.count + 1)
