@@ -65,7 +65,7 @@ t.test('what is refused is named with its host and the reason', async t => {
     [{ group: 'shop/none' }, /^there is no WorkloadGroup shop\/none$/],
     [{ group: 'default/pay' }, /^there is no WorkloadGroup default\/pay$/],
     [{ group: 'shop/anonymous' }, /names no serviceAccount/],
-    [{ address: 'somewhere' }, /^its spec.address .*endpoints by name/],
+    [{ address: 'somewhere' }, /^its spec.address .*workloads of the mesh by name/],
     [{ address: '127.0.0.1' }, /127.0.0.1 means another host/],
     [{ address: '::1' }, /::1 means another host/],
     [{ name: 'NO' }, /^its metadata.name/],
