@@ -31,8 +31,10 @@ export class Retries {
       return undefined
     }
     this.release()
-    if (!this.#limits.acquire('retries')) return undefined
-    this.#holdsOne = true
+    if (!this.#isFree(failure)) {
+      if (!this.#limits.acquire('retries')) return undefined
+      this.#holdsOne = true
+    }
     this.count += 1
     if (policy.avoidPreviousHosts && from !== undefined) {
       this.tried ??= new Set()
@@ -43,6 +45,15 @@ export class Retries {
       this.leaving.add(from)
     }
     return retryPauseMs(policy, this.count, random)
+  }
+
+  /**
+   * A budget keeps retries from burying endpoints that struggle. What no endpoint has had yet burdens none, and when a
+   * host goes, all that was on its way there fails at once: without a number set for it, that is tried elsewhere.
+   */
+  #isFree({ kind }: AttemptFailure): boolean {
+    if (this.#limits.hasFixedRetries) return false
+    return kind !== 'reset' && kind !== 'per-try-timeout' && kind !== 'status'
   }
 
   /** The last retry is over. */

@@ -83,6 +83,11 @@ export class CircuitBreaker {
     if (this.#open[what] > 0) this.#add(what, -1)
   }
 
+  /** Whether retries have a number of their own (`maxRetries`) and no budget. */
+  get hasFixedRetries(): boolean {
+    return this.#limits.maxRetries !== undefined
+  }
+
   /** Names the limit for a refusal: `maxRequests 100 of DestinationRule shop/cart`. */
   describe(what: Limited): string {
     const { rule } = this.#limits

@@ -78,22 +78,40 @@ t.test('there are as many tries as the policy has, then it says that there were 
     retryBudget: { percent: 20, minRetryConcurrency: 1 },
     rule: '',
   })
-  const retries = new Retries(policy(), limits)
+  const retries = new Retries(on('5xx'), limits)
   const half = () => 0.5
-  t.equal(retries.next({ kind: 'connect' }, undefined, half), 12.5)
+  t.equal(retries.next(status(503), undefined, half), 12.5)
   t.equal(limits.open.retries, 1)
-  t.equal(retries.next({ kind: 'connect' }, undefined, half), 25)
+  t.equal(retries.next(status(503), undefined, half), 25)
   t.equal(limits.open.retries, 1, 'one request holds one retry of the budget')
   t.notOk(retries.exhausted)
-  t.equal(retries.next({ kind: 'connect' }, undefined, half), undefined)
+  t.equal(retries.next(status(503), undefined, half), undefined)
   t.ok(retries.exhausted)
   retries.release()
   retries.release()
   t.equal(limits.open.retries, 0)
-  const other = new Retries(policy(), limits)
+  const other = new Retries(on('5xx'), limits)
   t.ok(limits.acquire('retries'))
-  t.equal(other.next({ kind: 'connect' }, undefined, half), undefined, 'the budget is used up')
+  t.equal(other.next(status(503), undefined, half), undefined, 'the budget is used up')
   t.notOk(other.exhausted)
+})
+
+t.test('what no endpoint has had is tried elsewhere without the budget, unless retries have a number', async t => {
+  const limits = (maxRetries: number | undefined) =>
+    new CircuitBreaker({
+      maxConnections: undefined,
+      maxPendingRequests: undefined,
+      maxRequests: undefined,
+      maxRetries,
+      retryBudget: { percent: 20, minRetryConcurrency: 1 },
+      rule: '',
+    })
+  const first = (from: CircuitBreaker) => new Retries(policy(), from).next({ kind: 'connect' }, undefined, () => 0.5)
+  const budget = limits(undefined)
+  t.strictSame([first(budget), first(budget), first(budget)], [12.5, 12.5, 12.5], 'all that was on its way to a host')
+  t.equal(budget.open.retries, 0)
+  const fixed = limits(1)
+  t.strictSame([first(fixed), first(fixed)], [12.5, undefined])
 })
 
 t.test('endpoints that were tried are kept for the hosts, or the priorities, that the policy leaves', async t => {
