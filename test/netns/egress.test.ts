@@ -232,7 +232,7 @@ t.test('hosts that nobody knows are passed or refused, as Sidecar or mesh say', 
     await becomes(unknown, /^502 BLOCKED_HOST/)
     t.equal(await got('http://a.wild.example:8080/', wild), '200 y', `${title}: a wildcard host is known`)
     // the agent may still be asking for its addresses: it has just started
-      await becomes('http://pool.example:8080/', /^200 [xy]$/)
+    await becomes('http://pool.example:8080/', /^200 [xy]$/)
     await remove(closed)
     await becomes(unknown, /^200 unknown$/)
   }

@@ -1,3 +1,4 @@
+import { grpcStatusOf } from '../../../mesh/routing/grpc.ts'
 import type { Reason } from '../reasons.ts'
 import { joinFlags, outcomes } from './outcomes.ts'
 
@@ -100,27 +101,6 @@ function grpcReply(grpcStatus: number, message: string): Reply {
   if (message !== '') headers.push('grpc-message', percentEncoded(message))
   headers.push('content-length', '0')
   return { headers, body: undefined, status: 200, grpcStatus }
-}
-
-/** The status of gRPC for one of HTTP, as Envoy maps it (gRPC, "HTTP to gRPC Status Code Mapping"). */
-function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13
-    case 401:
-      return 16
-    case 403:
-      return 7
-    case 404:
-      return 12
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14
-    default:
-      return 2
-  }
 }
 
 /** As gRPC wants `grpc-message`: visible ASCII, everything else and `%` as `%XX` of its UTF-8. */
