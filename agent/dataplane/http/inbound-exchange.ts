@@ -134,8 +134,6 @@ export class InboundExchange implements RelayOwner, Entrant {
     this.#headSeen = true
     const record = this.#record
     const answer = headers.slice()
-    // These are the mesh's to say, not the application's.
-    removeField(answer, 'weft-reason')
     stripOwnHeaders(answer)
     record.status = status
     record.codeDetails = 'via_upstream'

@@ -18,7 +18,7 @@ import { type LocalReply, localReply } from './local-replies.ts'
 import { sendMirror } from './mirror.ts'
 import { type Decision, decide, type OutboundConnection } from './outbound-decision.ts'
 import { Relay, type RelayOwner } from './relay.ts'
-import { describeRequest, grpcStatusOf, orderPseudoHeaders } from './request-facts.ts'
+import { describeRequest, grpcStatusOf, orderPseudoHeaders, stripOwnHeaders } from './request-facts.ts'
 import { Retries } from './retries.ts'
 import { type AttemptFailure, failureOfReset, isOwnFault } from './retry.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
@@ -242,6 +242,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
     record.codeDetails = 'via_upstream'
     record.upstreamServiceMs = Math.round(this.#state.clock.monotonic() - this.#sentAt)
     const answer = headers.slice()
+    // Only agents speak for the mesh.
+    if (!this.#isAgent) stripOwnHeaders(answer)
     this.#shape(answer)
     this.#relay.respond(answer, endStream, false)
   }

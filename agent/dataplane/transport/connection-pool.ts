@@ -56,7 +56,8 @@ interface Waiter {
 }
 
 interface Group {
-  readonly origin: Origin
+  /** As it was asked for last: certificates and settings that are no part of the key change. */
+  origin: Origin
   /** Connections that are open; of HTTP/1.1 ones those without an exchange are used last in, first out. */
   readonly open: Kept[]
   /** Those who wait for the one connection being made (HTTP/2). */
@@ -165,6 +166,7 @@ export class ConnectionPool {
       group = { origin, open: [], waiting: undefined }
       this.#groups.set(origin.key, group)
     }
+    group.origin = origin
     return group
   }
 

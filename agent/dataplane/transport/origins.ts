@@ -119,9 +119,18 @@ function speak(socket: Duplex, http2: boolean, deps: Deps): HttpClientConnection
   return new Http1ClientConnection(socket, { clock: deps.clock, shared: deps.http1 })
 }
 
-/** All that makes one connection by TLS another than the other; what files hold is as it was when it was made. */
+const tlsKeys = new WeakMap<UpstreamTlsSettings, string>()
+
+/**
+ * Every setting: a connection whose peer was not asked for its name must not serve a caller whose rule asks for one. What
+ * files hold is as it was when the connection was made.
+ */
 function tlsKey(tls: UpstreamTlsSettings): string {
   if (tls.mode !== 'simple' && tls.mode !== 'mutual') return 'plain'
-  const { mode, sni, clientCertificate, caCertificates, caCrl, credential } = tls
-  return `${mode} ${sni} ${clientCertificate} ${caCertificates} ${caCrl} ${credential}`
+  let key = tlsKeys.get(tls)
+  if (key === undefined) {
+    key = JSON.stringify(tls)
+    tlsKeys.set(tls, key)
+  }
+  return key
 }

@@ -42,7 +42,8 @@ const nothing: Cancellable = { cancel() {} }
 export class Upstreams {
   readonly #state: Needs
   readonly #connections: ConnectionPool
-  readonly #sessions = new WeakMap<Target, SessionTarget>()
+  /** By who calls: callers of one host take turns. */
+  readonly #sessions = new WeakMap<IdentityContext, WeakMap<Target, SessionTarget>>()
 
   constructor(state: Needs, connections: ConnectionPool) {
     this.#state = state
@@ -117,12 +118,17 @@ export class Upstreams {
 
   /** The same object for as long as it means the same: sessions are found by it. */
   #sessionTarget(target: Target, peer: MeshPeer, source: IdentityContext): SessionTarget {
-    const known = this.#sessions.get(target)
-    if (known?.source === source) return known
+    let ofSource = this.#sessions.get(source)
+    if (ofSource === undefined) {
+      ofSource = new WeakMap()
+      this.#sessions.set(source, ofSource)
+    }
+    const known = ofSource.get(target)
+    if (known !== undefined) return known
     const { hbonePort, table } = this.#state
     const { address } = target.endpoint
     const made = { ...peer, source, address, port: hbonePort, trustDomain: table?.trustDomain ?? '' }
-    this.#sessions.set(target, made)
+    ofSource.set(target, made)
     return made
   }
 }

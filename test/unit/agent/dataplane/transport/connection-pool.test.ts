@@ -72,7 +72,7 @@ function played(options: { readonly http2?: boolean; readonly maxRequests?: numb
     pool.open(origin, [':method', 'GET'], true, reuse, result => {
       results.push(result.kind === 'open' ? `open ${result.fresh ? 'fresh' : 'kept'}` : `failed ${result.detail}`)
     })
-  return { clock, pool, dials, connections, connect, ask, results, cancelled: () => cancelled }
+  return { origin, clock, pool, dials, connections, connect, ask, results, cancelled: () => cancelled }
 }
 
 t.test('a connection is used again once it is idle, and another is made while it is not', async t => {
@@ -187,4 +187,20 @@ t.test('idle connections are closed when their time is over, busy ones never', a
   t.notOk(second.left)
   pool.destroy('stopped')
   t.equal(pool.connections, 0)
+})
+
+t.test('a new connection is made as it was asked for last, not as the first one was', async t => {
+  const { pool, origin, ask, connect } = played()
+  ask()
+  connect()
+  const dialled: string[] = []
+  const renewed = {
+    ...origin,
+    dial() {
+      dialled.push('renewed')
+      return { cancel() {} }
+    },
+  }
+  pool.open(renewed, [':method', 'GET'], true, 'any', () => {})
+  t.strictSame(dialled, ['renewed'])
 })

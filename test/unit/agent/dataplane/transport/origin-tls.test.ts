@@ -112,3 +112,13 @@ t.test('certificates that were taken back are refused', async t => {
   t.equal(await call(port, directory, list('server.crl')), 'CERT_REVOKED')
   t.match(await call(port, directory, list('missing.crl')), /missing\.crl/)
 })
+
+t.test('a name with a comma in it does not pass for the names between its commas', async t => {
+  const made = originTls(settings({ mode: 'simple', subjectAltNames: ['cart.example'] }), false, '/none')
+  if (made.kind !== 'tls') throw new Error('no tls')
+  const judge = (subjectaltname: string) =>
+    made.tls.checkServerIdentity?.('cart.example', Object.assign(Object.create(null), { subjectaltname }))
+  t.equal(judge('DNS:shop.example, DNS:cart.example'), undefined)
+  t.match(judge('DNS:shop.example'), /the certificate is for shop\.example/)
+  t.match(judge('DNS:"a, DNS:cart.example, b"'), /cannot be told apart/)
+})
