@@ -40,6 +40,8 @@ export interface WeftProcess {
   readonly process: HostProcess
   start(): Promise<void>
   kill(signal?: NodeJS.Signals): Promise<void>
+  /** Its last lines, for the error of a test that failed. */
+  last(): string
 }
 
 export interface Mesh<Name extends string> extends Omit<World<Name | 'cp'>, 'hosts'> {
@@ -156,7 +158,9 @@ export async function createMesh<Name extends string>(
             const agent = now.agents.find(one => one.node === name)
             return agent?.state === 'connected' && agent.answeredVersion >= agent.configVersion
           })
-        if (!isSettled) throw new Error(`not all agents have taken the newest config: ${JSON.stringify(now)}`)
+        if (isSettled) return
+        const said = meshed.map(name => `${name} said:\n${agents[name]?.last() ?? ''}`)
+        throw new Error([`not all agents have taken the newest config: ${JSON.stringify(now)}`, ...said].join('\n'))
       }, 30_000),
     accessLog: host =>
       readFileSync(at(`${host}.access.log`), 'utf8')
@@ -185,6 +189,10 @@ function weftProcess(
     async start() {
       current = host.spawn(node[0], [...node.slice(1), ...args], cgroup === undefined ? {} : { cgroup })
       await current.line(running, 30_000)
+    },
+    last() {
+      const { stdout = '', stderr = '' } = current?.output ?? {}
+      return [...stdout.split('\n').slice(-20), ...stderr.split('\n').slice(-20)].join('\n')
     },
     async kill(signal = 'SIGKILL') {
       await current?.kill(signal)
