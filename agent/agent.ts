@@ -91,6 +91,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   const trust = new Watch(membership.trust)
   const starting: LinkStatus = { kind: 'disconnected', since: startedAt, reason: 'starting', version: 0, rejected: [] }
   let link: ServerLink | undefined
+  let stopping: Promise<void> | undefined
   let draining = false
   let frozen = false
 
@@ -260,7 +261,6 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, started: Start
   started.add(() => linked.stop())
   started.add(reconnectOnRenewal(deps, certificates.node, linked))
 
-  let stopping: Promise<void> | undefined
   function stop(): Promise<void> {
     stopping ??= end(undefined, settings.drainDeadlineMs)
     return stopping

@@ -29,10 +29,12 @@ export class ReadGarbage {
   }
 }
 
-/** V8 hands its collector out to contexts that are made while this flag is set. */
+/**
+ * V8 hands its collector out to contexts that are made while this flag is set. The flag is the process's, and threads start
+ * together: who took it back would take it from the others.
+ */
 function youngCollector(): () => void {
   setFlagsFromString('--expose-gc')
   const collect: Collect = runInNewContext('gc')
-  setFlagsFromString('--no-expose-gc')
   return () => collect({ type: 'minor' })
 }

@@ -1,0 +1,35 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { ReadGarbage } from '../../../../agent/dataplane/read-garbage.ts'
+
+t.test('a collection is asked for each time enough has passed', async t => {
+  let collections = 0
+  const garbage = new ReadGarbage(() => {
+    collections += 1
+  })
+  for (let reads = 0; reads < 300; reads += 1) garbage.passed(65_536)
+  t.equal(collections, 2)
+})
+
+t.test('threads that start together all find a collector', async t => {
+  const source = new URL('../../../../agent/dataplane/read-garbage.ts', import.meta.url)
+  const program = `
+    const { ReadGarbage } = await import(${JSON.stringify(source.href)})
+    for (let times = 0; times < 100; times += 1) new ReadGarbage().passed(64 * 1024 * 1024)
+  `
+  const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`)
+  const ended = await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const worker = new Worker(url)
+      const failed: unknown[] = []
+      worker.on('error', error => failed.push(error))
+      await once(worker, 'exit').catch(error => failed.push(error))
+      return String(failed)
+    }),
+  )
+  t.strictSame(
+    ended,
+    Array.from({ length: 6 }, () => ''),
+  )
+})
