@@ -278,6 +278,8 @@ export interface OutlierDetectionSpec {
   readonly baseEjectionTime?: Optional<string>
   readonly maxEjectionPercent?: Optional<number>
   readonly minHealthPercent?: Optional<number>
+  /** Statuses that count as failures; none are all 5xx. */
+  readonly outlierDetectionHttpErrorCodes?: Optional<readonly number[]>
 }
 
 export interface ClientTlsSpec {

@@ -54,7 +54,8 @@ export const outlierDetection = z
     baseEjectionTime: duration().optional(),
     maxEjectionPercent: z.int().min(0).max(100).optional(),
     minHealthPercent: z.int().min(0).max(100).optional(),
-    outlierDetectionHttpErrorCodes: unimplemented('choosing the statuses that count; 5xx do'),
+    /** Statuses that count as failures, instead of all 5xx. */
+    outlierDetectionHttpErrorCodes: z.array(z.int().min(100).max(599)).optional(),
   })
   .superRefine(({ splitExternalLocalOriginErrors, consecutiveLocalOriginFailures = 0 }, context) => {
     if (splitExternalLocalOriginErrors === true || consecutiveLocalOriginFailures === 0) return

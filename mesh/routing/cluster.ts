@@ -76,6 +76,8 @@ export interface OutlierSettings {
   readonly maxEjectionPercent: number
   /** Below this share of healthy endpoints health is not looked at; 0 never. */
   readonly minHealthPercent: number
+  /** Statuses of answers that count as failures; absent for all 5xx. */
+  readonly errorStatuses?: readonly number[] | undefined
 }
 
 export interface LocalitySettings {

@@ -8,6 +8,7 @@ import { limit, milliseconds } from './policy-values.ts'
  */
 export function outlierSettings(spec: OutlierDetectionSpec | undefined): OutlierSettings | undefined {
   if (spec === undefined) return undefined
+  const errorStatuses = spec.outlierDetectionHttpErrorCodes ?? []
   const baseEjectionMs = milliseconds(spec.baseEjectionTime) ?? 30_000
   return {
     consecutive5xx: spec.consecutive5xxErrors ?? 5,
@@ -19,5 +20,6 @@ export function outlierSettings(spec: OutlierDetectionSpec | undefined): Outlier
     maxEjectionMs: Math.max(baseEjectionMs, 300_000),
     maxEjectionPercent: limit(spec.maxEjectionPercent) ?? 10,
     minHealthPercent: spec.minHealthPercent ?? 0,
+    ...(errorStatuses.length > 0 && { errorStatuses }),
   }
 }

@@ -112,6 +112,7 @@ const outlierDetection = objectOf<OutlierDetectionSpec>({
   baseEjectionTime: duration,
   maxEjectionPercent: count,
   minHealthPercent: count,
+  outlierDetectionHttpErrorCodes: listOf(count),
 })
 
 const tls = objectOf<ClientTlsSpec>({

@@ -173,6 +173,7 @@ const portPolicy = {
     baseEjectionTime: '30s',
     maxEjectionPercent: 100,
     minHealthPercent: 0,
+    outlierDetectionHttpErrorCodes: [429, 503],
   },
   tls: {
     mode: 'SIMPLE',

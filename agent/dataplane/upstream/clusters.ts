@@ -82,8 +82,12 @@ export class Clusters {
     const admission = kept?.active.admission ?? new Admission(cluster.limits, this.#deps.clock)
     const { protocol } = destination.port
     const countsConnections = settings.maxConnections !== undefined && protocol !== 'http2' && protocol !== 'grpc'
-    const pinned = (target: Target | undefined) =>
-      target && (upstreams.find(one => one.key === target.authority) ?? upstreamOf(target, this.#states, scope))
+    let byKey: ReadonlyMap<string, Upstream> | undefined
+    const pinned = (target: Target | undefined) => {
+      if (target === undefined) return undefined
+      byKey ??= firstByKey(upstreams)
+      return byKey.get(target.authority) ?? upstreamOf(target, this.#states, scope)
+    }
     const passes = destination.service.resolution === 'none' || settings.balancer.kind === 'passthrough'
     const originals = passes ? new OriginalDestinations(table) : undefined
     const original = (to: OriginalDst) => originals?.of(to)
@@ -132,6 +136,11 @@ function upstreamOf(target: Target, states: EndpointStates, scope: string): Upst
   const { endpoint, authority, weight } = target
   const { health, labels, locality } = endpoint
   return { key: authority, weight, health, labels, locality, state: states.of(scope, authority), target }
+}
+
+/** By address; of an address that is listed twice the first, as it is the first that is met. */
+function firstByKey(upstreams: readonly Upstream[]): ReadonlyMap<string, Upstream> {
+  return new Map(upstreams.toReversed().map(upstream => [upstream.key, upstream]))
 }
 
 function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {

@@ -95,7 +95,7 @@ export class OutlierDetector {
     const settings = this.#settings
     if (settings === undefined) return
     endpoint.state.consecutiveLocalOrigin = 0
-    this.#count(endpoint, status, settings)
+    this.#count(endpoint, countedStatus(status, settings.errorStatuses), settings)
   }
 
   /** Counts what happened to a connection. */
@@ -201,6 +201,12 @@ export class OutlierDetector {
       if (this.#settings !== undefined) this.#sweep(this.#settings)
     })
   }
+}
+
+/** Where statuses are named, these are failures, of whatever class they are, and no others. */
+function countedStatus(status: number, errorStatuses: readonly number[] | undefined): number {
+  if (errorStatuses === undefined) return status
+  return errorStatuses.includes(status) ? Math.max(status, 500) : 200
 }
 
 function needsSweep(state: EndpointState): boolean {

@@ -89,3 +89,25 @@ t.test('a destination without endpoints of its own goes to where the caller was 
   })
   t.end()
 })
+
+t.test('an endpoint that the caller names is the one of the cluster, or one of its own outside of it', t => {
+  const kept = clusters()
+  const inside = anEndpoint({ labels: { version: 'v2' } })
+  const outside = anEndpoint({ id: 'b', address: '10.0.0.9' })
+  const rule = 'DestinationRule default/api { host: api, subsets: [{ name: v2, labels: { version: v2 } }] }'
+  const table = build({
+    services: [aService({ endpoints: [inside, outside] })],
+    traffic: routingWorld([], [rule]).traffic,
+  })
+  const destination = table.services.get('240.240.0.1:80')
+  if (destination === undefined) throw new Error('no service')
+  const route = { ...destination.route, subset: 'v2', cluster: 'outbound|80|v2|api.default.mesh' }
+  const active = kept.of(table, table.caller(web), route)
+  const [first, second] = destination.endpoints
+  t.equal(active?.pinned(first), active?.cluster.pick())
+  t.equal(active?.pinned(first), active?.pinned(first))
+  t.match(active?.pinned(second), { key: '10.0.0.9:8080' })
+  t.equal(active?.cluster.size, 1)
+  t.equal(active?.pinned(undefined), undefined)
+  t.end()
+})

@@ -45,6 +45,24 @@ t.test('ejects after so many gateway errors in a row, which other 5xx interrupt'
   t.equal(outliers.ejections['consecutive-gateway-error'], 1)
 })
 
+t.test('where statuses are named, answers with these are failures and no others are', async t => {
+  const { outliers, bad, other } = detector({ errorStatuses: [429, 503], consecutive5xx: 3, maxEjectionPercent: 100 })
+  answer(outliers, bad, 429, 503, 500, 429, 503)
+  t.notOk(isEjected(bad), 'a 500 is a good answer then')
+  answer(outliers, bad, 429)
+  t.equal(outliers.ejections['consecutive-5xx'], 1)
+  for (const outcome of ['connect-failure', 'timeout', 'reset'] as const) outliers.report(other, outcome)
+  t.ok(isEjected(other), 'failures on this side have no status and count as before')
+})
+
+t.test('of the statuses that are named, gateway errors count as such', async t => {
+  const { outliers, bad } = detector({ errorStatuses: [401, 502], consecutive5xx: 0, consecutiveGatewayErrors: 2 })
+  answer(outliers, bad, 502, 401, 502, 504, 502)
+  t.notOk(isEjected(bad))
+  answer(outliers, bad, 502)
+  t.ok(isEjected(bad))
+})
+
 t.test('a count of 0 never ejects', async t => {
   const { outliers, bad } = detector({ consecutive5xx: 0 })
   answer(outliers, bad, ...times(1000, 503))
