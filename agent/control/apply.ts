@@ -2,7 +2,7 @@ import { advanceTrustBundle, type TrustBundle } from '../../mesh/identity/trust-
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
-import { Watch } from '../../mesh/std/watch.ts'
+import type { Watch } from '../../mesh/std/watch.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { RejectedResource } from '../dataplane/messages.ts'
 import type { Certificates } from '../identity/certificates.ts'
@@ -23,12 +23,12 @@ export interface ApplierDeps {
   readonly endpoints: Pick<DnsEndpoints, 'fill'>
   readonly trust: Watch<TrustBundle>
   readonly followers: readonly Follower[]
+  /** Is given each config that is in use; undefined before the first. */
+  readonly inUse: Watch<AgentConfig | undefined>
 }
 
 /** Puts configs in use, one after the other. */
 export interface Applier {
-  /** The config in use; undefined before the first. */
-  readonly current: Watch<AgentConfig | undefined>
   /**
    * Puts a whole config in use and returns the resources that could not be: their last good version stays. Sockets
    * are open and data threads decide by it before anything is redirected to them.
@@ -40,11 +40,9 @@ export interface Applier {
 
 /** Makes the applier; nothing is in use yet. */
 export function createApplier(deps: ApplierDeps): Applier {
-  const current = new Watch<AgentConfig | undefined>(undefined)
   let latest: AgentConfig | undefined
   let queue: Promise<unknown> = Promise.resolve()
   return {
-    current,
     apply: wanted => oneAtATime(() => apply(wanted)),
     refresh: () => oneAtATime(refresh),
   }
@@ -57,7 +55,7 @@ export function createApplier(deps: ApplierDeps): Applier {
     rejected.push(...(await deps.dataPlane.apply(config)))
     await deps.listeners.open(config)
     latest = trusted
-    current.set(config)
+    deps.inUse.set(config)
     for (const follower of deps.followers) await follower.follow(config, deps.listeners.ports())
     return rejected
   }
@@ -68,7 +66,7 @@ export function createApplier(deps: ApplierDeps): Applier {
     const config = await deps.endpoints.fill(latest)
     const rejected = await deps.dataPlane.apply(config)
     if (rejected.length > 0) deps.log.warn('endpoints found by DNS are not usable', { rejected })
-    current.set(config)
+    deps.inUse.set(config)
   }
 
   function oneAtATime<T>(task: () => Promise<T>): Promise<T> {

@@ -26,7 +26,6 @@ export interface ServerLinkDeps {
 
 export interface ServerLinkOptions {
   readonly agentVersion: string
-  readonly facts: Readonly<Record<string, string>>
   /** What is in use from disk. */
   readonly held: HeldResources
 }
@@ -43,6 +42,8 @@ export type LinkStatus = {
 
 /** The agent's connection to a server, made again whenever it is lost. Nothing of the data plane waits for it. */
 export interface ServerLink {
+  /** Begins to connect, and tells each server these facts about the host; returns at once. Called once. */
+  start(facts: Readonly<Record<string, string>>): void
   readonly status: Watch<LinkStatus>
   /** What is in use now. */
   held(): HeldResources
@@ -55,8 +56,8 @@ const retry = { baseMs: 500, capMs: 30_000 }
 /** A session that lived this long was a good one: the next failure starts from short delays again. */
 const goodSessionMs = 30_000
 
-/** Begins to connect; returns at once. */
-export function startServerLink(deps: ServerLinkDeps, options: ServerLinkOptions): ServerLink {
+/** Makes the link; it connects to nothing before it is started. */
+export function createServerLink(deps: ServerLinkDeps, options: ServerLinkOptions): ServerLink {
   const { clock, log, signer } = deps
   const stopping = new AbortController()
   const backoff = createBackoff(retry, deps.random)
@@ -69,12 +70,12 @@ export function startServerLink(deps: ServerLinkDeps, options: ServerLinkOptions
   })
   let held = options.held
   let session: AgentSession | undefined
-  const running = run()
+  let running: Promise<void> | undefined
 
-  async function run(): Promise<void> {
+  async function run(facts: Readonly<Record<string, string>>): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await follow(await deps.connect(stopping.signal))
+        await follow(await deps.connect(stopping.signal), facts)
       } catch (error) {
         disconnected(describeError(error))
       }
@@ -83,10 +84,13 @@ export function startServerLink(deps: ServerLinkDeps, options: ServerLinkOptions
   }
 
   /** Runs one session to its end. */
-  async function follow(channel: Channel<ServerMessage, AgentMessage>): Promise<void> {
+  async function follow(
+    channel: Channel<ServerMessage, AgentMessage>,
+    facts: Readonly<Record<string, string>>,
+  ): Promise<void> {
     if (stopping.signal.aborted) return channel.close('the agent stops')
     const since = clock.monotonic()
-    const current = startAgentSession({ ...deps, ...options, channel, held })
+    const current = startAgentSession({ ...deps, ...options, facts, channel, held })
     session = current
     const unsubscribe = current.status.subscribe(({ serverName, version, rejected }) => {
       if (serverName === undefined) return
@@ -113,6 +117,9 @@ export function startServerLink(deps: ServerLinkDeps, options: ServerLinkOptions
   }
 
   return {
+    start(facts) {
+      running ??= run(facts)
+    },
     status,
     held: () => session?.held ?? held,
     reconnect: reason => session?.close(reason),

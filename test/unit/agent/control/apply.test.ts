@@ -11,8 +11,10 @@ function start(rejects: (config: AgentConfig) => readonly string[] = () => []) {
   const done: string[] = []
   const log = recordedLog()
   const dns = { address: '10.0.0.1', gate: Promise.resolve() }
+  const inUse = new Watch<AgentConfig | undefined>(undefined)
   const applier = createApplier({
     log,
+    inUse,
     trust: new Watch<TrustBundle>({ trustDomain: 'mesh.local', sequence: 1, roots: [] }),
     certificates: { want: () => void done.push('want') },
     listeners: {
@@ -43,13 +45,13 @@ function start(rejects: (config: AgentConfig) => readonly string[] = () => []) {
       },
     ],
   })
-  return { applier, done, dns, log }
+  return { applier, inUse, done, dns, log }
 }
 
 const config = (name: string) => aConfig({ services: [aService({ name })] })
 
 t.test('data threads get endpoints that DNS knows with the config, and alone when they change', async t => {
-  const { applier, done, dns } = start()
+  const { applier, inUse, done, dns } = start()
   await applier.refresh()
   t.same(done, [], 'there is nothing to refresh yet')
   await applier.apply(config('api'))
@@ -58,7 +60,7 @@ t.test('data threads get endpoints that DNS knows with the config, and alone whe
   done.length = 0
   await applier.refresh()
   t.same(done, ['apply api 10.0.0.2'])
-  t.equal(applier.current.value?.services[0]?.endpoints[0]?.address, '10.0.0.2')
+  t.equal(inUse.value?.services[0]?.endpoints[0]?.address, '10.0.0.2')
 })
 
 t.test('a refresh and a new config never overtake one another', async t => {

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { type ServerLink, startServerLink } from '../../../../agent/control/server-link.ts'
+import { createServerLink, type ServerLink } from '../../../../agent/control/server-link.ts'
 import type { Signer } from '../../../../agent/identity/keeper.ts'
 import type { AgentConfig } from '../../../../mesh/model/agent-config.ts'
 import { silentLog } from '../../../../mesh/std/log.ts'
@@ -54,7 +54,7 @@ function start(t: Test): World {
   const clock = new FakeClock()
   const signer = new Watch<Signer | undefined>(undefined)
   const world = { clock, signer, attempts: [] as number[], channels: [] as FakeServer[], reachable: true }
-  const link = startServerLink(
+  const link = createServerLink(
     {
       clock,
       random: () => 0.999,
@@ -71,8 +71,9 @@ function start(t: Test): World {
       keep: async (_held: HeldResources) => {},
       report: new Watch<HostState>({ health: [], registrations: [] }),
     },
-    { agentVersion: 'test', facts: { os: 'test' }, held: new Map() },
+    { agentVersion: 'test', held: new Map() },
   )
+  link.start({ os: 'test' })
   t.teardown(() => link.stop())
   return Object.assign(world, { link })
 }
