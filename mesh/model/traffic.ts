@@ -56,6 +56,7 @@ export interface DestinationRef {
 }
 
 export interface VirtualServiceSpec {
+  /** Without any it holds only where another one delegates to it. */
   readonly hosts?: Optional<readonly string[]>
   readonly gateways?: Optional<readonly string[]>
   readonly http?: Optional<readonly HttpRouteSpec[]>
@@ -82,6 +83,8 @@ export interface HttpRouteSpec {
     readonly status: number
     readonly body?: Optional<{ readonly string?: Optional<string>; readonly bytes?: Optional<string> }>
   }>
+  /** The VirtualService without hosts whose rules stand in place of this one, of the same namespace when it names none. */
+  readonly delegate?: Optional<{ readonly name?: Optional<string>; readonly namespace?: Optional<string> }>
   readonly rewrite?: Optional<{
     readonly uri?: Optional<string>
     readonly authority?: Optional<string>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkAuthority, headers } from './header-operations.ts'
-import { refuseKey, unimplemented } from './primitives.ts'
+import { refuseKey } from './primitives.ts'
 import { retries } from './retries.ts'
 import { checkWeights, count, destination, duration, percent, wrapped } from './traffic-values.ts'
 import { corsPolicy, directResponse, fault, redirect, rewrite } from './virtual-service-actions.ts'
@@ -13,7 +13,8 @@ const fields = z.strictObject({
   route: z.array(z.strictObject({ destination, weight: count.optional(), headers: headers.optional() })).optional(),
   redirect: redirect.optional(),
   directResponse: directResponse.optional(),
-  delegate: unimplemented('routes that another VirtualService holds; write them here'),
+  /** The VirtualService without hosts whose rules stand in place of this one; of this namespace when it names none. */
+  delegate: z.strictObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
   rewrite: rewrite.optional(),
   timeout: duration().optional(),
   retries: retries.optional(),
@@ -44,8 +45,20 @@ function checkWeightsOf({ route }: HttpRoute, context: z.RefinementCtx): void {
   checkWeights(route, context)
 }
 
-/** A route leads somewhere, redirects or answers itself: one of the three. */
+/** A route leads somewhere, redirects or answers itself: one of the three, or another VirtualService says which. */
 function checkAction(route: HttpRoute, context: z.RefinementCtx): void {
+  if (route.delegate !== undefined) checkDelegation(route, context)
+  else checkOwnAction(route, context)
+}
+
+/** Istio takes a `directResponse` here: it is that of all rules of the delegate which have none. */
+function checkDelegation(route: HttpRoute, context: z.RefinementCtx): void {
+  const message = 'stands beside delegate, whose rules say it: remove one of them'
+  if ((route.route?.length ?? 0) > 0) refuseKey(context, 'route', message)
+  if (route.redirect !== undefined) refuseKey(context, 'redirect', message)
+}
+
+function checkOwnAction(route: HttpRoute, context: z.RefinementCtx): void {
   const leads = (route.route?.length ?? 0) > 0
   const actions = [
     ...(leads ? ['route'] : []),
@@ -54,10 +67,7 @@ function checkAction(route: HttpRoute, context: z.RefinementCtx): void {
   ]
   const [first, second] = actions
   if (first === undefined) {
-    // a delegate has been refused by name already
-    if (!Object.hasOwn(route, 'delegate')) {
-      context.addIssue({ code: 'custom', message: 'needs one of route, redirect and directResponse' })
-    }
+    context.addIssue({ code: 'custom', message: 'needs one of route, redirect, directResponse and delegate' })
   } else if (second !== undefined) {
     refuseKey(context, second, `stands beside ${first}, use one of them`)
   }

@@ -1,8 +1,9 @@
-import type { Config, HttpMatchSpec, HttpRouteSpec, VirtualServiceSpec } from '../model/traffic.ts'
+import type { Config, HttpMatchSpec, HttpRouteSpec } from '../model/traffic.ts'
 import { octetsOf } from '../std/octets.ts'
 import { compileMatch, isForClient } from './compile-match.ts'
 import type { CompileContext } from './context.ts'
 import { compileCors } from './cors.ts'
+import type { HttpRule } from './delegates.ts'
 import { compileFault, share } from './fault.ts'
 import { authorityOfOperations, compileOperations } from './header-operations.ts'
 import { limit, milliseconds } from './policy-values.ts'
@@ -15,18 +16,20 @@ import type { DestinationShape, Mirror, RequestShape, Route, RouteAction, RouteD
 const ownResponseFields = ['server']
 
 /**
- * The `http` rules of a VirtualService as routes, in order, one for each match that this client can meet
+ * The rules for requests of a VirtualService as routes, in order, one for each match that this client can meet
  * (networking.istio.io/v1 HTTPRoute). Empty when none is for it. Values were validated before; a regular expression that
  * RE2 would refuse throws a SyntaxError.
  */
-export function compileHttpRoutes(config: Config<VirtualServiceSpec>, context: CompileContext): readonly Route[] {
-  return (config.spec.http ?? []).flatMap((spec, index) => {
-    const rule = `VirtualService ${config.namespace}/${config.name} http[${index}]`
+export function compileHttpRoutes(
+  rules: readonly HttpRule[],
+  { namespace, name }: Pick<Config<unknown>, 'namespace' | 'name'>,
+  context: CompileContext,
+): readonly Route[] {
+  return rules.flatMap(({ spec, place }) => {
+    const of = { rule: `VirtualService ${namespace}/${name} ${place}`, namespace, context }
     const matches = spec.match ?? []
-    if (matches.length === 0) return [compileRoute(spec, undefined, { rule, namespace: config.namespace, context })]
-    return matches
-      .filter(match => isForClient(match, context))
-      .map(match => compileRoute(spec, match, { rule, namespace: config.namespace, context }))
+    if (matches.length === 0) return [compileRoute(spec, undefined, of)]
+    return matches.filter(match => isForClient(match, context)).map(match => compileRoute(spec, match, of))
   })
 }
 

@@ -61,8 +61,9 @@ export function ofOwnNamespace(known: readonly KnownHost[], namespace: string): 
 
 function destinationHosts(virtualServices: Iterable<KnownVirtualService>, domain: string): ReadonlySet<string> {
   const hosts = new Set<string>()
-  for (const { config } of virtualServices) {
-    const { http = [], tcp = [], tls = [] } = config.spec
+  for (const { config, http: rules } of virtualServices) {
+    const { tcp = [], tls = [] } = config.spec
+    const http = rules.map(({ spec }) => spec)
     const mirrors = http.flatMap(({ mirror, mirrors }) => [
       ...(mirror === undefined ? [] : [mirror]),
       ...(mirrors ?? []).map(({ destination }) => destination),

@@ -1,4 +1,3 @@
-import type { Config, VirtualServiceSpec } from '../model/traffic.ts'
 import { compileHttpRoutes, defaultRoute } from './compile-routes.ts'
 import type { CompileContext } from './context.ts'
 import { destinationOf, passthroughDestination } from './destination.ts'
@@ -18,13 +17,13 @@ export interface VirtualHosts {
 
 export function createVirtualHosts(listener: EgressListener | undefined, context: CompileContext): VirtualHosts {
   const { port } = context
-  const compiled = new Map<Config<VirtualServiceSpec>, readonly Route[]>()
+  const compiled = new Map<KnownVirtualService, readonly Route[]>()
 
-  function routesOf({ config }: KnownVirtualService): readonly Route[] {
-    const known = compiled.get(config)
+  function routesOf(virtualService: KnownVirtualService): readonly Route[] {
+    const known = compiled.get(virtualService)
     if (known !== undefined) return known
-    const routes = compileHttpRoutes(config, context)
-    compiled.set(config, routes)
+    const routes = compileHttpRoutes(virtualService.http, virtualService.config, context)
+    compiled.set(virtualService, routes)
     return routes
   }
 

@@ -1,4 +1,5 @@
 import type { Config, SidecarSpec, VirtualServiceSpec } from '../model/traffic.ts'
+import { type HttpRule, httpRules, isDelegate } from './delegates.ts'
 import { createDestinationRules, type DestinationRules } from './destination-rules.ts'
 import { fullHost, isWildcard } from './hosts.ts'
 import { createSuffixIndex, type SuffixIndex } from './suffixes.ts'
@@ -23,6 +24,8 @@ export interface KnownVirtualService {
   readonly config: Config<VirtualServiceSpec>
   readonly hosts: readonly string[]
   readonly exports: ReadonlySet<string>
+  /** Its rules for requests, with those of its delegates. */
+  readonly http: readonly HttpRule[]
 }
 
 /** A world arranged for look-ups; nothing in it depends on a client. */
@@ -57,6 +60,7 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
     }
   }
   let suffixes: SuffixIndex<KnownHost> | undefined
+  const byName = new Map(traffic.virtualServices.map(one => [`${one.namespace}/${one.name}`, one] as const))
   return {
     world,
     byHost,
@@ -68,9 +72,9 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
       return suffixes.endingIn(suffix)
     },
     virtualServices: traffic.virtualServices
-      .filter(({ spec }) => isForMesh(spec.gateways))
+      .filter(({ spec }) => isForMesh(spec.gateways) && !isDelegate(spec))
       .toSorted(byAge)
-      .map(config => virtualService(config, domain)),
+      .map(config => virtualService(config, httpRules(config, byName, domain), domain)),
     sidecars: traffic.sidecars.toSorted(byAge),
     destinationRules: createDestinationRules(traffic.destinationRules, traffic.rootNamespace, domain),
   }
@@ -104,11 +108,16 @@ function isForMesh(gateways: readonly string[] | undefined): boolean {
   return gateways === undefined || gateways.length === 0 || gateways.includes(meshGateway)
 }
 
-function virtualService(config: Config<VirtualServiceSpec>, domain: string): KnownVirtualService {
+function virtualService(
+  config: Config<VirtualServiceSpec>,
+  http: readonly HttpRule[],
+  domain: string,
+): KnownVirtualService {
   const { namespace, spec } = config
   return {
     config,
     hosts: (spec.hosts ?? []).map(host => fullHost(host.toLowerCase(), namespace, domain)),
     exports: exportSet(spec.exportTo, namespace),
+    http,
   }
 }

@@ -80,6 +80,7 @@ const httpMatch = objectOf<HttpMatchSpec>(
 
 type Redirect = Part<HttpRouteSpec, 'redirect'>
 type DirectResponse = Part<HttpRouteSpec, 'directResponse'>
+type Delegate = Part<HttpRouteSpec, 'delegate'>
 type Rewrite = Part<HttpRouteSpec, 'rewrite'>
 type Fault = Part<HttpRouteSpec, 'fault'>
 type Cors = Part<HttpRouteSpec, 'corsPolicy'>
@@ -129,6 +130,7 @@ const httpRoute = objectOf<HttpRouteSpec>({
   ),
   redirect,
   directResponse,
+  delegate: objectOf<Delegate>({ name: text, namespace: text }),
   rewrite,
   timeout: duration,
   retries,

@@ -23,13 +23,8 @@ export function compileContext(changes: Partial<CompileContext> = {}): CompileCo
 
 /** The routes of a VirtualService `shop/cart`; rules that say no action go to `cart`. */
 export function routesOf(http: readonly HttpRouteSpec[], context: Partial<CompileContext> = {}): readonly Route[] {
-  const config = {
-    namespace: 'shop',
-    name: 'cart',
-    createdAt: 0,
-    spec: { hosts: ['cart'], http: http.map(withAction) },
-  }
-  return compileHttpRoutes(config, compileContext(context))
+  const rules = http.map((spec, index) => ({ spec: withAction(spec), place: `http[${index}]` }))
+  return compileHttpRoutes(rules, { namespace: 'shop', name: 'cart' }, compileContext(context))
 }
 
 function withAction(spec: HttpRouteSpec): HttpRouteSpec {

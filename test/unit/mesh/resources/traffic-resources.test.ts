@@ -49,8 +49,6 @@ t.test('regular expressions are held to what runs in linear time', async t => {
 
 t.test('what routing does not do is refused by name', async t => {
   const rows: readonly (readonly [keyof typeof read, object, RegExp])[] = [
-    ['VirtualService', { http: [{ route }] }, /spec\.hosts: is not implemented/],
-    ['VirtualService', { hosts: ['cart'], http: [{ delegate: { name: 'x' } }] }, /delegate: is not implemented/],
     ['DestinationRule', { host: 'cart', trafficPolicy: { tunnel: {} } }, /tunnel: is not implemented/],
     ['DestinationRule', { host: 'cart', trafficPolicy: { proxyProtocol: {} } }, /proxyProtocol: is not implemented/],
     ['Sidecar', { ingress: [{ port: { number: 80 }, tls: {} }] }, /ingress\[0\]\.tls: is not implemented/],
