@@ -81,11 +81,14 @@ export const portNumber = z.int().min(1).max(65535)
 
 export const portName = z.string().regex(new RegExp(`^${label}$`), 'must be 1 to 63 letters, digits and dashes')
 
-/** The network an endpoint is in: any text of one line, as in Istio; empty is none. */
-export const networkName = z
+/** Any text of one line. */
+export const lineOfText = z
   .string()
   .max(2048)
   .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029\ufffd]*$/u, 'must be one line of text')
+
+/** The network an endpoint is in: any text, as in Istio; empty is none. */
+export const networkName = lineOfText
 
 /** Locality as `region/zone/subzone`. */
 export const locality = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { checkAuthority, headers } from './header-operations.ts'
-import { refuseKey } from './primitives.ts'
+import { lineOfText, refuseKey } from './primitives.ts'
 import { retries } from './retries.ts'
 import { checkWeights, count, destination, duration, percent, wrapped } from './traffic-values.ts'
 import { corsPolicy, directResponse, fault, redirect, rewrite } from './virtual-service-actions.ts'
@@ -13,8 +13,11 @@ const fields = z.strictObject({
   route: z.array(z.strictObject({ destination, weight: count.optional(), headers: headers.optional() })).optional(),
   redirect: redirect.optional(),
   directResponse: directResponse.optional(),
-  /** The VirtualService without hosts whose rules stand in place of this one; of this namespace when it names none. */
-  delegate: z.strictObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
+  /**
+   * The VirtualService without hosts whose rules stand in place of this one; of this namespace when it names none. As in
+   * Istio any text will do: what is no name finds nothing, and a finding says so.
+   */
+  delegate: z.strictObject({ name: lineOfText.optional(), namespace: lineOfText.optional() }).optional(),
   rewrite: rewrite.optional(),
   timeout: duration().optional(),
   retries: retries.optional(),

@@ -1,6 +1,7 @@
 import type { AgentResource } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
+import { delegationsOf } from './delegations.ts'
 import { compileNode } from './node.ts'
 import { createPlacement } from './placement.ts'
 import { createServiceCompiler } from './services.ts'
@@ -37,7 +38,8 @@ export function compile({
     return isVisible(exportTo, namespaces)
   })
   const serviceNamespaces = new Set(services.map(({ namespace }) => namespace))
-  const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace }
-  const traffic = [...createTrafficCompiler()(resources).values()].filter(resource => concerns(resource, scope))
-  return [...own, ...services, ...traffic]
+  const traffic = [...createTrafficCompiler()(resources).values()]
+  const delegations = delegationsOf(traffic)
+  const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace, delegations }
+  return [...own, ...services, ...traffic.filter(resource => concerns(resource, scope))]
 }

@@ -10,6 +10,7 @@ import { Watch } from '../../mesh/std/watch.ts'
 import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
 import type { AgentView } from '../../mesh/wire/delta.ts'
 import type { EncodedResource } from '../../mesh/wire/messages.ts'
+import { type Delegations, delegationsOf } from '../compile/delegations.ts'
 import { compileNode } from '../compile/node.ts'
 import { createPlacement, type Placement } from '../compile/placement.ts'
 import { createServiceCompiler } from '../compile/services.ts'
@@ -53,6 +54,7 @@ interface Shared {
   readonly services: Encoded<MeshServiceResource>
   /** By resource name. */
   readonly traffic: Encoded<TrafficResource>
+  readonly delegations: Delegations
   readonly placement: Placement
 }
 
@@ -101,11 +103,13 @@ export function startViews(deps: ViewDeps): Views {
     if (shared !== undefined && same) return shared
     const services = encodeChanged(shared?.services, compileServices(catalogue, settings))
     const traffic = encodeChanged(shared?.traffic, compileTraffic(resources))
-    return { catalogue, resources, settings, services, traffic, placement: place(catalogue) }
+    const unchanged = shared !== undefined && shared.traffic.plain === traffic.plain
+    const delegations = unchanged ? shared.delegations : delegationsOf(traffic.plain.values())
+    return { catalogue, resources, settings, services, traffic, delegations, placement: place(catalogue) }
   }
 
   const update = (node: string, view: Watch<AgentView | undefined>, from: Shared): void => {
-    const { placement, settings, services, traffic } = from
+    const { placement, settings, services, traffic, delegations } = from
     const own = compileNode({ node, placement, settings, mayHold: deps.mayHold.value, mtls: deps.mtls.value })
     const namespaces = namespacesOf(own)
     const resources = new Map(own.map(resource => [resourceName(resource), encodeResource(resource)] as const))
@@ -116,7 +120,7 @@ export function startViews(deps: ViewDeps): Views {
       serviceNamespaces.add(namespace)
       add(services.encoded.get(key))
     }
-    const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace }
+    const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace, delegations }
     for (const [name, resource] of traffic.plain) if (concerns(resource, scope)) add(traffic.encoded.get(name))
     if (view.value !== undefined && sameResources(view.value.resources, resources)) return
     version += 1

@@ -99,6 +99,7 @@ const wholeVirtualService: VirtualServiceSpec = {
       },
     },
     { directResponse: { status: 503, body: { string: 'closed\nuntil nine', bytes: 'Y2xvc2Vk' } } },
+    { delegate: { name: 'kid', namespace: 'payments' } },
   ],
   tls: [{ match: [{ sniHosts: ['*.shop.example'], port: 443 }], route: [{ destination, weight: 1 }] }],
   tcp: [

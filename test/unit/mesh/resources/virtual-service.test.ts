@@ -36,6 +36,7 @@ t.test('what a rule says for its delegate’s rules stands beside delegate, anot
 t.test('a delegate is named by name and namespace and nothing else', async t => {
   t.match(root({ delegate: { name: 'kid', host: 'cart' } }), [/delegate\.host: is not a field/])
   t.match(root({ delegate: { name: 7 } }), [/delegate\.name: /])
+  t.match(root({ delegate: { name: 'a\nb' } }), [/delegate\.name: must be one line/], 'agents take no other')
   t.match(root({ delegate: [] }), [/http\[0\]\.delegate: /])
   t.match(root({ delegate: { Name: 'kid' } }), [/delegate\.Name: is not a field, did you mean name/])
 })

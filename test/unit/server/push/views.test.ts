@@ -226,6 +226,32 @@ t.test('rules read again, or services that change, give no rule a new version', 
   t.equal(view.value?.resources.get(name), first?.resources.get(name), 'it is the very same')
 })
 
+t.test('a delegate comes with who delegates to it, changes with it, and goes with it', async t => {
+  const { clock, views, catalogue, resources, ready } = start(t)
+  const named = '\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: '
+  const root = `${named}{ name: root, namespace: shop }\nspec: { hosts: [api], http: [{ delegate: { name: kid } }] }\n`
+  const kid = (timeout: string) =>
+    `${named}{ name: kid, namespace: shop }\nspec: { exportTo: [.], http: [{ timeout: ${timeout}, route: [{ destination: { host: api } }] }] }\n`
+  const name = 'traffic/VirtualService/shop/kid'
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  const after = async (...documents: readonly string[]) => {
+    await clock.advance(1000)
+    resources.set(rulesOf(...documents))
+    return view.value?.resources.get(name)?.hash
+  }
+  t.equal(await after(kid('1s')), undefined)
+  const first = await after(root, kid('1s'))
+  t.type(first, 'string')
+  const version = view.value?.version ?? 0
+  const second = await after(root, kid('2s'))
+  t.type(second, 'string')
+  t.not(second, first)
+  t.equal(view.value?.version, version + 1)
+  t.equal(await after(kid('2s')), undefined)
+})
+
 function assertBroken(): never {
   throw new TypeError('a defect')
 }
