@@ -249,6 +249,48 @@ export function localityCases(): LocalityCase[] {
   return lines('locality.jsonl.gz')
 }
 
+/** A call that was let through, or not, by Envoy with the filters that Istio makes of policies. */
+export interface AuthzCase {
+  readonly id: string
+  readonly topic: string
+  readonly policies: readonly string[]
+  /** MeshConfig. */
+  readonly mesh: string | null
+  readonly workload: {
+    readonly namespace: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly ip: string
+    readonly port: number
+    readonly protocol: 'http' | 'tcp'
+  }
+  /** Without a principal: plaintext. */
+  readonly peer: { readonly principal: string | null; readonly sourceIp: string; readonly sni: string | null }
+  readonly request: {
+    readonly method: string
+    readonly path: string
+    readonly headers: readonly (readonly [name: string, value: string])[]
+  } | null
+  readonly result: {
+    /** Null: refused as malformed, before any policy. */
+    readonly allow: boolean | null
+    readonly connection?: 'failed'
+  }
+}
+
+export function authzCases(): AuthzCase[] {
+  return lines('authz.jsonl.gz')
+}
+
+/** Policies that Istio's validation refuses. */
+export interface RejectedPolicies {
+  readonly set: string
+  readonly policies: readonly string[]
+}
+
+export function rejectedAuthz(): RejectedPolicies[] {
+  return lines('rejected-authz.jsonl.gz')
+}
+
 function lines<T>(name: string): T[] {
   const packed = readFileSync(new URL(`../fixtures/istio/${name}`, import.meta.url))
   return gunzipSync(packed)
