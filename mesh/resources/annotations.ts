@@ -2,14 +2,22 @@ import type { CallerSelector } from '../model/workload.ts'
 import { dnsSubdomain, nodeName } from './primitives.ts'
 import { isProbeUnit } from './probe-values.ts'
 
-/** What a WorkloadEntry says in annotations because Istio has no field for it. */
+/** What a WorkloadEntry or a policy says in annotations because Istio has no field for it. */
+
+/** Istio's: the policy is judged, counted and logged, and has no effect. */
+export const dryRunAnnotation = 'istio.io/dry-run'
+/** Of a PeerAuthentication: from that time on its PERMISSIVE counts as STRICT. */
+export const permissiveUntilAnnotation = 'weft.dev/permissive-until'
 
 /** Longest cgroup path and user name that is taken. */
 const maxPathLength = 1024
 /** -1 and its unsigned twin stand for "no user" in system calls. */
 const maxUid = 2 ** 32 - 2
 
-const checks: Readonly<Record<string, (value: string) => string | undefined>> = {
+type Annotations = Readonly<Record<string, string>>
+type Checks = Readonly<Record<string, (value: string) => string | undefined>>
+
+const workloadChecks: Checks = {
   'weft.dev/node': value => (nodeName.safeParse(value).success ? undefined : 'is not the name of a host'),
   'weft.dev/group': value => (dnsSubdomain.safeParse(value).success ? undefined : 'is not the name of a WorkloadGroup'),
   'weft.dev/user': value => (isUserName(value) ? undefined : 'is not a user name'),
@@ -19,13 +27,34 @@ const checks: Readonly<Record<string, (value: string) => string | undefined>> = 
   'weft.dev/health-unit': value => (isProbeUnit(value) ? undefined : 'is not the name of a systemd unit'),
 }
 
-/** Names of the annotations a workload may carry. */
-export const weftAnnotations: readonly string[] = Object.keys(checks)
+const policyChecks: Checks = {
+  [dryRunAnnotation]: value => (value === 'true' || value === 'false' ? undefined : 'must be "true" or "false"'),
+  [permissiveUntilAnnotation]: value => (isTime(value) ? undefined : 'must be a time such as 2026-01-31T12:00:00Z'),
+}
 
-/** What is wrong with an annotation of ours, undefined when nothing is. */
-export function checkAnnotation(known: readonly string[], key: string, value: string): string | undefined {
-  const check = known.includes(key) ? checks[key] : undefined
-  return check === undefined ? 'is not an annotation that weft knows here' : check(value)
+const checks: Checks = { ...workloadChecks, ...policyChecks }
+
+/** Names of the annotations a workload may carry. */
+export const weftAnnotations: readonly string[] = Object.keys(workloadChecks)
+
+/** What is wrong with the value of an annotation that is known, undefined when nothing is. */
+export function checkAnnotation(key: string, value: string): string | undefined {
+  return checks[key]?.(value)
+}
+
+/** Whether a policy is only to be tried, by its checked annotations. */
+export function isDryRun({ annotations }: { readonly annotations?: Annotations | undefined }): boolean {
+  return annotations?.[dryRunAnnotation] === 'true'
+}
+
+/** Until when a policy permits plaintext, in milliseconds since 1970; undefined without an end. */
+export function permissiveUntil({
+  annotations,
+}: {
+  readonly annotations?: Annotations | undefined
+}): number | undefined {
+  const text = annotations?.[permissiveUntilAnnotation]
+  return text === undefined ? undefined : Date.parse(text)
 }
 
 /** How a host tells which processes belong to a workload, from checked annotations. */
@@ -88,4 +117,12 @@ export function isUid(value: number): boolean {
 
 function isUidText(text: string): boolean {
   return /^(?:0|[1-9]\d{0,9})$/.test(text) && isUid(Number(text))
+}
+
+/** RFC 3339, of a day that there is. */
+function isTime(text: string): boolean {
+  const parts = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.exec(text)
+  const [, day = ''] = parts ?? []
+  if (parts === null || Number.isNaN(Date.parse(text))) return false
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 }

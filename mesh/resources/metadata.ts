@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { didYouMean } from '../std/did-you-mean.ts'
-import { checkAnnotation, weftAnnotations } from './annotations.ts'
+import { checkAnnotation, dryRunAnnotation, permissiveUntilAnnotation, weftAnnotations } from './annotations.ts'
 import {
   checkSize,
   dnsLabel,
@@ -12,34 +12,46 @@ import {
   unimplemented,
 } from './primitives.ts'
 
-/** Annotations of a kind that knows none of ours, or (for workloads) those of `annotations.ts`. */
-export function annotations(of: 'workload' | 'other') {
-  const known = of === 'workload' ? weftAnnotations : []
+type Of = 'workload' | 'service' | 'policy' | 'mtls-policy' | 'other'
+
+/** Which of `annotations.ts` mean something where. */
+const knownAnnotations: Readonly<Record<Of, readonly string[]>> = {
+  workload: weftAnnotations,
+  policy: [dryRunAnnotation],
+  'mtls-policy': [dryRunAnnotation, permissiveUntilAnnotation],
+  service: [],
+  other: [],
+}
+
+/** Annotations of a kind: those of `annotations.ts` that it knows, and any that are neither ours nor Istio's. */
+export function annotations(of: Of) {
+  const known = knownAnnotations[of]
   return z.record(z.string(), z.string()).superRefine((record, context) => {
     checkSize(context, record)
     for (const [key, value] of Object.entries(record)) {
-      if (isIstioKey(key)) {
+      if (known.includes(key)) {
+        const message = checkAnnotation(key, value)
+        if (message !== undefined) context.addIssue({ code: 'custom', message, path: [key] })
+      } else if (key === dryRunAnnotation) {
+        const message = 'is not implemented: dry runs are of policies, nothing here can be tried without effect'
+        refuseKey(context, key, message, { reason: 'unimplemented' })
+      } else if (isIstioKey(key)) {
         refuseKey(context, key, 'is not implemented: annotations that steer istio', { reason: 'unimplemented' })
       } else if (key.startsWith('weft.dev/')) {
-        const message = checkAnnotation(known, key, value)
-        const suggestion = known.includes(key) ? undefined : didYouMean(key, known)
-        if (message !== undefined && !known.includes(key)) {
-          refuseKey(context, key, message, { reason: 'unknown', suggestion })
-        } else if (message !== undefined) {
-          context.addIssue({ code: 'custom', message, path: [key] })
-        }
+        const message = 'is not an annotation that weft knows here'
+        refuseKey(context, key, message, { reason: 'unknown', suggestion: didYouMean(key, known) })
       }
     }
   })
 }
 
 /** Kubernetes' object metadata as far as it means something here. `service`: the name becomes part of a DNS name. */
-export function metadata(of: 'workload' | 'service' | 'other') {
+export function metadata(of: Of) {
   return z.strictObject({
     name: of === 'service' ? dnsLabel : dnsSubdomain,
     namespace: dnsLabel.default('default'),
     labels: labels.optional(),
-    annotations: annotations(of === 'workload' ? 'workload' : 'other').optional(),
+    annotations: annotations(of).optional(),
     /** RFC 3339; decides which of two policies of one scope is the older. */
     creationTimestamp: z.iso
       .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })

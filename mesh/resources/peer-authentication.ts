@@ -16,7 +16,7 @@ const portKey = z.string().refine(isPortKey, 'must be a port from 1 to 65535')
 export const peerAuthentication = z.strictObject({
   apiVersion: z.enum(securityVersions),
   kind: z.literal('PeerAuthentication'),
-  metadata: metadata('other'),
+  metadata: metadata('mtls-policy'),
   spec: z
     .strictObject({
       selector: z.strictObject({ matchLabels: selectorLabels.optional() }).optional(),

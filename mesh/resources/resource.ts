@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { type AuthorizationPolicy, authorizationPolicy } from './authorization-policy.ts'
 import { type DestinationRule, destinationRule } from './destination-rule.ts'
 import { type MeshSettings, meshSettings } from './mesh-settings.ts'
 import { type PeerAuthentication, peerAuthentication, securityVersions } from './peer-authentication.ts'
+import { type RequestAuthentication, requestAuthentication } from './request-authentication.ts'
 import { type ServiceEntry, serviceEntry } from './service-entry.ts'
 import { type ServiceMerge, serviceMerge, weftVersions } from './service-merge.ts'
 import { type Sidecar, sidecar } from './sidecar.ts'
@@ -15,6 +17,8 @@ export type Resource =
   | WorkloadGroup
   | ServiceEntry
   | PeerAuthentication
+  | AuthorizationPolicy
+  | RequestAuthentication
   | ServiceMerge
   | VirtualService
   | DestinationRule
@@ -29,6 +33,8 @@ export const resourceSchemas = {
   WorkloadGroup: workloadGroup,
   ServiceEntry: serviceEntry,
   PeerAuthentication: peerAuthentication,
+  AuthorizationPolicy: authorizationPolicy,
+  RequestAuthentication: requestAuthentication,
   ServiceMerge: serviceMerge,
   VirtualService: virtualService,
   DestinationRule: destinationRule,
@@ -42,6 +48,8 @@ export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>>
   WorkloadGroup: networkingVersions,
   ServiceEntry: networkingVersions,
   PeerAuthentication: securityVersions,
+  AuthorizationPolicy: securityVersions,
+  RequestAuthentication: securityVersions,
   ServiceMerge: weftVersions,
   VirtualService: networkingVersions,
   DestinationRule: networkingVersions,
@@ -51,11 +59,9 @@ export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>>
 
 /** Kinds of Istio's that Weft will not take yet. */
 export const unimplementedKinds: readonly string[] = [
-  'AuthorizationPolicy',
   'EnvoyFilter',
   'Gateway',
   'ProxyConfig',
-  'RequestAuthentication',
   'Telemetry',
   'WasmPlugin',
 ]

@@ -45,6 +45,10 @@ t.test('documents of Istio are judged as Istio judges them, or the difference ha
       `${kind}: ${agreed} of ${documents} agree (${percent(agreed)}), with what is refused by name ${percent(agreed + named)}`,
     )
   }
+  for (const kind of ['AuthorizationPolicy', 'RequestAuthentication', 'PeerAuthentication']) {
+    const { documents = 0, agreed = 0, named = 0 } = shares.get(kind) ?? {}
+    t.ok(agreed + named >= 0.98 * documents && documents > 100, `${kind}: at least 98 %`)
+  }
   const listed = listedGroups()
   const unlisted = differences.filter(({ groups }) => !groups.some(group => listed.has(group)))
   t.same(unlisted, [], 'every difference stands in docs/differences.md')
