@@ -2,12 +2,15 @@ import type { RouteDestination } from '../../../mesh/routing/route.ts'
 import { mirrorRequest } from '../../../mesh/routing/shape.ts'
 import type { ThreadState } from '../state.ts'
 import type { Caller, Table } from '../table.ts'
-import type { Upstream } from '../upstream/clusters.ts'
+import type { EndpointState } from '../upstream/endpoint.ts'
 import { pseudo } from './request-facts.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
 /** Of a request's body, so much may wait for a mirror that does not take it; then the mirror is given up. */
 const maxWaitingBytes = 1024 * 1024
+
+/** Counts what the endpoint has to do. */
+type Load = Pick<EndpointState, 'begin' | 'end'>
 
 /** What takes a copy of a request as it passes. */
 export interface RequestCopy {
@@ -34,7 +37,7 @@ export function sendMirror(
   const active = state.clusters.of(table, caller, destination)
   const upstream = active?.cluster.pick()
   if (active === undefined || upstream === undefined) return undefined
-  const mirror = new Mirror(upstream)
+  const mirror = new Mirror(upstream.state)
   const { settings } = active
   const call = { target: upstream.target, settings, caller, port: active.destination.port.protocol, protocol }
   const copy = mirrorRequest(headers, upstream.target.authority)
@@ -47,31 +50,35 @@ export function sendMirror(
   return mirror
 }
 
-class Mirror implements RequestCopy {
-  readonly #upstream: Upstream
+/** One copy: what waits to be sent to it, and its stream once there is one. */
+export class Mirror implements RequestCopy {
+  readonly #load: Load
   #stream: HttpStream | undefined
   #waiting: Buffer[] = []
   #waitingBytes = 0
   #ended: { readonly trailers: HeaderList | undefined } | undefined
   #isBlocked = true
+  /** The mirror has the whole request. */
+  #isSent = false
   #isOver = false
 
-  constructor(upstream: Upstream) {
-    this.#upstream = upstream
-    upstream.state.begin()
+  constructor(load: Load) {
+    this.#load = load
+    load.begin()
   }
 
   opened(stream: HttpStream, endStream: boolean): void {
     if (this.#isOver) return stream.reset(streamCancel)
     this.#stream = stream
     stream.onData = chunk => stream.consumed(chunk.length)
-    stream.onEnd = () => this.over()
+    stream.onEnd = () => this.#answered()
     stream.onReset = () => this.over()
     stream.onHeaders = (_headers, end) => {
-      if (end) this.over()
+      if (end) this.#answered()
     }
     stream.onDrain = () => this.#flush()
     this.#isBlocked = false
+    this.#isSent = endStream
     if (!endStream) this.#flush()
   }
 
@@ -100,7 +107,13 @@ class Mirror implements RequestCopy {
     if (this.#isOver) return
     this.#isOver = true
     this.#waiting = []
-    this.#upstream.state.end()
+    this.#load.end()
+  }
+
+  /** One that answered before it had the whole request does not want the rest of it. */
+  #answered(): void {
+    if (!this.#isSent && !this.#isOver) this.#stream?.reset(noError)
+    this.over()
   }
 
   #flush(): void {
@@ -116,10 +129,12 @@ class Mirror implements RequestCopy {
     if (this.#isBlocked || this.#ended === undefined) return
     const { trailers } = this.#ended
     this.#ended = undefined
+    this.#isSent = true
     if (trailers === undefined) stream.end()
     else stream.respond(trailers, true)
   }
 }
 
 /** RFC 9113 section 7. */
+const noError = 0x0
 const streamCancel = 0x8

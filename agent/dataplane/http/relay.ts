@@ -114,9 +114,11 @@ export class Relay {
     this.#flushRequest()
   }
 
-  /** Lets a copy of the request's body go elsewhere too; nothing of it has come yet. */
+  /** Lets a copy of the request's body go elsewhere too; no upstream was attached yet. */
   copyTo(copy: RequestCopy): void {
     this.#copies = [...this.#copies, copy]
+    for (const chunk of this.#held) copy.data(chunk)
+    if (this.#requestEnded) copy.end(this.#requestTrailers)
   }
 
   /** Breaks the attached upstream off, if there is one, without a word to the owner. */
@@ -162,7 +164,7 @@ export class Relay {
     if (this.#over) return
     this.#commit(headers)
     this.#responseEnded = true
-    if (body === undefined || body.length === 0) this.#down.respond(headers, true)
+    if (body === undefined || body.length === 0 || this.#record.method === 'HEAD') this.#down.respond(headers, true)
     else {
       this.#down.respond(headers, false)
       this.#down.write(body)

@@ -16,8 +16,9 @@ export interface HttpStream {
   /** Headers that follow the head: responses (client), informational ones included, and trailers. */
   onHeaders: ((headers: HeaderList, endStream: boolean) => void) | undefined
   /**
-   * Payload as it arrives, a view into the read buffer: copy it to keep it past the call. More is read only as
-   * {@link consumed} gives back, which is how back-pressure travels.
+   * Payload as it arrives, to be kept as long as one likes: nothing writes to it again. It is a view into all that one
+   * read has brought, which stays in memory with it. More is read only as {@link consumed} gives back, which is how
+   * back-pressure travels.
    */
   onData: ((chunk: Buffer) => void) | undefined
   /** The peer's message is complete. */

@@ -184,3 +184,28 @@ t.test('a copy gets what passes, and is told when it breaks off', async t => {
   down.onReset?.(8, 'gave up')
   t.strictSame(copied, ['abc', 'abort'])
 })
+
+t.test('a copy is of the whole request, also of what had come before it was asked for', async t => {
+  const { relay, down } = played()
+  down.arrives('one')
+  const copied: string[] = []
+  const copy = {
+    data: (chunk: Buffer) => void copied.push(`data ${chunk}`),
+    end: (trailers: readonly string[] | undefined) => void copied.push(`end ${trailers}`),
+    abort: () => void copied.push('abort'),
+  }
+  relay.copyTo(copy)
+  down.arrives('two')
+  t.strictSame(copied, ['data one', 'data two'])
+  down.onHeaders?.(['x-sum', '6'], true)
+  relay.copyTo(copy)
+  t.strictSame(copied.slice(2), ['end x-sum,6', 'data one', 'data two', 'end x-sum,6'])
+})
+
+t.test('an answer in place of any upstream has no body for HEAD, and says how long it would be', async t => {
+  const { relay, down, record } = played({ ended: true })
+  record.method = 'HEAD'
+  relay.reply([':status', '503', 'content-length', '4'], Buffer.from('gone'))
+  t.strictSame(down.sent, ['head 503 end'])
+  t.equal(record.bytesSent, 0)
+})
