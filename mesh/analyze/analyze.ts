@@ -1,5 +1,6 @@
 import { describeResource } from '../resources/resource.ts'
 import { conflictFindings } from './conflicts.ts'
+import { delegateFindings } from './delegates.ts'
 import { type AnalyzedWorld, type Finding, virtualServicesOf } from './finding.ts'
 import { lintFindings } from './lints.ts'
 import { referenceFindings } from './references.ts'
@@ -13,6 +14,7 @@ export function analyze(world: AnalyzedWorld): readonly Finding[] {
   const findings = [
     ...conflictFindings(world),
     ...referenceFindings(world),
+    ...delegateFindings(world),
     ...virtualServicesOf(world.resources).flatMap(unreachableFindings),
     ...lintFindings(world),
   ]

@@ -22,6 +22,8 @@ export interface Finding {
 
 /** What a finding is about, for people and for programs that sort them. */
 export const findingCodes = [
+  'delegate-conflict',
+  'delegate-limit',
   'duplicate-host',
   'duplicate-settings',
   'fault-never',
@@ -29,12 +31,14 @@ export const findingCodes = [
   'no-effect',
   'policy-ignored',
   'raw-prefix',
+  'unknown-delegate',
   'unknown-gateway',
   'unknown-host',
   'unknown-port',
   'unknown-subset',
   'unmergeable',
   'unreachable',
+  'unused-delegate',
   'weights',
 ] as const
 export type FindingCode = (typeof findingCodes)[number]

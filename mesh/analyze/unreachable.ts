@@ -9,6 +9,8 @@ const maxMatches = 2000
 interface Rule<Match> {
   readonly matches: readonly Match[]
   readonly name: string
+  /** What it asks for but does not take goes on to the next rule, as the rules of a delegate may not match. */
+  readonly isPartial: boolean
 }
 
 /** Finds rules, and matches of rules, which an earlier rule of the same VirtualService leaves nothing to. */
@@ -22,11 +24,16 @@ export function unreachableFindings(resource: VirtualService): Finding[] {
 }
 
 function rule<Match>(
-  { match = [], name }: { readonly match?: readonly Match[] | undefined; readonly name?: string | undefined },
+  rule: {
+    readonly match?: readonly Match[] | undefined
+    readonly name?: string | undefined
+    readonly delegate?: object | undefined
+  },
   index: number,
 ): Rule<Match | object> {
+  const { match = [], name, delegate } = rule
   const label = name === undefined || name === '' ? `rule ${index + 1}` : `rule ${index + 1} (${name})`
-  return { matches: match.length === 0 ? [{}] : match, name: label }
+  return { matches: match.length === 0 ? [{}] : match, name: label, isPartial: delegate !== undefined }
 }
 
 function findUnreachable<Match extends object>(
@@ -38,7 +45,7 @@ function findUnreachable<Match extends object>(
   const total = rules.reduce((sum, { matches }) => sum + matches.length, 0)
   if (total > maxMatches) return []
   return rules.flatMap(({ matches }, index) => {
-    const before = rules.slice(0, index)
+    const before = rules.slice(0, index).filter(({ isPartial }) => !isPartial)
     const owners = matches.map(narrow => before.find(earlier => earlier.matches.some(wide => covers(wide, narrow))))
     const found = owners.filter(owner => owner !== undefined)
     if (found.length === owners.length) {

@@ -1,9 +1,14 @@
 import type { HttpMatchSpec, StringMatch } from '../model/traffic.ts'
 
 /** What two conditions come to together, or why no request is known to fit both. */
-export type MergedMatches =
-  | { readonly kind: 'merged'; readonly matches: readonly HttpMatchSpec[] }
-  | { readonly kind: 'conflict'; readonly why: string }
+export type MergedMatches = { readonly kind: 'merged'; readonly matches: readonly HttpMatchSpec[] } | MatchConflict
+
+/** A match that is within none of the root's, by its place in the delegate's rule, and why. */
+export interface MatchConflict {
+  readonly kind: 'conflict'
+  readonly match: number
+  readonly why: string
+}
 
 type Matches = HttpMatchSpec['headers']
 
@@ -16,10 +21,10 @@ export function mergeMatches(root: readonly HttpMatchSpec[], delegate: readonly 
   if (root.length === 0) return { kind: 'merged', matches: delegate }
   if (delegate.length === 0) return { kind: 'merged', matches: root }
   const matches: HttpMatchSpec[] = []
-  for (const [at, own] of delegate.entries()) {
+  for (const [match, own] of delegate.entries()) {
     const conflicts = root.map(wide => conflictOf(wide, own))
     const fitting = root.filter((_, index) => conflicts[index] === undefined)
-    if (fitting.length === 0) return { kind: 'conflict', why: `match[${at}]: ${[...new Set(conflicts)].join('; ')}` }
+    if (fitting.length === 0) return { kind: 'conflict', match, why: [...new Set(conflicts)].join('; ') }
     for (const wide of fitting) matches.push(mergeMatch(wide, own))
   }
   return { kind: 'merged', matches }

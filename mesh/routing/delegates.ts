@@ -1,5 +1,5 @@
 import type { Config, DestinationRef, HttpRouteSpec, VirtualServiceSpec } from '../model/traffic.ts'
-import { joinNames, mergeMatches } from './delegate-match.ts'
+import { joinNames, type MatchConflict, mergeMatches } from './delegate-match.ts'
 import { fullHost } from './hosts.ts'
 import { exportSet, isExportedTo } from './visibility.ts'
 
@@ -14,9 +14,7 @@ export interface HttpRule {
 }
 
 /** What a rule of a delegate comes to in its root; one that conflicts with the root's rule does not hold there. */
-export type DelegatedRule =
-  | { readonly kind: 'merged'; readonly spec: HttpRouteSpec }
-  | { readonly kind: 'conflict'; readonly why: string }
+export type DelegatedRule = { readonly kind: 'merged'; readonly spec: HttpRouteSpec } | MatchConflict
 
 /** What a reference of a root comes to. */
 export type FoundDelegate =

@@ -103,8 +103,8 @@ export function startViews(deps: ViewDeps): Views {
     if (shared !== undefined && same) return shared
     const services = encodeChanged(shared?.services, compileServices(catalogue, settings))
     const traffic = encodeChanged(shared?.traffic, compileTraffic(resources))
-    const unchanged = shared !== undefined && shared.traffic.plain === traffic.plain
-    const delegations = unchanged ? shared.delegations : delegationsOf(traffic.plain.values())
+    const before = shared?.traffic.plain === traffic.plain ? shared?.delegations : undefined
+    const delegations = before ?? delegationsOf(traffic.plain.values())
     return { catalogue, resources, settings, services, traffic, delegations, placement: place(catalogue) }
   }
 

@@ -7,7 +7,7 @@ type Match = HttpMatchSpec
 /** The matches without what they do not say; a text for a conflict. */
 function merged(root: readonly Match[], delegate: readonly Match[]): unknown {
   const found = mergeMatches(root, delegate)
-  if (found.kind === 'conflict') return found.why
+  if (found.kind === 'conflict') return `match[${found.match}]: ${found.why}`
   const said = (value: unknown) => value !== undefined && JSON.stringify(value) !== '{}'
   return found.matches.map(match => Object.fromEntries(Object.entries(match).filter(([, value]) => said(value))))
 }
