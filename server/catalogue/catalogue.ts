@@ -21,11 +21,12 @@ export interface CatalogueDeps {
   readonly probed: Watch<AssemblyInput['probed']>
   /** Hosts whose agents have reported, by name. */
   readonly reporting: Watch<AssemblyInput['reporting']>
+  /** Is given each catalogue; {@link emptyCatalogue} before the first. */
+  readonly snapshot: Watch<CatalogueSnapshot>
 }
 
 /** All registries as one, followed. */
 export interface Catalogue {
-  readonly snapshot: Watch<CatalogueSnapshot>
   /** True once every registry has given a first view, or has had its time for it. */
   readonly ready: Watch<boolean>
   stop(): Promise<void>
@@ -45,7 +46,6 @@ const storeRetryMs = 5000
  * before all registries have spoken: half a catalogue would tell agents to forget the other half.
  */
 export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomain: string }): Catalogue {
-  const snapshot = new Watch(emptyCatalogue)
   const ready = new Watch(false)
   const stopping = new AbortController()
   const changed = new Watch(0)
@@ -75,7 +75,7 @@ export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomai
       retry = deps.clock.timer(storeRetryMs, poke)
     }
     const problems = lacking.map(key => ({ item: `service ${key}`, reason: 'there is no virtual IP for it' }))
-    snapshot.set({
+    deps.snapshot.set({
       services,
       workloads: assembled.workloads,
       problems: problems.length === 0 ? assembled.problems : [...assembled.problems, ...problems],
@@ -98,7 +98,6 @@ export function startCatalogue(deps: CatalogueDeps, options: { readonly dnsDomai
   }
   const running = run()
   return {
-    snapshot,
     ready,
     async stop() {
       stopping.abort()

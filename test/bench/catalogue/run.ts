@@ -7,7 +7,7 @@ import { createRanges } from '../../../mesh/std/ip-ranges.ts'
 import { silentLog } from '../../../mesh/std/log.ts'
 import { changedKeys, tableOf } from '../../../mesh/std/table.ts'
 import { Watch } from '../../../mesh/std/watch.ts'
-import { startCatalogue } from '../../../server/catalogue/catalogue.ts'
+import { emptyCatalogue, startCatalogue } from '../../../server/catalogue/catalogue.ts'
 import { composeMergeRules } from '../../../server/catalogue/merge-rules.ts'
 import { startRegistryView } from '../../../server/catalogue/registry-view.ts'
 import { createValidator } from '../../../server/catalogue/validate.ts'
@@ -86,8 +86,10 @@ export async function runCatalogue(load: CatalogueLoad): Promise<CatalogueResult
       () => ({ watch: until => watch.changes(until) }),
     )
   })
+  const snapshot = new Watch(emptyCatalogue)
   const catalogue = startCatalogue(
     {
+      snapshot,
       clock,
       log: silentLog,
       virtualIps: createVirtualIps(store.virtualIps, ranges),
@@ -109,12 +111,12 @@ export async function runCatalogue(load: CatalogueLoad): Promise<CatalogueResult
       virtualIpRanges: [],
       trust: { sequence: 1, roots: [] },
     }
-    compile(catalogue.snapshot.value, settings)
+    compile(snapshot.value, settings)
 
     const pending = new Map<string, { readonly number: number; readonly at: number }>()
     const latencies: number[] = []
-    let seen = catalogue.snapshot.value
-    catalogue.snapshot.subscribe(next => {
+    let seen = snapshot.value
+    snapshot.subscribe(next => {
       for (const id of changedKeys(seen.workloads, next.workloads)) {
         const waiting = pending.get(id)
         if (waiting === undefined || Number(next.workloads.get(id)?.labels[changeLabel]) < waiting.number) continue

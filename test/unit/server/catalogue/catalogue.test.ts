@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
-import type { RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
+import type { CatalogueSnapshot, RegistrySnapshot } from '../../../../mesh/model/catalogue.ts'
 import type { Workload } from '../../../../mesh/model/workload.ts'
 import { silentLog } from '../../../../mesh/std/log.ts'
 import { type Table, tableOf } from '../../../../mesh/std/table.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
-import { type Catalogue, startCatalogue } from '../../../../server/catalogue/catalogue.ts'
+import { emptyCatalogue, startCatalogue } from '../../../../server/catalogue/catalogue.ts'
 import { composeMergeRules } from '../../../../server/catalogue/merge-rules.ts'
 import type { RegistryView } from '../../../../server/catalogue/registry-view.ts'
 import { createVirtualIps } from '../../../../server/catalogue/virtual-ips.ts'
@@ -30,8 +30,10 @@ function start(t: Teardown, ...names: readonly string[]) {
   const views = names.map(viewOf)
   const store = openSqliteStore(':memory:', { log: silentLog })
   const virtualIps = createVirtualIps(store.virtualIps, { ipv4: '240.240.0.0/16', ipv6: 'fd77:6566:7400::/64' })
-  const catalogue = startCatalogue(
+  const snapshot = new Watch(emptyCatalogue)
+  const { ready, stop } = startCatalogue(
     {
+      snapshot,
       clock,
       log: silentLog,
       virtualIps,
@@ -43,13 +45,14 @@ function start(t: Teardown, ...names: readonly string[]) {
     { dnsDomain: 'mesh' },
   )
   t.teardown(async () => {
-    await catalogue.stop()
+    await stop()
     await store.close()
   })
+  const catalogue = { snapshot, ready }
   return { clock, catalogue, store, say: (index: number, view: RegistrySnapshot) => views[index]?.snapshot.set(view) }
 }
 
-function keysOf(catalogue: Catalogue) {
+function keysOf(catalogue: { readonly snapshot: Watch<CatalogueSnapshot> }) {
   return [...catalogue.snapshot.value.services.keys()]
 }
 

@@ -1,0 +1,55 @@
+import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import { derived } from '../../mesh/std/derived.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import { createPlacement } from '../compile/placement.ts'
+import type { CompileSettings } from '../compile/settings.ts'
+import type { ServerConfig } from '../config.ts'
+import type { Authority } from '../identity/authority.ts'
+import { mtlsVerdict, placementVerdict } from '../placement.ts'
+import { startViews } from '../push/views.ts'
+import type { PartDeps } from './deps.ts'
+import type { Sources } from './sources.ts'
+
+export interface CompilingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'> {
+  readonly authority: Authority
+  readonly sources: Pick<Sources, 'nodes' | 'resources' | 'trusted'>
+  readonly snapshot: Watch<CatalogueSnapshot>
+  readonly ready: Watch<boolean>
+}
+
+/** Starts compiling what each agent is to have, for those that are followed. */
+export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
+  const { clock, log, started, snapshot, ready } = deps
+  const { nodes, resources, trusted } = deps.sources
+  const place = createPlacement()
+  const mayHold = derived([snapshot, nodes.all], () => {
+    return placementVerdict(place(snapshot.value), nodes.all.value, trusted)
+  })
+  started.add(() => mayHold.stop())
+  const mtls = derived([resources.current], () => mtlsVerdict(resources.current.value, config))
+  started.add(() => mtls.stop())
+  const views = startViews({
+    clock,
+    log,
+    catalogue: snapshot,
+    resources: resources.current,
+    ready,
+    settings: new Watch(compileSettings(config, deps.authority)),
+    mayHold: mayHold.watch,
+    mtls: mtls.watch,
+  })
+  started.add(() => views.stop())
+  return { views, mtls: mtls.watch }
+}
+
+function compileSettings(config: ServerConfig, authority: Authority): CompileSettings {
+  const { sequence, roots } = authority.trustBundle
+  return {
+    trustDomain: config.trustDomain,
+    dnsDomain: config.dnsDomain,
+    rootNamespace: config.rootNamespace,
+    virtualIpRanges: [config.virtualIps.ipv4, config.virtualIps.ipv6],
+    ...(config.defaultIdentity === '' ? {} : { defaultIdentity: config.defaultIdentity }),
+    trust: { sequence, roots },
+  }
+}
