@@ -49,6 +49,7 @@ const proved: Readonly<Record<string, string>> = {
   'By path, header, query and method':
     'the first rule that matches path, header, query and method is taken, and none is 404',
   'By who calls': 'rules may be for callers with certain labels',
+  Delegation: 'the rules of a path may stand in a VirtualService of another team, and what they leave goes on',
   Weights: 'a canary gets its share of the requests',
   Rewrite: 'paths and hosts are rewritten, by prefix and by pattern',
   'Redirect and direct response': 'redirects and direct responses are answered by the agent',

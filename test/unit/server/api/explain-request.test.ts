@@ -85,6 +85,35 @@ const canary = [
   }),
 ]
 
+t.test('a rule that came in by delegation is named with both places', async t => {
+  const match = (prefix: string) => [{ uri: { prefix } }]
+  const route = [{ destination: { host: 'api.default.mesh' } }]
+  const input = mesh([
+    rule('VirtualService', 'api', {
+      hosts: ['api'],
+      http: [{ name: 'team', match: match('/v2'), delegate: { name: 'api', namespace: 'team' } }],
+    }),
+    rule(
+      'VirtualService',
+      'api',
+      {
+        http: [
+          { match: match('/v2/a'), route },
+          { name: 'b', route },
+        ],
+      },
+      'team',
+    ),
+  ])
+  const { request, steps } = explain(input, 'web', 'api', ask({ path: '/v2/b' }))
+  t.equal(request?.rule, 'VirtualService default/api http[0] delegate team/api http[1]')
+  t.same(said(steps, 'rule'), [
+    '-- VirtualService default/api http[0] delegate team/api http[0]: the path does not begin with "/v2/a"',
+    'VirtualService default/api http[0] delegate team/api http[1] (team-b)',
+  ])
+  t.equal(explain(input, 'web', 'api', ask({ path: '/v1' })).reason, 'NO_HTTP_ROUTE')
+})
+
 t.test('a request without rules goes to the service itself, by defaults', async t => {
   const { verdict, reason, request, steps } = explain(mesh([]), 'web', 'api', ask())
   t.match({ verdict, reason }, { verdict: 'allowed', reason: 'OK' })
