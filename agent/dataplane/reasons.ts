@@ -14,7 +14,8 @@ export const reasons = {
   UPSTREAM_CONNECT: 'the endpoint’s host or port could not be reached',
   UPSTREAM_TLS: 'the TLS handshake with the endpoint’s host failed',
   PEER_IDENTITY: 'the endpoint proved another identity than the registry and the mesh expect',
-  CONNECT_REFUSED: 'the endpoint’s agent refused the connection; its own reason is beside it',
+  CONNECT_REFUSED:
+    'the endpoint’s agent, or a proxy that a tunnel goes through, refused the connection; what it said is beside it',
   MTLS_REQUIRED: 'plaintext came to a port that PeerAuthentication makes STRICT',
   NOT_DECLARED: 'no local workload declares this address and port',
   WRONG_WORKLOAD: 'the port belongs to a workload of another identity than the one the caller addressed',

@@ -205,6 +205,15 @@ export interface TrafficPolicySpec extends PortPolicySpec {
     readonly minRetryConcurrency?: Optional<number>
     readonly budgetInterval?: Optional<string>
   }>
+  /** Connections of TCP and TLS go through this destination, which is a proxy of HTTP. */
+  readonly tunnel?: Optional<{
+    /** CONNECT when left out or empty. */
+    readonly protocol?: Optional<'' | 'CONNECT' | 'POST'>
+    readonly targetHost: string
+    readonly targetPort: number
+  }>
+  /** V1 when nothing is said of the version. */
+  readonly proxyProtocol?: Optional<{ readonly version?: Optional<'V1' | 'V2'> }>
 }
 
 export interface LoadBalancerSpec {
@@ -268,6 +277,7 @@ export interface ConnectionPoolSpec {
     readonly h2UpgradePolicy?: Optional<'DEFAULT' | 'DO_NOT_UPGRADE' | 'UPGRADE'>
     readonly useClientProtocol?: Optional<boolean>
     readonly maxConcurrentStreams?: Optional<number>
+    readonly http2KeepAlive?: Optional<{ readonly interval: string; readonly timeout: string }>
   }>
 }
 
@@ -343,6 +353,8 @@ export interface MeshSettingsSpec {
   readonly pathNormalization?: Optional<{
     readonly normalization?: Optional<'DEFAULT' | 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'>
   }>
+  /** Other names of the trust domain: in policies each stands for all (Istio's MeshConfig.trustDomainAliases). */
+  readonly trustDomainAliases?: Optional<readonly string[]>
   /** Access logs of HTTP requests: absent leaves the agents' own setting. */
   readonly accessLogEncoding?: Optional<'TEXT' | 'JSON'>
   readonly tracing?: Optional<{

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { refuseKey, unimplemented } from './primitives.ts'
+import { refuseKey } from './primitives.ts'
 import { count, duration, percentNumber, uint32, wrapped } from './traffic-values.ts'
 
 /** How many connections and requests there may be, and which endpoints are left out (Istio's destination_rule.proto). */
@@ -32,7 +32,7 @@ export const connectionPool = z
         h2UpgradePolicy: z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
         useClientProtocol: z.boolean().optional(),
         maxConcurrentStreams: count.optional(),
-        http2KeepAlive: unimplemented('pings that keep HTTP/2 connections alive; tcpKeepalive does'),
+        http2KeepAlive: z.strictObject({ interval: duration(), timeout: duration() }).optional(),
       })
       .superRefine(({ h2UpgradePolicy, useClientProtocol }, context) => {
         if (useClientProtocol !== true || h2UpgradePolicy !== 'UPGRADE') return

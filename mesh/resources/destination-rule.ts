@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { connectionPool, outlierDetection, retryBudget } from './connection-pool.ts'
 import { loadBalancer } from './load-balancer.ts'
 import { metadata } from './metadata.ts'
-import { ofKubernetes, selectorLabels, unimplemented } from './primitives.ts'
-import { anyLabel, checkExportTo, destinationHost } from './traffic-names.ts'
+import { ofKubernetes, portNumber, refuseKey, selectorLabels } from './primitives.ts'
+import { anyLabel, checkExportTo, destinationHost, isAddress, isFqdn } from './traffic-names.ts'
 import { chosenLabels, uint32, wrapped } from './traffic-values.ts'
 import { networkingVersions } from './workload-entry.ts'
 
@@ -66,13 +66,24 @@ const portPolicy = z
   })
   .refine(({ port: _port, ...said }) => hasPolicy(said), nothingSaid)
 
+/** Through which host of a proxy connections go on, by HTTP. */
+const tunnel = z.strictObject({
+  protocol: z.enum(['', 'CONNECT', 'POST']).optional(),
+  targetHost: z.string().refine(text => isAddress(text) || isFqdn(text), 'must be a DNS name in full or an address'),
+  targetPort: portNumber,
+})
+
 const trafficPolicy = z
   .strictObject({
     ...parts,
     portLevelSettings: z.array(portPolicy).optional(),
     retryBudget: retryBudget.optional(),
-    tunnel: unimplemented('tunnels through a proxy'),
-    proxyProtocol: unimplemented('the PROXY protocol'),
+    tunnel: tunnel.optional(),
+    proxyProtocol: z.strictObject({ version: z.enum(['V1', 'V2']).optional() }).optional(),
+  })
+  .superRefine(({ tunnel: through, proxyProtocol }, context) => {
+    if (through === undefined || proxyProtocol === undefined) return
+    refuseKey(context, 'proxyProtocol', 'stands beside tunnel, use one of them')
   })
   .refine(({ portLevelSettings = [], ...said }) => portLevelSettings.length > 0 || hasPolicy(said), nothingSaid)
 

@@ -47,6 +47,7 @@ export function clusterSettings(
     outlier: outlierSettings(policy.outlierDetection),
     locality: localitySettings(policy.loadBalancer, mesh.localityLbSetting),
     tls: tlsSettings(policy.tls, target, serverName),
+    ...proxies(policy),
   }
 }
 
@@ -59,6 +60,16 @@ export function passthroughSettings(target: Target, mesh: MeshSettingsSpec): Clu
   }
 }
 
+/** What the connection itself says to a proxy that it leads to. */
+function proxies({ tunnel, proxyProtocol }: PortPolicy): Pick<ClusterSettings, 'tunnel' | 'proxyProtocol'> {
+  return {
+    ...(tunnel && {
+      tunnel: { method: tunnel.protocol || 'CONNECT', host: tunnel.targetHost, port: tunnel.targetPort },
+    }),
+    ...(proxyProtocol && { proxyProtocol: proxyProtocol.version === 'V2' ? 'v2' : 'v1' }),
+  }
+}
+
 type Connections = Pick<
   ClusterSettings,
   | 'connectTimeoutMs'
@@ -68,12 +79,15 @@ type Connections = Pick<
   | 'maxConnectionDurationMs'
   | 'useClientProtocol'
   | 'h2Upgrade'
+  | 'http2Keepalive'
 >
 
 function connections({ connectionPool }: PortPolicy, mesh: MeshSettingsSpec): Connections {
   const { tcp = {}, http = {} } = connectionPool ?? {}
   const keepalive = tcp.tcpKeepalive ?? mesh.tcpKeepalive
   const tcpIdleMs = milliseconds(tcp.idleTimeout)
+  const intervalMs = milliseconds(http.http2KeepAlive?.interval)
+  const timeoutMs = milliseconds(http.http2KeepAlive?.timeout)
   const httpIdleMs = milliseconds(http.idleTimeout) ?? tcpIdleMs ?? hourMs
   return {
     connectTimeoutMs: milliseconds(tcp.connectTimeout) ?? milliseconds(mesh.connectTimeout) ?? 10_000,
@@ -83,6 +97,7 @@ function connections({ connectionPool }: PortPolicy, mesh: MeshSettingsSpec): Co
     maxConnectionDurationMs: limit(milliseconds(tcp.maxConnectionDuration)),
     useClientProtocol: http.useClientProtocol ?? false,
     h2Upgrade: http.h2UpgradePolicy === 'UPGRADE',
+    ...(intervalMs !== undefined && timeoutMs !== undefined && { http2Keepalive: { intervalMs, timeoutMs } }),
   }
 }
 

@@ -31,10 +31,22 @@ export interface ClusterSettings {
   readonly useClientProtocol: boolean
   readonly h2Upgrade: boolean
   readonly maxConcurrentStreams: number | undefined
+  /** A question after so much silence on a connection of HTTP/2, and how long its answer may take. */
+  readonly http2Keepalive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  /** Connections to endpoints outside the mesh begin with whom they are made for. */
+  readonly proxyProtocol?: 'v1' | 'v2' | undefined
+  /** Connections of bytes ask the endpoint, a proxy, to be taken on to there. */
+  readonly tunnel?: TunnelSettings | undefined
   readonly balancer: BalancerSettings
   readonly outlier: OutlierSettings | undefined
   readonly locality: LocalitySettings
   readonly tls: UpstreamTlsSettings
+}
+
+export interface TunnelSettings {
+  readonly method: 'CONNECT' | 'POST'
+  readonly host: string
+  readonly port: number
 }
 
 export type BalancerSettings =

@@ -54,6 +54,10 @@ export const connectionPool = objectOf<ConnectionPoolSpec>({
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
     useClientProtocol: flag,
     maxConcurrentStreams: count,
+    http2KeepAlive: objectOf<Part<Part<ConnectionPoolSpec, 'http'>, 'http2KeepAlive'>>({
+      interval: needed(duration),
+      timeout: needed(duration),
+    }),
   }),
 })
 
@@ -139,6 +143,12 @@ const trafficPolicy = objectOf<TrafficPolicySpec>({
     minRetryConcurrency: count,
     budgetInterval: duration,
   }),
+  tunnel: objectOf<Part<TrafficPolicySpec, 'tunnel'>>({
+    protocol: oneOf('', 'CONNECT', 'POST'),
+    targetHost: needed(text),
+    targetPort: needed(count),
+  }),
+  proxyProtocol: objectOf<Part<TrafficPolicySpec, 'proxyProtocol'>>({ version: oneOf('V1', 'V2') }),
 })
 
 /** A DestinationRule's spec as it travels. */

@@ -162,6 +162,7 @@ const portPolicy = {
       h2UpgradePolicy: 'UPGRADE',
       useClientProtocol: true,
       maxConcurrentStreams: 5,
+      http2KeepAlive: { interval: '10s', timeout: '3s' },
     },
   },
   outlierDetection: {
@@ -195,6 +196,8 @@ const wholeDestinationRule: DestinationRuleSpec = {
     ...portPolicy,
     portLevelSettings: [{ ...portPolicy, port: { number: 8080 } }],
     retryBudget: { percent: 20, minRetryConcurrency: 3, budgetInterval: '10s' },
+    tunnel: { protocol: 'CONNECT', targetHost: 'vault.example', targetPort: 443 },
+    proxyProtocol: { version: 'V2' },
   },
   subsets: [{ name: 'v2', labels, trafficPolicy: portPolicy }, { name: 'v1' }],
   exportTo: ['*'],
@@ -223,6 +226,7 @@ const wholeMeshSettings: MeshSettingsSpec = {
   connectTimeout: '10s',
   tcpKeepalive: portPolicy.connectionPool.tcp.tcpKeepalive,
   pathNormalization: { normalization: 'MERGE_SLASHES' },
+  trustDomainAliases: ['old.example'],
   accessLogEncoding: 'JSON',
   tracing: { otlpEndpoint: 'http://collector.example:4318', sampling: 0.5 },
 }

@@ -193,6 +193,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
         caller: this.#connection.caller,
         port: active.destination.port.protocol,
         protocol: record.protocol,
+        addresses: choice.addresses,
       },
       this.#headers,
       this.#relay.hasNoBody,
@@ -289,7 +290,7 @@ export class OutboundExchange implements RelayOwner, Entrant {
       setAttemptCount(this.#headers, retries.count + 1)
       if (this.#forwarding !== undefined && this.#timeoutMs !== undefined) {
         const elapsed = this.#state.clock.monotonic() - this.#record.since
-        setExpectedTimeout(this.#forwarding.route, this.#headers, this.#record.isGrpc, elapsed)
+        setExpectedTimeout(this.#forwarding.route, this.#headers, this.#record.isGrpc, this.#timeoutMs, elapsed)
       }
       this.#try()
     })

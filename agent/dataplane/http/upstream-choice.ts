@@ -3,6 +3,7 @@ import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
 import type { Names } from '../names.ts'
 import type { Target } from '../table.ts'
 import type { Cancellable } from '../transport/connection-pool.ts'
+import type { CallerAddresses } from '../transport/proxy-header.ts'
 import type { PickContext } from '../upstream/cluster.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
 import { hashOf, makeCookie } from '../upstream/hash-key.ts'
@@ -33,6 +34,13 @@ export class UpstreamChoice implements PickContext {
   /** How the endpoint is to be called. */
   get settings(): ClusterSettings {
     return this.#named?.settings ?? this.#active.settings
+  }
+
+  /** Of the caller's connection, where the endpoint is told. */
+  get addresses(): CallerAddresses | undefined {
+    if (this.settings.proxyProtocol === undefined) return undefined
+    const { sourceAddress, sourcePort, original } = this.#connection
+    return { source: { address: sourceAddress, port: sourcePort }, destination: original }
   }
 
   /** Takes of a request what its endpoint depends on, before rules change it. */

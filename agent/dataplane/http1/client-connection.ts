@@ -49,9 +49,10 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
   #stream: Http1Stream | undefined
   #leaving = false
   #feeding = false
-  /** Of the current exchange: our message is complete; what it asks to switch to; it has a HEAD's response. */
+  /** Of the current exchange: our message is complete; what it asks to switch to; it asks for a tunnel; it has a HEAD's response. */
   #requestEnded = false
   #switchTo = ''
+  #connects = false
   #isHead = false
   /** The connection cannot be used after this exchange. */
   #last = false
@@ -79,6 +80,11 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     return this.#phase !== 'over' && this.#phase !== 'tunnel' && !this.#leaving && !this.#last
   }
 
+  /** The exchange is to become a tunnel if the peer grants it. */
+  get #becomesTunnel(): boolean {
+    return this.#connects || this.#switchTo !== ''
+  }
+
   canOpen(): boolean {
     return this.#phase === 'idle' && !this.#leaving
   }
@@ -99,10 +105,11 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     this.#interims = 0
     this.#isHead = plan.method === 'HEAD'
     this.#switchTo = plan.switchTo
+    this.#connects = plan.connects
     this.#last = plan.last
     this.#requestEnded = endStream
     this.#writer.begin(plan.framing, plan.length)
-    if (endStream || plan.switchTo !== '') output.flush()
+    if (endStream || this.#becomesTunnel) output.flush()
     return stream
   }
 
@@ -172,7 +179,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
 
   write(stream: Http1Stream, chunk: Buffer): boolean {
     if (stream !== this.#stream || this.#requestEnded) return false
-    if (this.#switchTo !== '' && this.#phase !== 'tunnel') {
+    if (this.#becomesTunnel && this.#phase !== 'tunnel') {
       this.#breakOff(h2Error.internal, 'data before the protocol was switched')
       return false
     }
@@ -231,8 +238,9 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
       if (this.#interims > this.#limits.interimResponses) return this.#violation('interim')
       return this.#stream?.onHeaders?.(head.list(), false)
     }
+    if (this.#connects && status < 300) return this.#opened()
     if (!head.keepAlive) this.#last = true
-    if (this.#switchTo !== '') this.#requestEnded = true
+    if (this.#becomesTunnel) this.#requestEnded = true
     const bodiless = this.#isHead || status === 204 || status === 304
     const untilClose = !head.chunked && head.contentLength < 0
     if (bodiless || head.contentLength === 0) return this.#responseEnded(head.list())
@@ -244,6 +252,11 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
 
   #switched(): void {
     if (!isOneOf(this.#head.upgrade, this.#switchTo)) return this.#violation('switch-protocols')
+    this.#opened()
+  }
+
+  /** Bytes from now on, whatever the head says of a length. */
+  #opened(): void {
     this.#phase = 'tunnel'
     this.#wire.carriesTunnel()
     this.#last = false
@@ -269,7 +282,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
   }
 
   #endRequest(trailers: HeaderList | undefined): void {
-    if (this.#requestEnded || this.#switchTo !== '') return
+    if (this.#requestEnded || this.#becomesTunnel) return
     if (!this.#writer.end(trailers)) {
       return this.#breakOff(
         h2Error.internal,

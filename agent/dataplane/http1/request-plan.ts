@@ -11,6 +11,8 @@ export interface RequestPlan extends RequestLine {
   readonly ending: string
   /** The protocols it asks to switch to, else empty. */
   readonly switchTo: string
+  /** It asks for a tunnel (RFC 9110 section 9.3.6), whose far end is its authority. */
+  readonly connects: boolean
   /** Servers differ in how they read a body here: nothing may follow on the connection. */
   readonly last: boolean
 }
@@ -32,7 +34,8 @@ export function planRequest(headers: HeaderList, endStream: boolean): RequestPla
     else if (headers[firstField] === ':authority') authority = value
   }
   const length = lengthOf(headers, firstField)
-  if (method === '' || method === 'CONNECT' || length === -2 || (endStream && length > 0)) return undefined
+  if (method === 'CONNECT') return endStream || path !== '' ? undefined : planConnect(authority, firstField)
+  if (method === '' || length === -2 || (endStream && length > 0)) return undefined
   if (path.charCodeAt(0) !== 0x2f && (path !== '*' || method !== 'OPTIONS')) return undefined
   const switchTo = method === 'GET' && !endStream ? upgradeOf(headers) : ''
   const framing = endStream || switchTo !== '' ? 'none' : length >= 0 ? 'length' : 'chunked'
@@ -45,7 +48,22 @@ export function planRequest(headers: HeaderList, endStream: boolean): RequestPla
     if (hasTe(headers, firstField)) ending += 'connection: te\r\n'
   }
   const last = framing === 'chunked' || (framing === 'length' && length > 0) ? withoutContent.has(method) : false
-  return { method, path, authority, firstField, framing, length, dropLength: switchTo !== '', ending, switchTo, last }
+  const dropLength = switchTo !== ''
+  return { method, path, authority, firstField, framing, length, dropLength, ending, switchTo, connects: false, last }
+}
+
+function planConnect(authority: string, firstField: number): RequestPlan {
+  const line = { method: 'CONNECT', path: authority, authority, firstField }
+  return {
+    ...line,
+    framing: 'none',
+    length: -1,
+    dropLength: true,
+    ending: '',
+    switchTo: '',
+    connects: true,
+    last: false,
+  }
 }
 
 function hasTe(headers: HeaderList, from: number): boolean {

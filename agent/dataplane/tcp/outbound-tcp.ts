@@ -1,18 +1,24 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import type { TunnelSettings } from '../../../mesh/routing/cluster.ts'
 import type { RouteDestination } from '../../../mesh/routing/route.ts'
-import { describeError } from '../../../mesh/std/errors.ts'
 import type { OriginalDst } from '../../intercept/original-dst.ts'
-import { hostPort } from '../address.ts'
+import { hostPort, plainAddress } from '../address.ts'
 import { baggageOf } from '../hbone/baggage.ts'
+import type { HttpStream } from '../http/stream.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
 import type { Destination, MeshPeer, Table } from '../table.ts'
 import type { Caller } from '../table-callers.ts'
 import { unknownPeer } from '../telemetry/peer-labels.ts'
 import type { ConnectionFacts, ConnectionRecord } from '../telemetry/telemetry.ts'
+import { type DialOptions, dialSocket } from '../transport/dial.ts'
+import { originTls } from '../transport/origin-tls.ts'
+import { type CallerAddresses, proxyHeader } from '../transport/proxy-header.ts'
 import type { ActiveCluster, Upstream } from '../upstream/clusters.ts'
 import type { NamedDestination, NamedDestinations } from '../upstream/named-destinations.ts'
 import { join } from './join.ts'
+import { awaitTunnel, tunnelRequest } from './proxy-tunnel.ts'
+import { resetSocket } from './reset.ts'
 import { splice, streamCancel } from './splice.ts'
 
 /** How many endpoints are tried before a connection is given up; nothing has been sent to any of them by then. */
@@ -78,7 +84,8 @@ export class OutboundTcp {
       if (table.routing.sidecar(caller.client).outboundTrafficPolicy === 'REGISTRY_ONLY') {
         return this.#refuse('BLOCKED_HOST', 'outboundTrafficPolicy REGISTRY_ONLY')
       }
-      return this.#plaintext(original.address, original.port, passThroughTimeoutMs)
+      const { address: host, port } = original
+      return this.#plaintext({ to: { host, port }, timeoutMs: passThroughTimeoutMs, keepAliveMs })
     }
     this.#facts.destinationService = route.host
     if (active === undefined) return this.#refuse('NO_CLUSTER', route.cluster)
@@ -141,8 +148,56 @@ export class OutboundTcp {
     this.#facts.destinationIdentity = identity ?? ''
     this.#facts.destinationWorkload = target.endpoint.workload
     this.#facts.hboneAddress = identity === undefined ? '' : hostPort(target.endpoint.address, this.#state.hbonePort)
+    const settings = this.#lookedUp?.settings ?? active.settings
+    if (settings.tunnel !== undefined) return this.#throughProxy(active, upstream, settings.tunnel)
     if (target.mesh !== undefined) return this.#hbone(active, upstream, target.mesh)
-    this.#plaintext(target.endpoint.address, target.port, active.settings.connectTimeoutMs, active, upstream)
+    const tls = originTls(settings.tls, 'bytes', this.#state.credentialDirectory)
+    if (tls.kind === 'unusable') return this.#refuse('UPSTREAM_TLS', tls.why)
+    const preamble = settings.proxyProtocol && proxyHeader(settings.proxyProtocol, this.#addresses)
+    this.#plaintext(
+      {
+        to: { host: target.endpoint.address, port: target.port },
+        timeoutMs: settings.connectTimeoutMs,
+        keepAliveMs: settings.tcpKeepalive?.timeMs ?? keepAliveMs,
+        tls: tls.tls,
+        preamble,
+      },
+      active,
+      upstream,
+    )
+  }
+
+  get #addresses(): CallerAddresses {
+    const { remoteAddress = '', remotePort = 0 } = this.#socket
+    return {
+      source: { address: plainAddress(remoteAddress), port: remotePort },
+      destination: this.#call.original,
+    }
+  }
+
+  /** On to where the rule says, by a proxy that the endpoint is. */
+  #throughProxy(active: ActiveCluster, upstream: Upstream, tunnel: TunnelSettings): void {
+    const { settings, destination } = active
+    const { target } = upstream
+    const call = {
+      target,
+      settings,
+      caller: this.#call.caller,
+      port: destination.port.protocol,
+      protocol: 'HTTP/1.1',
+      addresses: this.#addresses,
+    } as const
+    const { upstreams, clock } = this.#state
+    upstreams.openTunnel(call, tunnelRequest(tunnel), opened =>
+      awaitTunnel(opened, settings.connectTimeoutMs, clock, result => {
+        if (result.kind === 'open') return this.#carry(active, upstream, result.stream)
+        if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+        if (result.status === undefined) return this.#failed(active, upstream, result.reason, result.detail)
+        // another endpoint of the proxy would say the same
+        active.cluster.answered(upstream, result.status)
+        this.#refuse(result.reason, result.detail)
+      }),
+    )
   }
 
   #hbone(active: ActiveCluster, upstream: Upstream, peer: MeshPeer): void {
@@ -162,49 +217,39 @@ export class OutboundTcp {
         if (result.again === true && this.#asked < maxAsks) return this.#hbone(active, upstream, peer)
         return this.#failed(active, upstream, result.reason, result.detail)
       }
-      if (this.#gone) {
-        result.stream.reset(streamCancel)
-        return this.#refuse('CLIENT_RESET', '')
-      }
-      active.cluster.report(upstream, 'tcp-connected')
-      const record = this.#open(active, upstream, 'mutual_tls')
-      splice(this.#socket, result.stream, {
-        fromSocket: bytes => record.sent(bytes),
-        fromStream: bytes => record.received(bytes),
-        ended: (end, detail) => {
-          upstream.state.end()
-          record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
-        },
-      })
+      this.#carry(active, upstream, result.stream)
     })
   }
 
-  #plaintext(address: string, port: number, timeoutMs: number, active?: ActiveCluster, endpoint?: Upstream): void {
-    const upstream = connect({
-      host: address,
-      port,
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: active?.settings.tcpKeepalive?.timeMs ?? keepAliveMs,
-    })
-    upstream.pause()
-    const failed = (detail: string) => {
-      timer.cancel()
-      upstream.destroy()
-      if (this.#gone) return this.#refuse('CLIENT_RESET', '')
-      if (active === undefined || endpoint === undefined) return this.#refuse('UPSTREAM_CONNECT', detail)
-      this.#failed(active, endpoint, 'UPSTREAM_CONNECT', detail)
+  #carry(active: ActiveCluster, upstream: Upstream, stream: HttpStream): void {
+    if (this.#gone) {
+      stream.reset(streamCancel)
+      return this.#refuse('CLIENT_RESET', '')
     }
-    const timer = this.#state.clock.timer(timeoutMs, () => failed(`no answer in ${timeoutMs / 1000} s`))
-    const onError = (error: Error) => failed(describeError(error))
-    upstream.once('error', onError)
-    upstream.once('connect', () => {
-      timer.cancel()
-      upstream.off('error', onError)
+    active.cluster.report(upstream, 'tcp-connected')
+    const record = this.#open(active, upstream, upstream.target.mesh === undefined ? 'none' : 'mutual_tls')
+    splice(this.#socket, stream, {
+      fromSocket: bytes => record.sent(bytes),
+      fromStream: bytes => record.received(bytes),
+      ended: (end, detail) => {
+        upstream.state.end()
+        record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'CLIENT_RESET' : 'UPSTREAM_RESET', detail)
+      },
+    })
+  }
+
+  /** To an address outside the mesh: an endpoint's, or the one that the caller was going to. */
+  #plaintext(options: DialOptions, active?: ActiveCluster, endpoint?: Upstream): void {
+    dialSocket(options, this.#state.clock, result => {
+      if (result.kind === 'failed') {
+        if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+        if (active === undefined || endpoint === undefined) return this.#refuse(result.reason, result.detail)
+        return this.#failed(active, endpoint, result.reason, result.detail)
+      }
+      const upstream = result.socket
       if (this.#gone) {
         upstream.on('error', () => {})
-        upstream.resetAndDestroy()
+        resetSocket(upstream)
         return this.#refuse('CLIENT_RESET', '')
       }
       if (endpoint !== undefined) active?.cluster.report(endpoint, 'tcp-connected')

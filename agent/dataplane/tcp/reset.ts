@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /**
  * Breaks a connection off by RST, whatever state it is in. Node cannot reset a socket whose FIN it is just about to
@@ -7,6 +8,8 @@ import type { Socket } from 'node:net'
  */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return
+  // Node resets bare sockets only; a peer of TLS sees that its end was not said
+  if (socket instanceof TLSSocket) return void socket.destroy()
   const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
   if (!ending) socket.resetAndDestroy()
   else {

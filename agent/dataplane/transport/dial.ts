@@ -14,7 +14,14 @@ export interface DialOptions {
   readonly keepAliveMs?: number | undefined
   /** With it, TLS is spoken, and the connection is good once the handshake is. */
   readonly tls?: ConnectionOptions | undefined
+  /** What the connection begins with, before TLS. */
+  readonly preamble?: Buffer | undefined
 }
+
+/** A connected socket, or why there is none. */
+export type DialledSocket =
+  | { readonly kind: 'connected'; readonly socket: Socket; readonly localAddress: string }
+  | Extract<Dialled, { kind: 'failed' }>
 
 /**
  * Connects to an application. `done` is called once, with what `speak` made of the paused socket or with why there is
@@ -26,7 +33,19 @@ export function dial(
   speak: (socket: Socket) => HttpClientConnection,
   done: (result: Dialled) => void,
 ): Cancellable {
-  const { to, timeoutMs, keepAliveMs, tls } = options
+  return dialSocket(options, clock, result => {
+    if (result.kind === 'failed') return done(result)
+    const { socket, localAddress } = result
+    done({ kind: 'connected', connection: speak(socket), localAddress })
+  })
+}
+
+/**
+ * Connects to an application. `done` is called once, with the paused socket, or with why there is none, and not after
+ * `cancel`. What happens to the socket is its taker's to hear, from the same turn on.
+ */
+export function dialSocket(options: DialOptions, clock: Clock, done: (result: DialledSocket) => void): Cancellable {
+  const { to, timeoutMs, keepAliveMs, tls, preamble } = options
   const tcp = {
     ...to,
     allowHalfOpen: true,
@@ -34,13 +53,15 @@ export function dial(
     ...(keepAliveMs === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: keepAliveMs }),
   }
   let over = false
-  let connected = false
-  const socket = tls === undefined ? connect(tcp) : tlsConnect({ ...tcp, ...tls })
+  let reached = false
+  // TLS whose handshake is not the first thing to be sent is begun on a socket that is connected
+  let socket: Socket = tls === undefined || preamble !== undefined ? connect(tcp) : tlsConnect({ ...tcp, ...tls })
+  // TLS reads by itself
   if (tls === undefined) socket.pause()
   const fail = (detail: string) => {
     if (over) return
     close()
-    done({ kind: 'failed', reason: connected ? 'UPSTREAM_TLS' : 'UPSTREAM_CONNECT', detail })
+    done({ kind: 'failed', reason: reached ? 'UPSTREAM_TLS' : 'UPSTREAM_CONNECT', detail })
   }
   const close = () => {
     over = true
@@ -50,21 +71,30 @@ export function dial(
     socket.destroy()
   }
   const onError = (error: Error) => fail(describeError(error))
-  const timer = clock.timer(timeoutMs, () => fail(`no answer in ${timeoutMs / 1000} s`))
-  socket.on('error', onError)
-  socket.once('close', () => fail('closed during the handshake'))
-  socket.once('connect', () => {
-    connected = true
-  })
-  socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+  const watch = () => {
+    socket.on('error', onError)
+    socket.once('close', () => fail('closed during the handshake'))
+    if (tls !== undefined) socket.once('secureConnect', onGood)
+  }
+  const onGood = () => {
     if (over) return
     over = true
     timer.cancel()
     const { localAddress, localPort } = socket
     const local = localAddress === undefined ? '' : hostPort(plainAddress(localAddress), localPort ?? 0)
-    const connection = speak(socket)
+    done({ kind: 'connected', socket, localAddress: local })
     socket.off('error', onError)
-    done({ kind: 'connected', connection, localAddress: local })
+  }
+  const timer = clock.timer(timeoutMs, () => fail(`no answer in ${timeoutMs / 1000} s`))
+  watch()
+  socket.once('connect', () => {
+    reached = true
+    if (preamble !== undefined) socket.write(preamble)
+    if (tls === undefined) return onGood()
+    if (preamble === undefined) return
+    const secure = { ...tls, socket, allowHalfOpen: true }
+    socket = tlsConnect(secure)
+    watch()
   })
   return {
     cancel() {

@@ -18,7 +18,11 @@ export type OriginTls =
  * are used from then on; those of a named credential are below `credentialDirectory`. Without `caCertificates` the
  * system's roots are believed; the certificate must be for one of `subjectAltNames`, else for `sni`.
  */
-export function originTls(settings: UpstreamTlsSettings, http2: boolean, credentialDirectory: string): OriginTls {
+export function originTls(
+  settings: UpstreamTlsSettings,
+  speaks: 'h2' | 'http/1.1' | 'bytes',
+  credentialDirectory: string,
+): OriginTls {
   const { mode, sni, insecureSkipVerify } = settings
   if (mode !== 'simple' && mode !== 'mutual') return { kind: 'plain', tls: undefined }
   if (sni === '' && settings.subjectAltNames.length === 0 && !insecureSkipVerify) {
@@ -30,7 +34,7 @@ export function originTls(settings: UpstreamTlsSettings, http2: boolean, credent
   const { ca, crl, cert, key } = filesOf(settings, credentialDirectory)
   try {
     const tls: ConnectionOptions = {
-      ALPNProtocols: http2 ? ['h2'] : ['http/1.1'],
+      ...(speaks === 'bytes' ? {} : { ALPNProtocols: [speaks] }),
       rejectUnauthorized: !insecureSkipVerify,
       ...(sni === '' || isIP(sni) > 0 ? {} : { servername: sni }),
       ...(ca === '' || ca === 'system' ? {} : { ca: readFileSync(ca) }),

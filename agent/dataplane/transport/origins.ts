@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Protocol } from '../../../mesh/model/service.ts'
-import type { UpstreamTlsSettings } from '../../../mesh/routing/cluster.ts'
+import type { ClusterSettings } from '../../../mesh/routing/cluster.ts'
 import type { OriginalDst } from '../../intercept/original-dst.ts'
 import { hostPort } from '../address.ts'
 import { appClientOptions } from '../h2/app-options.ts'
@@ -15,6 +15,7 @@ import type { LocalTarget } from '../table.ts'
 import type { Origin } from './connection-pool.ts'
 import { dial } from './dial.ts'
 import { originTls } from './origin-tls.ts'
+import { proxyHeader } from './proxy-header.ts'
 import type { UpstreamCall } from './upstreams.ts'
 
 /** Where the connections of the pool lead to, and how each kind of them is made. */
@@ -25,24 +26,27 @@ const connectTimeoutMs = 5_000
 const defaultIdleMs = 60 * 60_000
 
 /** An endpoint outside the mesh, in plaintext or by TLS that its DestinationRule asks for. */
-export function plainOrigin({ target, settings, port, protocol }: UpstreamCall, deps: Deps): Origin {
-  const { tls } = settings
+export function plainOrigin({ target, settings, port, protocol, addresses }: UpstreamCall, deps: Deps): Origin {
+  const { tls, proxyProtocol } = settings
   const http2 = settings.h2Upgrade || speaksHttp2(settings.useClientProtocol ? 'auto' : port, protocol)
   const { connectTimeoutMs: timeoutMs, tcpKeepalive } = settings
   const address = { host: target.endpoint.address, port: target.port }
-  const to = { to: address, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs }
+  const preamble = proxyProtocol && proxyHeader(proxyProtocol, addresses)
+  const to = { to: address, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs, preamble }
+  // a connection that says for whom it is made is for nobody else
+  const forWhom = preamble === undefined ? '' : ` ${preamble.toString('hex')}`
   return {
-    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${tlsKey(tls)} ${settings.cluster}`,
+    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${settingsKey(settings)} ${settings.cluster}${forWhom}`,
     multiplexed: http2,
     idleTimeoutMs: settings.httpIdleTimeoutMs,
     maxRequestsPerConnection: settings.maxRequestsPerConnection,
     dial: done => {
-      const options = originTls(tls, http2, deps.credentialDirectory)
+      const options = originTls(tls, http2 ? 'h2' : 'http/1.1', deps.credentialDirectory)
       if (options.kind === 'unusable') {
         done({ kind: 'failed', reason: 'UPSTREAM_TLS', detail: options.why })
         return nothing
       }
-      return dial({ ...to, tls: options.tls }, deps.clock, socket => speak(socket, http2, deps), done)
+      return dial({ ...to, tls: options.tls }, deps.clock, socket => speak(socket, http2, deps, settings), done)
     },
   }
 }
@@ -83,7 +87,7 @@ export function tunnelOrigin(
   const http2 = speaksHttp2(port, protocol)
   const headers = [':method', 'CONNECT', ':authority', target.authority, 'baggage', baggageOf(caller.labels)]
   return {
-    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${session.source.identity} ${session.destination} ${settings.cluster}`,
+    key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${settingsKey(settings)} ${session.source.identity} ${session.destination} ${settings.cluster}`,
     multiplexed: http2,
     idleTimeoutMs: settings.httpIdleTimeoutMs,
     maxRequestsPerConnection: settings.maxRequestsPerConnection,
@@ -96,7 +100,7 @@ export function tunnelOrigin(
         }
         const socket = tunnelSocket(result.stream)
         if (cancelled) return void socket.destroy()
-        done({ kind: 'connected', connection: speak(socket, http2, deps), localAddress: '' })
+        done({ kind: 'connected', connection: speak(socket, http2, deps, settings), localAddress: '' })
       })
       return {
         cancel() {
@@ -114,23 +118,32 @@ function speaksHttp2(port: Protocol, caller: HttpProtocol): boolean {
   return port === 'http2' || port === 'grpc' || (port === 'auto' && caller === 'HTTP/2')
 }
 
-function speak(socket: Duplex, http2: boolean, deps: Deps): HttpClientConnection {
-  if (http2) return new H2Connection(socket, 'client', appClientOptions(deps.clock, deps.blocks))
-  return new Http1ClientConnection(socket, { clock: deps.clock, shared: deps.http1 })
+function speak(
+  socket: Duplex,
+  http2: boolean,
+  deps: Deps,
+  settings?: Pick<ClusterSettings, 'http2Keepalive'>,
+): HttpClientConnection {
+  if (!http2) return new Http1ClientConnection(socket, { clock: deps.clock, shared: deps.http1 })
+  const asked = settings?.http2Keepalive
+  const options = appClientOptions(deps.clock, deps.blocks)
+  const keepalive = asked === undefined ? false : { ...asked, whenIdle: true }
+  return new H2Connection(socket, 'client', { ...options, keepalive })
 }
 
-const tlsKeys = new WeakMap<UpstreamTlsSettings, string>()
+const settingsKeys = new WeakMap<ClusterSettings, string>()
 
 /**
- * Every setting: a connection whose peer was not asked for its name must not serve a caller whose rule asks for one. What
- * files hold is as it was when the connection was made.
+ * What a connection is made with, every setting of TLS above all: one whose peer was not asked for its name must not serve
+ * a caller whose rule asks for one. What files hold is as it was when the connection was made.
  */
-function tlsKey(tls: UpstreamTlsSettings): string {
-  if (tls.mode !== 'simple' && tls.mode !== 'mutual') return 'plain'
-  let key = tlsKeys.get(tls)
+function settingsKey(settings: ClusterSettings): string {
+  let key = settingsKeys.get(settings)
   if (key === undefined) {
-    key = JSON.stringify(tls)
-    tlsKeys.set(tls, key)
+    const { tls, http2Keepalive, proxyProtocol } = settings
+    const isOwn = tls.mode === 'simple' || tls.mode === 'mutual'
+    key = JSON.stringify([isOwn ? tls : 'plain', http2Keepalive, proxyProtocol])
+    settingsKeys.set(settings, key)
   }
   return key
 }

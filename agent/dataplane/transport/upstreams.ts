@@ -9,8 +9,9 @@ import type { HeaderList, HttpProtocol } from '../http/stream.ts'
 import type { ThreadState } from '../state.ts'
 import type { Caller, MeshPeer, Target } from '../table.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
-import type { Cancellable, ConnectionPool, OpenResult } from './connection-pool.ts'
+import type { Cancellable, ConnectionPool, OpenResult, Origin } from './connection-pool.ts'
 import { passThroughOrigin, plainOrigin, tunnelOrigin } from './origins.ts'
+import type { CallerAddresses } from './proxy-header.ts'
 
 type Needs = Pick<
   ThreadState,
@@ -26,6 +27,8 @@ export interface UpstreamCall {
   readonly port: Protocol
   /** What the caller speaks: where the port says nothing, the endpoint is spoken to in the same. */
   readonly protocol: HttpProtocol
+  /** Of the caller's connection, where the endpoint is told; without them a connection is the agent's own. */
+  readonly addresses?: CallerAddresses | undefined
 }
 
 /** Tells the receiving agent what the caller speaks, for a port that does not say what it speaks. */
@@ -53,11 +56,26 @@ export class Upstreams {
   /** Sends the head; `done` is called once, mostly before this returns, and not after `cancel`. */
   open(call: UpstreamCall, headers: HeaderList, endStream: boolean, done: (result: OpenResult) => void): Cancellable {
     const { target, settings, protocol } = call
-    const { mode } = settings.tls
-    if (target.mesh === undefined || mode === 'disable' || mode === 'simple' || mode === 'mutual') {
+    if (target.mesh === undefined || isOriginated(settings)) {
       return this.#connections.open(plainOrigin(call, this.#state), headers, endStream, 'any', done)
     }
     return this.#overMesh(call, target.mesh, headers, endStream, protocol, done)
+  }
+
+  /**
+   * Asks an endpoint that is a proxy for a tunnel, over a connection of its own unless it speaks HTTP/2; the rest is as for
+   * {@link open}. Through the mesh the proxy is reached as bytes are: its agent does not see what it is asked.
+   */
+  openTunnel(call: UpstreamCall, headers: HeaderList, done: (result: OpenResult) => void): Cancellable {
+    const { target, caller } = call
+    const send = (origin: Origin) =>
+      this.#connections.open(origin, headers, false, origin.multiplexed ? 'any' : 'none', done)
+    const { mesh } = target
+    if (mesh === undefined || isOriginated(call.settings)) return send(plainOrigin(call, this.#state))
+    if (caller.identity === undefined) return refused(done, 'UNKNOWN_CALLER', '')
+    const source = this.#state.contexts.of(caller.identity)
+    if (source === undefined) return refused(done, 'NO_CERTIFICATE', caller.identity)
+    return send(tunnelOrigin(call, this.#sessionTarget(target, mesh, source), this.#state))
   }
 
   /** Sends a request where its caller wanted it to go. */
@@ -142,6 +160,11 @@ function meshRequest(headers: HeaderList, target: Target, caller: Caller, protoc
   if (protocol === 'HTTP/2') request.push(protocolField, 'h2')
   for (let at = pseudo.end; at < headers.length; at += 1) request.push(headers[at] ?? '')
   return request
+}
+
+/** The rule says that the mesh is not to be used, by whatever TLS it asks for. */
+function isOriginated({ tls: { mode } }: ClusterSettings): boolean {
+  return mode === 'disable' || mode === 'simple' || mode === 'mutual'
 }
 
 function refused(

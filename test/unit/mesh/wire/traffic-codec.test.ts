@@ -45,7 +45,7 @@ t.test('a field that this version does not know makes the resource unusable, whe
     ['VirtualService', '{"hosts":["a"],"mirrors":[]}', ''],
     ['VirtualService', '{"http":[{"match":[{"uri":{"exact":"/","suffix":"x"}}]}]}', '.http[0].match[0].uri'],
     ['VirtualService', '{"http":[{"delegate":{"name":"a","host":"b"}}]}', '.http[0].delegate'],
-    ['DestinationRule', '{"host":"a","trafficPolicy":{"tunnel":{}}}', '.trafficPolicy'],
+    ['DestinationRule', '{"host":"a","trafficPolicy":{"tunnels":{}}}', '.trafficPolicy'],
     ['Sidecar', '{"workloadSelectors":[]}', ''],
     ['MeshSettings', '{"__proto__":{"tracing":{}}}', ''],
     ['MeshSettings', '{"constructor":{}}', ''],

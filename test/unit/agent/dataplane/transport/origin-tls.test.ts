@@ -59,7 +59,7 @@ async function aServer(t: Test, directory: string, options: TlsOptions = {}): Pr
 
 /** What the server says, or why there is no connection. */
 function call(port: number, directory: string, values: Partial<UpstreamTlsSettings>): Promise<string> {
-  const made = originTls(settings(values), false, join(directory, 'credentials'))
+  const made = originTls(settings(values), 'http/1.1', join(directory, 'credentials'))
   if (made.kind !== 'tls') return Promise.resolve(made.kind === 'unusable' ? made.why : made.kind)
   return new Promise(resolve => {
     const socket = connect({ ...made.tls, host: '127.0.0.1', port })
@@ -114,7 +114,7 @@ t.test('certificates that were taken back are refused', async t => {
 })
 
 t.test('a name with a comma in it does not pass for the names between its commas', async t => {
-  const made = originTls(settings({ mode: 'simple', subjectAltNames: ['cart.example'] }), false, '/none')
+  const made = originTls(settings({ mode: 'simple', subjectAltNames: ['cart.example'] }), 'http/1.1', '/none')
   if (made.kind !== 'tls') throw new Error('no tls')
   const judge = (subjectaltname: string) =>
     made.tls.checkServerIdentity?.('cart.example', Object.assign(Object.create(null), { subjectaltname }))
