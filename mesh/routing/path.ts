@@ -62,23 +62,30 @@ function normalSegments(path: string, mode: PathNormalization, merge: boolean): 
   return `/${kept.join('/')}`
 }
 
-/** Undefined for `%00`. */
+/** Undefined for `%00`. What has been decoded is only ever added to: looking back into it would copy it each time. */
 function decode(path: string, slashes: boolean): string | undefined {
   let result = ''
   let copied = 0
+  // The last two units of the result.
+  let last = 0
+  let lastButOne = 0
   for (let at = 0; at < path.length; at += 1) {
     const unit = path.charCodeAt(at)
     if (unit === backslash) {
       result += `${path.slice(copied, at)}/`
       copied = at + 1
+      last = slash
     } else if (unit === percent) {
       const code = hexValue(path, at + 1)
       if (code === 0) return undefined
       if (code < 0 || !isDecoded(code, slashes)) continue
-      const before = result + path.slice(copied, at)
+      const before = copied < at ? path.charCodeAt(at - 1) : last
+      const twoBefore = copied < at - 1 ? path.charCodeAt(at - 2) : copied < at ? last : lastButOne
       // what is decoded must not become a part of another escape
-      if (isHex(code) && /%[0-9A-Fa-f]?$/.test(before)) continue
-      result = before + (code === backslash ? '/' : String.fromCharCode(code))
+      if (isHex(code) && (before === percent || (twoBefore === percent && isHex(before)))) continue
+      lastButOne = before
+      last = code === backslash ? slash : code
+      result += path.slice(copied, at) + String.fromCharCode(last)
       copied = at + 3
       at += 2
     }
