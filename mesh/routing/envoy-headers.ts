@@ -1,4 +1,3 @@
-import { timeoutOf } from './decide.ts'
 import { grpcTimeout } from './grpc.ts'
 import { isField, setField, startsWithFolded } from './header-fields.ts'
 import type { Route } from './route.ts'
@@ -87,13 +86,19 @@ export function setAttemptCount(headers: string[], attempt: number): void {
 
 /**
  * Tells the upstream how long it has, `elapsedMs` after the request was complete: the time of one try, or what is left
- * of all. gRPC reads it in `grpc-timeout`. To be called before each further try; without a limit it does nothing.
+ * of all, which `totalMs` is (by `timeoutOf`, of the request as the client sent it: this overwrites what that reads).
+ * gRPC reads it in `grpc-timeout`. To be called before each further try; without a limit it does nothing.
  */
-export function setExpectedTimeout(route: Route, headers: string[], isGrpc: boolean, elapsedMs: number): void {
-  const perTry = route.action.kind === 'forward' ? route.action.retry?.perTryTimeoutMs : undefined
-  const total = timeoutOf(route, headers, isGrpc)
-  if (total === undefined && perTry === undefined) return
-  const left = total === undefined ? undefined : Math.max(total - elapsedMs, 1)
+export function setExpectedTimeout(
+  { action }: Route,
+  headers: string[],
+  isGrpc: boolean,
+  totalMs: number | undefined,
+  elapsedMs: number,
+): void {
+  const perTry = action.kind === 'forward' ? action.retry?.perTryTimeoutMs : undefined
+  if (totalMs === undefined && perTry === undefined) return
+  const left = totalMs === undefined ? undefined : Math.max(totalMs - elapsedMs, 1)
   const expected = Math.floor(Math.min(perTry ?? left ?? 0, left ?? perTry ?? 0))
   setField(headers, 'x-envoy-expected-rq-timeout-ms', String(expected))
   if (isGrpc) setField(headers, 'grpc-timeout', grpcTimeout(expected))

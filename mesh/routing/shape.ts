@@ -1,3 +1,4 @@
+import { timeoutOf } from './decide.ts'
 import { setExpectedTimeout } from './envoy-headers.ts'
 import { fieldOf, setField } from './header-fields.ts'
 import { applyOperations } from './header-operations.ts'
@@ -17,7 +18,8 @@ export function shapeRequest(
   headers: string[],
   facts: RequestFacts,
 ): void {
-  setExpectedTimeout(route, headers, facts.isGrpc, 0)
+  const totalMs = timeoutOf(route, headers, facts.isGrpc)
+  setExpectedTimeout(route, headers, facts.isGrpc, totalMs, 0)
   headers.push('x-envoy-attempt-count', '1')
   const { shape } = destination
   if (shape !== undefined) {

@@ -1,5 +1,7 @@
 import t from 'tap'
+import { timeoutOf } from '../../../../mesh/routing/decide.ts'
 import { cleanRequest, setAttemptCount, setExpectedTimeout } from '../../../../mesh/routing/envoy-headers.ts'
+import { fieldOf } from '../../../../mesh/routing/header-fields.ts'
 import { headOf, routeOf } from '../../../support/compiled-routes.ts'
 
 t.test('a client cannot say what only proxies may', async t => {
@@ -33,11 +35,22 @@ t.test('each try is numbered, and told how long is left', async t => {
   const route = routeOf({ timeout: '1s', retries: { attempts: 2, perTryTimeout: '600ms' } })
   const head = headOf('/', 'x-envoy-attempt-count', '1', 'x-envoy-expected-rq-timeout-ms', '600')
   setAttemptCount(head, 2)
-  setExpectedTimeout(route, head, false, 700)
+  setExpectedTimeout(route, head, false, 1000, 700)
   t.same(head.slice(8), ['x-envoy-attempt-count', '2', 'x-envoy-expected-rq-timeout-ms', '300'])
-  setExpectedTimeout(route, head, true, 5000)
+  setExpectedTimeout(route, head, true, 1000, 5000)
   t.same(head.slice(10), ['x-envoy-expected-rq-timeout-ms', '1', 'grpc-timeout', '1m'])
   const untimed = headOf('/')
-  setExpectedTimeout(routeOf({}), untimed, false, 0)
+  setExpectedTimeout(routeOf({}), untimed, false, undefined, 0)
   t.same(untimed, headOf('/'))
+})
+
+t.test('a try is told its own time again, whatever the try before it was told', async t => {
+  const route = routeOf({ timeout: '10s', retries: { attempts: 2, perTryTimeout: '2s' } })
+  const head = headOf('/', 'grpc-timeout', '8S')
+  const totalMs = timeoutOf(route, head, true)
+  const tries = [0, 2000, 7000].map(elapsedMs => {
+    setExpectedTimeout(route, head, true, totalMs, elapsedMs)
+    return fieldOf(head, 'grpc-timeout')
+  })
+  t.strictSame(tries, ['2000m', '2000m', '1000m'])
 })
