@@ -16,8 +16,15 @@ export function createAddressMatcher(blocks: readonly string[]): TextMatcher | u
     else ranges4.push(block)
   }
   const others = ranges6.length === 0 ? undefined : createRanges(ranges6)
-  return address => (address.includes(':') ? hasIpv6(others, address) : hasIpv4(ranges4, address))
+  return address => {
+    if (!address.includes(':')) return hasIpv4(ranges4, address)
+    return address.startsWith(mapped) && address.includes('.')
+      ? hasIpv4(ranges4, address.slice(mapped.length))
+      : hasIpv6(others, address)
+  }
 }
+
+const mapped = '::ffff:'
 
 interface Range4 {
   readonly network: number

@@ -9,7 +9,8 @@ import {
   sourceIp,
   textAttribute,
 } from './attribute.ts'
-import { namespace, principal, requestPrincipals, serviceAccount, trustDomain } from './source-attributes.ts'
+import { requestPrincipals } from './request-principals.ts'
+import { namespace, principal, serviceAccount, trustDomain } from './source-attributes.ts'
 import { createTextMatcher, type TextMatcher } from './text-matcher.ts'
 import { claimAt, claimMatches, claimPath, claimText, wordMatches } from './token-values.ts'
 

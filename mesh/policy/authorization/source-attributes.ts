@@ -1,6 +1,7 @@
 import type { AuthorizationSource } from '../../model/policy.ts'
 import { type Attribute, type AttributeContext, remoteIp, sourceIp, textAttribute } from './attribute.ts'
 import { inAllTrustDomains } from './principals.ts'
+import { requestPrincipals } from './request-principals.ts'
 import { createTextMatcher } from './text-matcher.ts'
 
 type Positive<Field> = Field extends `not${string}` ? never : Field
@@ -25,9 +26,6 @@ export function principal({ trust, principalText }: AttributeContext): Attribute
     values => createTextMatcher(inAllTrustDomains(values, trust)),
   )
 }
-
-/** `<iss>/<sub>` of the token, with both of them. */
-export const requestPrincipals = textAttribute(({ request }) => request?.token?.principal, createTextMatcher, true)
 
 export const namespace = textAttribute(({ peer }) => peer?.namespace, createTextMatcher)
 
