@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { normalizePath, type PathNormalization } from '../../../../mesh/routing/path.ts'
@@ -42,6 +43,26 @@ t.test('each mode gives a path its one form, or refuses it', async t => {
   for (const [path, none, base, merged, decoded] of table) {
     const expected = { DEFAULT: base, NONE: none, BASE: base, MERGE_SLASHES: merged, DECODE_AND_MERGE_SLASHES: decoded }
     for (const mode of modes) t.equal(normalizePath(path, mode) ?? '', expected[mode], `${path} ${mode}`)
+  }
+})
+
+interface PathRow extends Readonly<Record<Exclude<PathNormalization, 'DEFAULT'>, string | null>> {
+  readonly path: string
+}
+
+t.test('attacks, their neighbours and every single escape come out as recorded, and stay so', async t => {
+  const rows = readFileSync(new URL('../../../fixtures/policy/paths.jsonl', import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line): PathRow => JSON.parse(line))
+  const escapes = new Set(rows.flatMap(({ path }) => /^\/a%([0-9a-f]{2})b$/i.exec(path)?.[1]?.toLowerCase() ?? []))
+  t.equal(escapes.size, 256)
+  for (const row of rows) {
+    for (const mode of ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'] as const) {
+      const expected = row[mode]
+      t.equal(normalizePath(row.path, mode) ?? null, expected, `${row.path} ${mode}`)
+      if (expected !== null) t.equal(normalizePath(expected, mode), expected, `${expected} ${mode} again`)
+    }
   }
 })
 
