@@ -1,4 +1,6 @@
 import type { Locality } from './locality.ts'
+import type { PolicyConfig } from './policy.ts'
+import type { PolicyResource } from './policy-resource.ts'
 import type { Probe } from './probe.ts'
 import type { DnsEndpoint, Protocol, Resolution, ServicePort } from './service.ts'
 import type { TrafficConfig } from './traffic.ts'
@@ -7,9 +9,16 @@ import type { CallerSelector, Health } from './workload.ts'
 
 /**
  * What one agent needs to know, as the server compiled it for that agent alone: a set of named resources. The names
- * are `host`, `trust`, `workload/<workload id>`, `service/<namespace>/<name>` and `traffic/<Kind>/<namespace>/<name>`.
+ * are `host`, `trust`, `workload/<workload id>`, `service/<namespace>/<name>`, `traffic/<Kind>/<namespace>/<name>` and
+ * `policy/<Kind>/<namespace>/<name>`.
  */
-export type AgentResource = HostResource | TrustResource | LocalWorkloadResource | MeshServiceResource | TrafficResource
+export type AgentResource =
+  | HostResource
+  | TrustResource
+  | LocalWorkloadResource
+  | MeshServiceResource
+  | TrafficResource
+  | PolicyResource
 
 export const mtlsModes = ['DISABLE', 'PERMISSIVE', 'STRICT'] as const
 export type MtlsMode = (typeof mtlsModes)[number]
@@ -48,6 +57,8 @@ export interface LocalPort {
   readonly mtls: MtlsMode
   /** `namespace/name` of the PeerAuthentication that decided, or `default`. */
   readonly mtlsFrom: string
+  /** What it would be if PeerAuthentications of dry runs were in force; absent when they change nothing. */
+  readonly mtlsDryRun?: { readonly mode: MtlsMode; readonly from: string }
   /** Service this port belongs to, for metrics: `<namespace>/<name>`. */
   readonly service: string
 }
@@ -114,6 +125,8 @@ export interface AgentConfig {
   readonly workloads: readonly LocalWorkloadResource[]
   readonly services: readonly MeshServiceResource[]
   readonly traffic: TrafficConfig
+  /** Who may call the host's workloads, and with which tokens. */
+  readonly policies: PolicyConfig
 }
 
 /** The name a resource goes by on the wire, in acknowledgements and in status. */
@@ -127,6 +140,7 @@ export function resourceName(resource: AgentResource): string {
     case 'service':
       return `service/${resource.namespace}/${resource.name}`
     case 'traffic':
-      return `traffic/${resource.resource}/${resource.namespace}/${resource.name}`
+    case 'policy':
+      return `${resource.kind}/${resource.resource}/${resource.namespace}/${resource.name}`
   }
 }

@@ -7,6 +7,11 @@ import { retries } from './retries.ts'
 import { weftVersions } from './service-merge.ts'
 import { duration, percentNumber } from './traffic-values.ts'
 
+const trustDomain = z
+  .string()
+  .max(255)
+  .regex(/^[a-z0-9._-]+$/, 'must be lower-case letters, digits, dots, dashes and underscores')
+
 const endpoint = z.string().refine(isHttpUrl, 'must be a URL such as http://collector:4318')
 
 /**
@@ -30,6 +35,8 @@ export const meshSettings = z.strictObject({
         normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).optional(),
       })
       .optional(),
+    /** Other names of the trust domain: in policies each stands for all. */
+    trustDomainAliases: z.array(trustDomain).optional(),
     /** Of access logs of HTTP requests; the agents' own setting when left out. */
     accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
     tracing: z

@@ -14,7 +14,9 @@ export function hashOf(body: Uint8Array): string {
 /** A resource as it travels; the same value always gives the same bytes and so the same hash. */
 export function encodeResource(resource: AgentResource): EncodedResource {
   const body = encodeBody(resource)
-  return { name: resourceName(resource), hash: hashOf(body), body }
+  // an agent that has never heard of dry runs would put the policy in force
+  const needs = resource.kind === 'policy' && resource.dryRun ? ({ needs: 'policy-dry-run' } as const) : {}
+  return { name: resourceName(resource), hash: hashOf(body), body, ...needs }
 }
 
 /**

@@ -10,6 +10,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import type { HeldResources } from './held-resources.ts'
 import {
   type AgentMessage,
+  agentCapabilities,
   type Push,
   protocolVersion,
   type RejectedResource,
@@ -98,6 +99,7 @@ export function startAgentSession(options: AgentSessionOptions): AgentSession {
     agentVersion: options.agentVersion,
     have: [...options.held.values()].map(({ name, hash }) => ({ name, hash })),
     facts: options.facts,
+    capabilities: agentCapabilities,
   })
 
   function receive(message: ServerMessage): void {

@@ -14,6 +14,7 @@ import { countFields } from './wire-shape.ts'
 
 const maxResources = 100_000
 const maxFacts = 256
+const maxCapabilities = 256
 const maxChain = 16
 const maxCsrBytes = 64 * 1024
 // Every entry of a list costs some hundred bytes once decoded: counted first, two bytes cannot become two hundred.
@@ -62,6 +63,7 @@ export function decodeAgentMessage(bytes: Buffer): AgentMessage {
         agentVersion: inner.text('agentVersion'),
         have: unique(inner.messages('have', maxResources, resourceVersion), inner.path),
         facts: inner.map('facts', maxFacts, (raw, path) => checkText(raw, path, maxTextLength)),
+        capabilities: inner.list('capabilities', maxCapabilities, checkName),
       }
     case 'ack':
       return { kind, version: inner.integer('version') }

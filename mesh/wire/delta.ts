@@ -16,6 +16,26 @@ export interface AgentView {
   readonly resources: ReadonlyMap<string, EncodedResource>
 }
 
+/** A view as one agent may have it. */
+export interface OfferedView {
+  readonly view: AgentView
+  /** What is kept from the agent, which is too old for it. */
+  readonly withheld: readonly RejectedResource[]
+}
+
+/** Leaves out what an agent of these capabilities would take for something else. */
+export function offeredView(view: AgentView, capabilities: ReadonlySet<string>): OfferedView {
+  const withheld: RejectedResource[] = []
+  for (const { name, needs } of view.resources.values()) {
+    if (needs === undefined || capabilities.has(needs)) continue
+    withheld.push({ name, reason: `is not sent: this agent is too old for it, it lacks ${needs}` })
+  }
+  if (withheld.length === 0) return { view, withheld }
+  const resources = new Map(view.resources)
+  for (const { name } of withheld) resources.delete(name)
+  return { view: { ...view, resources }, withheld }
+}
+
 /** A version of a resource that an agent could not use. */
 export interface Rejection extends RejectedResource {
   readonly hash: string

@@ -1,4 +1,5 @@
 import type { AgentConfig, AgentResource } from '../model/agent-config.ts'
+import { policyConfigOf } from '../model/policy-resource.ts'
 import { trafficConfigOf } from '../model/traffic-resource.ts'
 import { describeError } from '../std/errors.ts'
 import { decodeResource, hashOf } from './agent-config-codec.ts'
@@ -50,14 +51,20 @@ export function agentConfigOf(held: HeldResources): AgentConfig | undefined {
   const trust = held.get('trust')?.resource
   if (host?.kind !== 'host' || trust?.kind !== 'trust') return undefined
   const byName = [...held.values()].sort((one, other) => (one.name < other.name ? -1 : 1))
+  const traffic = trafficConfigOf(
+    host.rootNamespace,
+    byName.flatMap(({ resource }) => (resource.kind === 'traffic' ? [resource] : [])),
+  )
+  const { trustDomainAliases = [] } = traffic.mesh
   return {
     host,
     trust,
     workloads: byName.flatMap(({ resource }) => (resource.kind === 'workload' ? [resource] : [])),
     services: byName.flatMap(({ resource }) => (resource.kind === 'service' ? [resource] : [])),
-    traffic: trafficConfigOf(
-      host.rootNamespace,
-      byName.flatMap(({ resource }) => (resource.kind === 'traffic' ? [resource] : [])),
+    traffic,
+    policies: policyConfigOf(
+      { rootNamespace: host.rootNamespace, trustDomain: host.trustDomain, trustDomainAliases },
+      byName.flatMap(({ resource }) => (resource.kind === 'policy' ? [resource] : [])),
     ),
   }
 }

@@ -47,6 +47,7 @@ export const meshSettings = objectOf<MeshSettingsSpec>({
   pathNormalization: objectOf<Part<MeshSettingsSpec, 'pathNormalization'>>({
     normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
   }),
+  trustDomainAliases: listOf(text),
   accessLogEncoding: oneOf('TEXT', 'JSON'),
   tracing: objectOf<Part<MeshSettingsSpec, 'tracing'>>({ otlpEndpoint: text, sampling: percent }),
 })

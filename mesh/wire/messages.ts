@@ -4,6 +4,10 @@ export const protocolVersion = 1
 /** The largest message of the channel, encoded, in bytes; anything longer is refused before it is read. */
 export const maxMessageBytes = 32 * 1024 * 1024
 
+/** What this build's agents can do that older ones cannot, where those would do harm with what they are sent. */
+export const agentCapabilities = ['policy-dry-run'] as const
+export type Capability = (typeof agentCapabilities)[number]
+
 /** A resource and what it holds, without the body. */
 export interface ResourceVersion {
   /** {@link resourceName} of the resource. */
@@ -16,6 +20,8 @@ export interface ResourceVersion {
 export interface EncodedResource extends ResourceVersion {
   /** One encoded AgentResource. */
   readonly body: Buffer
+  /** In a server: only agents with this capability may have it; absent for what all may have. */
+  readonly needs?: Capability
 }
 
 /** A resource that could not be used, and why. */
@@ -32,6 +38,8 @@ export interface Hello {
   readonly have: readonly ResourceVersion[]
   /** What the host says about itself; never evidence of anything. */
   readonly facts: Readonly<Record<string, string>>
+  /** What the agent can do; see {@link agentCapabilities}. An older agent names none. */
+  readonly capabilities: readonly string[]
 }
 
 /** A change of an agent's configuration; the next one comes after its ack or nack. */

@@ -9,6 +9,7 @@ import type {
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
 import { checkAddressRange, Fields, malformed, maxPemLength } from './fields.ts'
+import { readPolicy } from './policy-codec.ts'
 import { readProbe } from './probe-codec.ts'
 import { mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
 import { schema } from './schema.ts'
@@ -27,7 +28,7 @@ const mtlsModes = wordsByName(mtlsModeNames)
 export function decodeBody(name: string, body: Buffer): AgentResource {
   const path = `resource ${name}`
   const fields = new Fields(parse(body, path), path)
-  const kind = fields.oneOf(['host', 'trust', 'workload', 'service', 'traffic'])
+  const kind = fields.oneOf(['host', 'trust', 'workload', 'service', 'traffic', 'policy'])
   const inner = fields.message(kind)
   switch (kind) {
     case 'host':
@@ -40,6 +41,8 @@ export function decodeBody(name: string, body: Buffer): AgentResource {
       return readService(inner)
     case 'traffic':
       return readTraffic(inner)
+    case 'policy':
+      return readPolicy(inner)
     default:
       return assertNever(kind)
   }
@@ -91,12 +94,14 @@ function workload(fields: Fields): LocalWorkloadResource {
 }
 
 function localPort(fields: Fields): LocalPort {
+  const dryRunFrom = fields.text('mtlsDryRunFrom')
   return {
     port: fields.port('port'),
     protocol: fields.choice('protocol', protocols),
     mtls: fields.choice('mtls', mtlsModes),
     mtlsFrom: fields.text('mtlsFrom'),
     service: fields.text('service'),
+    ...(dryRunFrom === '' ? {} : { mtlsDryRun: { mode: fields.choice('mtlsDryRun', mtlsModes), from: dryRunFrom } }),
   }
 }
 

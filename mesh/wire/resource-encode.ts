@@ -8,6 +8,7 @@ import type {
 import type { DnsEndpoint, ServicePort } from '../model/service.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
+import { plainPolicy } from './policy-codec.ts'
 import { plainProbe } from './probe-codec.ts'
 import { healthNames, mtlsModeNames, protocolNames, resolutionNames } from './resource-enums.ts'
 import { schema } from './schema.ts'
@@ -32,6 +33,8 @@ function plain(resource: AgentResource): object {
       return plainService(resource)
     case 'traffic':
       return plainTraffic(resource)
+    case 'policy':
+      return plainPolicy(resource)
     default:
       return assertNever(resource)
   }
@@ -57,8 +60,10 @@ function plainWorkload(workload: LocalWorkloadResource): object {
   }
 }
 
-function plainLocalPort(port: LocalPort): object {
-  return { ...port, protocol: protocolNames[port.protocol], mtls: mtlsModeNames[port.mtls] }
+function plainLocalPort({ mtlsDryRun, ...port }: LocalPort): object {
+  const plain = { ...port, protocol: protocolNames[port.protocol], mtls: mtlsModeNames[port.mtls] }
+  if (mtlsDryRun === undefined) return plain
+  return { ...plain, mtlsDryRun: mtlsModeNames[mtlsDryRun.mode], mtlsDryRunFrom: mtlsDryRun.from }
 }
 
 function plainCaller(caller: CallerSelector): object {

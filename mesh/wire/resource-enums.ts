@@ -1,4 +1,5 @@
 import type { MtlsMode } from '../model/agent-config.ts'
+import type { PolicyKind } from '../model/policy-resource.ts'
 import type { Protocol, Resolution } from '../model/service.ts'
 import type { TrafficKind } from '../model/traffic-resource.ts'
 import type { Health } from '../model/workload.ts'
@@ -39,6 +40,12 @@ export const trafficKindNames: Readonly<Record<TrafficKind, string>> = {
   DestinationRule: 'TRAFFIC_KIND_DESTINATION_RULE',
   Sidecar: 'TRAFFIC_KIND_SIDECAR',
   MeshSettings: 'TRAFFIC_KIND_MESH_SETTINGS',
+}
+
+/** See {@link protocolNames}. */
+export const policyKindNames: Readonly<Record<PolicyKind, string>> = {
+  AuthorizationPolicy: 'POLICY_KIND_AUTHORIZATION_POLICY',
+  RequestAuthentication: 'POLICY_KIND_REQUEST_AUTHENTICATION',
 }
 
 /** See {@link protocolNames}. */

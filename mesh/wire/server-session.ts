@@ -5,7 +5,7 @@ import { describeError, MeshError } from '../std/errors.ts'
 import type { Log } from '../std/log.ts'
 import { Watch } from '../std/watch.ts'
 import type { Channel } from './channel.ts'
-import { type AgentView, currentRejections, nextDelta, type Rejection } from './delta.ts'
+import { type AgentView, currentRejections, nextDelta, offeredView, type Rejection } from './delta.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import {
   type AgentMessage,
@@ -82,6 +82,8 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
   const applied = new Map<string, string>()
   let rejected: ReadonlyMap<string, Rejection> = new Map()
   let complaints: readonly RejectedResource[] = []
+  let capabilities: ReadonlySet<string> = new Set()
+  let withheld: readonly RejectedResource[] = []
   let greeted = false
   let over = false
   let outstanding: Outstanding | undefined
@@ -131,6 +133,7 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
       return refuse('WEFT_WIRE', `the agent speaks protocol ${hello.protocol}, this server ${protocolVersion}`)
     }
     greeted = true
+    capabilities = new Set(hello.capabilities)
     for (const { name, hash } of hello.have) applied.set(name, hash)
     status.set({ ...status.value, facts: hello.facts, agentVersion: hello.agentVersion })
     const { serverName, serverVersion } = options
@@ -140,8 +143,10 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
 
   /** Sends the next push, unless one is still unacknowledged or there is nothing to say. */
   function pump(): void {
-    const wanted = view.value
-    if (over || !greeted || outstanding !== undefined || wanted === undefined) return
+    if (over || !greeted || outstanding !== undefined || view.value === undefined) return
+    const offered = offeredView(view.value, capabilities)
+    const wanted = offered.view
+    withheld = offered.withheld
     rejected = currentRejections(wanted, rejected)
     const delta = nextDelta(wanted, { applied, rejected })
     const { version } = wanted
@@ -216,7 +221,7 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
   }
 
   function shownRejections(): readonly RejectedResource[] {
-    return [...[...rejected.values()].map(({ name, reason }) => ({ name, reason })), ...complaints]
+    return [...[...rejected.values()].map(({ name, reason }) => ({ name, reason })), ...withheld, ...complaints]
   }
 
   function refuse(code: ErrorCode, reason: string): void {

@@ -216,7 +216,7 @@ export function channelCompliance(t: Test, open: OpenPair): void {
     const seen = new Set<string>()
     agent.onMessage(({ kind }) => seen.add(kind))
     const left = new Promise<string>(resolve => agent.onClose(resolve))
-    agent.send({ kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {} })
+    agent.send({ kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {}, capabilities: [] })
     await eventually(() => agreed(seen.has('welcome')))
     await clock.advance(10_000)
     await eventually(() => agreed(seen.has('ping')))
@@ -247,7 +247,7 @@ export function channelCompliance(t: Test, open: OpenPair): void {
     const got: ServerMessage[] = []
     agent.onMessage(message => got.push(message))
     const left = new Promise<string>(resolve => agent.onClose(resolve))
-    agent.send({ kind: 'hello', protocol: 9, agentVersion: '9.0.0', have: [], facts: {} })
+    agent.send({ kind: 'hello', protocol: 9, agentVersion: '9.0.0', have: [], facts: {}, capabilities: [] })
     t.match(await session.closed, /protocol 9/)
     await left
     t.match(got, [{ kind: 'refused', code: 'WEFT_WIRE', reason: /protocol 9/ }])
@@ -265,12 +265,12 @@ export function channelCompliance(t: Test, open: OpenPair): void {
     const disorders: readonly AgentMessage[] = [
       { kind: 'ack', version: 3 },
       { kind: 'nack', version: 3, rejected: [] },
-      { kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {} },
+      { kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {}, capabilities: [] },
     ]
     for (const disorder of disorders) {
       const { agent, server } = await open(t)
       const session = startServer(server, new FakeClock(), new Watch<AgentView | undefined>(undefined))
-      agent.send({ kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {} })
+      agent.send({ kind: 'hello', protocol: 1, agentVersion: '', have: [], facts: {}, capabilities: [] })
       agent.send(disorder)
       t.match(await session.closed, /awaiting|once/, disorder.kind)
     }

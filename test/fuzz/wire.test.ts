@@ -10,6 +10,7 @@ import {
   encodeAgentMessage,
   encodeServerMessage,
 } from '../../mesh/wire/codec.ts'
+import { wholePolicyResources } from '../support/policies.ts'
 import { hostResource, serviceResource, trustResource, workloadResource } from '../support/resources.ts'
 import { wholeTrafficResources } from '../support/traffic.ts'
 
@@ -22,7 +23,14 @@ const checks: readonly ProbeCheck[] = [
 const probed = { ...workloadResource, probes: checks.map(check => ({ ...probeDefaults, check })) }
 const dnsEndpoints = [{ name: 'a.example', ports: { http: 80 }, weight: 1, labels: { a: 'b' }, locality }]
 const service = { ...serviceResource('api'), exportTo: ['shop'], resolution: 'dns', dnsEndpoints } as const
-const resources = [hostResource, trustResource(), probed, service, ...wholeTrafficResources].map(encodeResource)
+const resources = [
+  hostResource,
+  trustResource(),
+  probed,
+  service,
+  ...wholeTrafficResources,
+  ...wholePolicyResources,
+].map(encodeResource)
 
 const valid: readonly Buffer[] = [
   encodeAgentMessage({
@@ -31,6 +39,7 @@ const valid: readonly Buffer[] = [
     agentVersion: '0.1.0',
     have: resources.map(({ name, hash }) => ({ name, hash })),
     facts: { kernel: '6.18', os: 'Debian' },
+    capabilities: ['policy-dry-run'],
   }),
   encodeAgentMessage({ kind: 'nack', version: 7, rejected: [{ name: 'host', reason: 'no' }] }),
   encodeAgentMessage({ kind: 'sign-request', id: 1, identity: 'spiffe://a/ns/b/sa/c', csr: Buffer.alloc(20, 7) }),

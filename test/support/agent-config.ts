@@ -5,6 +5,7 @@ import type {
   MeshServiceResource,
 } from '../../mesh/model/agent-config.ts'
 import { unknownLocality } from '../../mesh/model/locality.ts'
+import { policyConfigOf } from '../../mesh/model/policy-resource.ts'
 import { trafficConfigOf } from '../../mesh/model/traffic-resource.ts'
 
 /** Builders of agent configs for tests: everything has a sensible value, tests say what matters to them. */
@@ -80,6 +81,7 @@ export function aConfig(values: Partial<AgentConfig> = {}): AgentConfig {
     workloads: [],
     services: [],
     traffic: trafficConfigOf('weft-system', []),
+    policies: policyConfigOf({ rootNamespace: 'weft-system', trustDomain: 'mesh.local', trustDomainAliases: [] }, []),
     ...values,
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type AgentView, currentRejections, nextDelta } from '../../../../mesh/wire/delta.ts'
+import { type AgentView, currentRejections, nextDelta, offeredView } from '../../../../mesh/wire/delta.ts'
 import type { EncodedResource } from '../../../../mesh/wire/messages.ts'
 
 function resource(name: string, hash: string, bytes = 10): EncodedResource {
@@ -59,4 +59,13 @@ t.test('one resource larger than a part travels alone, one larger than a message
   const rejected = currentRejections(tooLarge, new Map())
   t.match(rejected.get('a')?.reason, /larger than/)
   t.same(nextDelta(tooLarge, { ...nobody, rejected }).changed, [])
+})
+
+t.test('what an agent is too old for is kept from it by name', async t => {
+  const tried = { ...resource('policy/x', '1'), needs: 'policy-dry-run' } as const
+  const all = view(resource('a', '1'), tried)
+  const old = offeredView(all, new Set())
+  t.same([...old.view.resources.keys()], ['a'])
+  t.match(old.withheld, [{ name: 'policy/x', reason: /too old.*policy-dry-run/ }])
+  t.same(offeredView(all, new Set(['policy-dry-run'])), { view: all, withheld: [] })
 })

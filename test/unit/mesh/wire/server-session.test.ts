@@ -1,14 +1,23 @@
 import t, { type Test } from 'tap'
 import { silentLog } from '../../../../mesh/std/log.ts'
 import { Watch } from '../../../../mesh/std/watch.ts'
-import type { AgentMessage, ServerMessage } from '../../../../mesh/wire/messages.ts'
+import { encodeResource } from '../../../../mesh/wire/agent-config-codec.ts'
+import { type AgentMessage, agentCapabilities, type ServerMessage } from '../../../../mesh/wire/messages.ts'
 import { type AgentView, type ServerSessionOptions, startServerSession } from '../../../../mesh/wire/server-session.ts'
 import { channelPair } from '../../../fakes/channel-pair.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { authorizationResource } from '../../../support/policies.ts'
 import { serviceResource, viewOf } from '../../../support/resources.ts'
 
-const hello: AgentMessage = { kind: 'hello', protocol: 1, agentVersion: '0.1.0', have: [], facts: {} }
+const hello = {
+  kind: 'hello',
+  protocol: 1,
+  agentVersion: '0.1.0',
+  have: [],
+  facts: {},
+  capabilities: [],
+} as const satisfies AgentMessage
 
 function start(options: Partial<ServerSessionOptions> = {}) {
   const { agent, server } = channelPair()
@@ -150,4 +159,33 @@ t.test('a flood of messages ends the session', async t => {
   for (let id = 1; id <= 1_000; id += 1) agent.send({ kind: 'pong', id })
   await closesWith(t, session.closed, /more than 1000 messages/)
   t.match(await until('refused'), [{ code: 'WEFT_WIRE' }])
+})
+
+t.test('an agent that knows no dry runs loses the policy instead of putting it in force', async t => {
+  const policy = (dryRun: boolean) =>
+    encodeResource(authorizationResource('cart', { action: 'DENY', rules: [{}] }, { dryRun }))
+  const viewWith = (version: number, dryRun: boolean): AgentView => ({
+    version,
+    resources: new Map([[policy(dryRun).name, policy(dryRun)]]),
+  })
+  const name = 'policy/AuthorizationPolicy/shop/cart'
+  for (const [capabilities, second, rejected] of [
+    [[], { changed: [], removed: [name] }, [{ name, reason: /too old/ }]],
+    [agentCapabilities, { changed: [{ name }], removed: [] }, []],
+  ] as const) {
+    const view = new Watch<AgentView | undefined>(viewWith(1, false))
+    const { agent, until, session } = start({ view })
+    agent.send({ ...hello, capabilities })
+    t.match(await until('push'), [{ changed: [{ name }] }])
+    agent.send({ kind: 'ack', version: 1 })
+    view.set(viewWith(2, true))
+    t.match((await until('push', 2))[1], second)
+    agent.send({ kind: 'ack', version: 2 })
+    await eventually(() => {
+      if (session.status.value.ackedVersion !== 2) throw new Error('not acknowledged yet')
+    })
+    t.match(session.status.value.rejected, rejected)
+    t.equal(session.status.value.rejected.length, rejected.length)
+    session.close('enough')
+  }
 })
