@@ -151,7 +151,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
         return this.#close('the peer closed the connection')
       case 'tunnel':
         this.#stream?.onEnd?.()
-        if (this.#requestEnded) this.#close('the upgraded connection has ended')
+        if (this.#requestEnded) this.#closeTunnel()
         else this.#last = true
         return
       case 'body':
@@ -196,7 +196,7 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
     if (this.#requestEnded) return
     this.#requestEnded = true
     this.#wire.output.end()
-    if (this.#last) this.#close('the upgraded connection has ended')
+    if (this.#last) this.#closeTunnel()
   }
 
   consumed(stream: Http1Stream, bytes: number): void {
@@ -313,6 +313,12 @@ export class Http1ClientConnection implements HttpClientConnection, StreamHost, 
 
   #violation(code: ViolationCode): void {
     this.#breakOff(h2Error.protocol, violations[code].detail)
+  }
+
+  /** Both sides have ended: nothing was broken off. */
+  #closeTunnel(): void {
+    this.#stream = undefined
+    this.#close('the tunnel has ended')
   }
 
   /** Closes in order. */
