@@ -61,9 +61,10 @@ export function ofOwnNamespace(known: readonly KnownHost[], namespace: string): 
 
 function destinationHosts(virtualServices: Iterable<KnownVirtualService>, domain: string): ReadonlySet<string> {
   const hosts = new Set<string>()
-  for (const { config, http: rules } of virtualServices) {
+  for (const virtualService of virtualServices) {
+    const { config } = virtualService
     const { tcp = [], tls = [] } = config.spec
-    const http = rules.map(({ spec }) => spec)
+    const http = virtualService.http().map(({ spec }) => spec)
     const mirrors = http.flatMap(({ mirror, mirrors }) => [
       ...(mirror === undefined ? [] : [mirror]),
       ...(mirrors ?? []).map(({ destination }) => destination),

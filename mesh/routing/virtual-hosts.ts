@@ -22,7 +22,7 @@ export function createVirtualHosts(listener: EgressListener | undefined, context
   function routesOf(virtualService: KnownVirtualService): readonly Route[] {
     const known = compiled.get(virtualService)
     if (known !== undefined) return known
-    const routes = compileHttpRoutes(virtualService.http, virtualService.config, context)
+    const routes = compileHttpRoutes(virtualService.http(), virtualService.config, context)
     compiled.set(virtualService, routes)
     return routes
   }

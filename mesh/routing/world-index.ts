@@ -1,5 +1,5 @@
 import type { Config, SidecarSpec, VirtualServiceSpec } from '../model/traffic.ts'
-import { type HttpRule, httpRules, isDelegate } from './delegates.ts'
+import { type HttpRule, httpRules, isDelegate, type VirtualServicesByName } from './delegates.ts'
 import { createDestinationRules, type DestinationRules } from './destination-rules.ts'
 import { fullHost, isWildcard } from './hosts.ts'
 import { createSuffixIndex, type SuffixIndex } from './suffixes.ts'
@@ -24,8 +24,8 @@ export interface KnownVirtualService {
   readonly config: Config<VirtualServiceSpec>
   readonly hosts: readonly string[]
   readonly exports: ReadonlySet<string>
-  /** Its rules for requests, with those of its delegates. */
-  readonly http: readonly HttpRule[]
+  /** Its rules for requests, with those of its delegates; made when they are first asked for. */
+  http(): readonly HttpRule[]
 }
 
 /** A world arranged for look-ups; nothing in it depends on a client. */
@@ -74,7 +74,7 @@ export function indexWorld(world: RoutingWorld): WorldIndex {
     virtualServices: traffic.virtualServices
       .filter(({ spec }) => isForMesh(spec.gateways) && !isDelegate(spec))
       .toSorted(byAge)
-      .map(config => virtualService(config, httpRules(config, byName, domain), domain)),
+      .map(config => virtualService(config, domain, byName)),
     sidecars: traffic.sidecars.toSorted(byAge),
     destinationRules: createDestinationRules(traffic.destinationRules, traffic.rootNamespace, domain),
   }
@@ -110,14 +110,18 @@ function isForMesh(gateways: readonly string[] | undefined): boolean {
 
 function virtualService(
   config: Config<VirtualServiceSpec>,
-  http: readonly HttpRule[],
   domain: string,
+  all: VirtualServicesByName,
 ): KnownVirtualService {
   const { namespace, spec } = config
+  let rules: readonly HttpRule[] | undefined
   return {
     config,
     hosts: (spec.hosts ?? []).map(host => fullHost(host.toLowerCase(), namespace, domain)),
     exports: exportSet(spec.exportTo, namespace),
-    http,
+    http() {
+      rules ??= httpRules(config, all, domain)
+      return rules
+    },
   }
 }

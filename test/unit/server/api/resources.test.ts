@@ -110,3 +110,25 @@ t.test('what there is to say of the applied is asked for apart', async t => {
     findings: [{ severity: 'warning', code: 'raw-prefix', resource: 'VirtualService shop/cart' }],
   })
 })
+
+t.test('who writes either side of a delegation is told at the line what of it is never used', async t => {
+  const { operator } = await createApiWorld(t)
+  const written = (name: string, spec: object) =>
+    JSON.stringify(
+      { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name, namespace: 'shop' }, spec },
+      null,
+      1,
+    )
+  const match = (prefix: string) => [{ uri: { prefix } }]
+  const root = written('root', { hosts: ['cart'], http: [{ match: match('/p/'), delegate: { name: 'kid' } }] })
+  const kid = written('kid', { http: [{ match: match('/q/'), route: [{ destination: { host: 'cart' } }] }] })
+  t.match(await operator('POST', '/v1/resources?file=root.yaml', root), {
+    json: { warnings: [{ code: 'unknown-delegate', file: 'root.yaml', line: 22, path: 'spec.http[0].delegate.name' }] },
+  })
+  t.match(await operator('POST', '/v1/resources?file=kid.yaml', kid), {
+    json: { warnings: [{ code: 'delegate-conflict', file: 'kid.yaml', line: 12, path: 'spec.http[0].match[0]' }] },
+  })
+  t.match(await operator('POST', '/v1/resources?file=root.yaml', root), {
+    json: { warnings: [{ code: 'delegate-conflict', file: 'root.yaml', path: 'spec.http[0].delegate.name' }] },
+  })
+})
