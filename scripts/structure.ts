@@ -40,6 +40,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   zod: ['mesh/resources/'],
   yaml: ['mesh/resources/', 'mesh/std/settings-file.ts', 'registry-adapters/static/', 'cli/'],
   'ipaddr.js': ['mesh/std/'],
+  re2js: ['mesh/std/linear-pattern.ts'],
   'sorted-btree': ['mesh/std/table.ts'],
   '@kubernetes/client-node': ['registry-adapters/kubernetes/'],
   koffi: ['agent/intercept/'],
@@ -53,7 +54,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Builtin modules that `mesh/` may use: it is pure, so neither sockets nor files nor processes. */
-const pureBuiltins = new Set(['node:crypto', 'node:net', 'node:url', 'node:path', 'node:util'])
+const pureBuiltins = new Set(['node:crypto', 'node:module', 'node:net', 'node:url', 'node:path', 'node:util'])
 const maxLines = 400
 
 const roots = ['mesh', 'registry-adapters', 'server', 'agent', 'cli', 'scripts', 'test']

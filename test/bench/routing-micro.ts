@@ -43,6 +43,7 @@ const hosts: Readonly<Record<string, VirtualHost>> = {
   }),
   'header operations': host([], { headers: { request: { set: { 'x-a': '1' }, remove: ['x-user'] } } }),
   'regular expression': host([{ uri: { regex: '/api/v1/users/\\d+' } }]),
+  'regular expression with anchors': host([{ uri: { regex: '^/api/v[0-9]+/.*$' } }]),
 }
 const rewriting = routesOf([
   {

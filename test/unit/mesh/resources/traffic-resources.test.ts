@@ -43,7 +43,7 @@ t.test('a path may be matched by whole segments, which Istio cannot', async t =>
 
 t.test('regular expressions are held to what runs in linear time', async t => {
   t.same(http({ match: [{ uri: { regex: '/cart/[0-9]+' } }] }), [])
-  t.match(http({ match: [{ uri: { regex: '/(?=cart)' } }] }), [/uri\.regex: is no regular expression: it has \(\?=c/])
+  t.match(http({ match: [{ uri: { regex: '/(?=cart)' } }] }), [/uri\.regex: is no regular expression: it .*\(\?=/])
   t.match(http({ match: [{ headers: { a: { regex: 'x'.repeat(1025) } } }] }), [/longer than 1024 characters/])
 })
 
