@@ -1,8 +1,9 @@
 import type { RouteDestination } from '../../../mesh/routing/route.ts'
 import { mirrorRequest } from '../../../mesh/routing/shape.ts'
 import type { ThreadState } from '../state.ts'
-import type { Caller, Table } from '../table.ts'
+import type { Table } from '../table.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
+import type { OutboundConnection } from './outbound-decision.ts'
 import { pseudo } from './request-facts.ts'
 import type { HeaderList, HttpProtocol, HttpStream } from './stream.ts'
 
@@ -28,7 +29,7 @@ export interface RequestCopy {
 export function sendMirror(
   state: ThreadState,
   table: Table,
-  caller: Caller,
+  { caller, sourceAddress }: OutboundConnection,
   destination: RouteDestination,
   headers: HeaderList,
   protocol: HttpProtocol,
@@ -40,7 +41,7 @@ export function sendMirror(
   const mirror = new Mirror(upstream.state)
   const { settings } = active
   const call = { target: upstream.target, settings, caller, port: active.destination.port.protocol, protocol }
-  const copy = mirrorRequest(headers, upstream.target.authority)
+  const copy = mirrorRequest(headers, sourceAddress)
   if (copy[pseudo.authority] === '') copy[pseudo.authority] = destination.host
   state.upstreams.open(call, copy, endStream, result => {
     active.cluster.report(upstream, result.kind === 'open' ? 'connected' : 'connect-failure')

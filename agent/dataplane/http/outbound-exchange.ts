@@ -123,8 +123,8 @@ export class OutboundExchange implements RelayOwner, Entrant {
   #mirror(table: Table, { route }: Forwarding): void {
     for (const destination of mirrorsOf(route, this.#state.random)) {
       const { hasNoBody } = this.#relay
-      const { caller } = this.#connection
-      const copy = sendMirror(this.#state, table, caller, destination, this.#headers, this.#record.protocol, hasNoBody)
+      const { protocol } = this.#record
+      const copy = sendMirror(this.#state, table, this.#connection, destination, this.#headers, protocol, hasNoBody)
       if (copy !== undefined && !hasNoBody) this.#relay.copyTo(copy)
     }
   }
