@@ -87,9 +87,6 @@ export const lineOfText = z
   .max(2048)
   .regex(/^[^\p{Cc}\p{Cs}\u2028\u2029\ufffd]*$/u, 'must be one line of text')
 
-/** The network an endpoint is in: any text, as in Istio; empty is none. */
-export const networkName = lineOfText
-
 /** Locality as `region/zone/subzone`. */
 export const locality = z
   .string()

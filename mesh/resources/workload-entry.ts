@@ -3,8 +3,8 @@ import { canonicalAddress } from '../std/ip-address.ts'
 import { metadata } from './metadata.ts'
 import {
   labels,
+  lineOfText,
   locality,
-  networkName,
   ofKubernetes,
   portName,
   portNumber,
@@ -30,8 +30,8 @@ export const workloadEntrySpec = z.strictObject({
     .refine(ports => Object.keys(ports).length <= 128, 'has more than 128 ports')
     .optional(),
   labels: labels.optional(),
-  /** Endpoints of other networks are called directly all the same: it is for `failoverPriority` and subsets. */
-  network: networkName.optional(),
+  /** Empty is none. Endpoints of other networks are called directly all the same: it is for `failoverPriority` and subsets. */
+  network: lineOfText.optional(),
   locality: locality.optional(),
   /** Relative share of traffic; 0 is the same as leaving it out, as in Istio. */
   weight: z.int().min(0).max(4_294_967_295).optional(),
