@@ -5,6 +5,7 @@ import { createRouting, type Routing } from '../../mesh/routing/routing.ts'
 import type { RoutingClient } from '../../mesh/routing/world.ts'
 import { octetsOf, textOf } from '../../mesh/std/octets.ts'
 import type { ExplainStep, Explanation } from './explain.ts'
+import { lostDelegations } from './explain-delegates.ts'
 import { type ExplainedDestination, judgeDestinations, reasonOf } from './explain-destination.ts'
 import { mismatchOf } from './explain-match.ts'
 import type { Callee, Caller, ExplainInput } from './explain-parties.ts'
@@ -90,6 +91,8 @@ export function explainRequest(
     return { verdict: 'allowed', reason: 'OK', steps, endpoints: [], request: seen }
   }
   steps.push({ ok: true, what: 'host', detail: `${host.name}, with ${host.routes.length} rules` })
+  const lost = lostDelegations(world, host.name.slice(0, host.name.lastIndexOf(':')), caller.client.namespace)
+  for (const detail of lost.slice(0, shownRules)) steps.push({ ok: true, passedOver: true, what: 'delegate', detail })
   const route = chooseRoute(host.routes, request, passedOver)
   steps.push(...passedOver.slice(0, shownRules).map(passedOverStep))
   const hidden = passedOver.length - shownRules

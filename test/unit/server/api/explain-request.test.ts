@@ -114,6 +114,28 @@ t.test('a rule that came in by delegation is named with both places', async t =>
   t.equal(explain(input, 'web', 'api', ask({ path: '/v1' })).reason, 'NO_HTTP_ROUTE')
 })
 
+t.test('rules that delegation has lost are named with the reason', async t => {
+  const match = (prefix: string) => [{ uri: { prefix } }]
+  const route = [{ destination: { host: 'api.default.mesh' } }]
+  const delegating = (name: string) => ({ match: match('/v2'), delegate: { name, namespace: 'team' } })
+  const input = mesh([
+    rule('VirtualService', 'api', { hosts: ['api'], http: ['gone', 'hidden', 'own', 'kid'].map(delegating) }),
+    rule('VirtualService', 'other', { hosts: ['other'], http: [delegating('gone')] }),
+    rule('VirtualService', 'hidden', { http: [{ route }], exportTo: ['.'] }, 'team'),
+    rule('VirtualService', 'own', { hosts: ['own'], http: [{ route }] }, 'team'),
+    rule('VirtualService', 'kid', { http: [{ match: match('/v3'), route }] }, 'team'),
+  ])
+  const { request, steps } = explain(input, 'web', 'api', ask({ path: '/v3' }))
+  t.equal(request?.rule, 'default')
+  const place = (index: number) => `-- VirtualService default/api http[${index}] delegate`
+  t.same(said(steps, 'delegate'), [
+    `${place(0)}: team/gone is no VirtualService that is known`,
+    `${place(1)}: team/hidden is not exported to the namespace that delegates to it`,
+    `${place(2)}: team/own has hosts, so that nothing can be delegated to it`,
+    `${place(3)} team/kid http[0]: in match[0] its uri does not begin with the root’s "/v2"`,
+  ])
+})
+
 t.test('a request without rules goes to the service itself, by defaults', async t => {
   const { verdict, reason, request, steps } = explain(mesh([]), 'web', 'api', ask())
   t.match({ verdict, reason }, { verdict: 'allowed', reason: 'OK' })
