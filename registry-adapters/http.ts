@@ -63,7 +63,10 @@ export function createHttpConnection(settings: HttpSettings): HttpConnection {
 
   /** Closes kept sockets once no request needs them any more. */
   function tidy(socket: 'pooled' | 'single'): void {
-    if (retired && open[socket].size === 0) agents[socket].destroy()
+    if (!retired || open[socket].size > 0) return
+    // A request that is cut off before it has a socket gives that back, and destroying does not see it.
+    agents[socket].maxFreeSockets = 0
+    agents[socket].destroy()
   }
 
   return {
