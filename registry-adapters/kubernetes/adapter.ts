@@ -5,7 +5,7 @@ import { sleep } from '../../mesh/std/clock.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import type { AdapterDeps, RegistryAdapter } from '../adapter.ts'
 import type { JsonObject } from '../json.ts'
-import { createStanding } from '../standing.ts'
+import { createStanding, type Standing } from '../standing.ts'
 import { watchViews } from '../watch-views.ts'
 import { createSession, type Session } from './client/session.ts'
 import { createClusterView } from './cluster-view.ts'
@@ -42,9 +42,19 @@ async function run(
 ): Promise<void> {
   const { clock, random, log } = deps
   const { pace } = settings
-  const standing = createStanding(health => {
+  const whole = createStanding(health => {
     if (!signal.aborted) deps.report(health)
   })
+  /** When a read last came back, or listed anew. */
+  let recoveredAt = Number.NEGATIVE_INFINITY
+  const standing: Standing = {
+    ...whole,
+    succeeded(part) {
+      const hadFailed = whole.succeeded(part)
+      if (hadFailed) recoveredAt = clock.monotonic()
+      return hadFailed
+    },
+  }
   const cluster = createClusterView({ registry: deps.name, ...settings })
   const istio = createIstioView(deps.name)
   const reads = readsOf(settings)
@@ -60,6 +70,7 @@ async function run(
         tick()
       }
       const listed = () => {
+        recoveredAt = clock.monotonic()
         if (unlisted.delete(read)) tick()
       }
       const shared = { session, pace, clock, random, log, standing }
@@ -90,12 +101,25 @@ async function run(
     }
   }
 
+  /**
+   * After an outage the reads come back one after the other, and what one of them tells does not yet fit the others: a
+   * pod that has moved would be gone until its own read is back.
+   */
+  async function together(): Promise<void> {
+    while (standing.isFailing() && clock.monotonic() - recoveredAt < pace.togetherMs && !signal.aborted) {
+      await sleep(clock, pace.settleMs, signal)
+    }
+  }
+
   /** Shows what has changed, once everything has been listed. */
   async function publish(): Promise<void> {
     let merged: Merged | undefined
     for await (const _ of news.changes(signal)) {
       if (unlisted.size > 0) continue
-      if (merged !== undefined) await sleep(clock, pace.settleMs, signal)
+      if (merged !== undefined) {
+        await sleep(clock, pace.settleMs, signal)
+        await together()
+      }
       while (cluster.work() && !signal.aborted) await setImmediate()
       if (signal.aborted) return
       merged = mergeViews(cluster.take(), istio.take(), merged)

@@ -50,6 +50,8 @@ export interface KubernetesPace {
   readonly olderMs: number
   /** How long changes are gathered before they are shown: those of a pod and of its slice arrive apart. */
   readonly settleMs: number
+  /** After an outage, how long what one read tells waits for the others to come back too. */
+  readonly togetherMs: number
   /** Credentials are read again when they are older. */
   readonly credentialsMs: number
   readonly backoffBaseMs: number
@@ -67,6 +69,7 @@ export const defaultPace: KubernetesPace = {
   resyncMs: 3_600_000,
   olderMs: 300_000,
   settleMs: 100,
+  togetherMs: 60_000,
   credentialsMs: 60_000,
   backoffBaseMs: 1_000,
   backoffCapMs: 30_000,

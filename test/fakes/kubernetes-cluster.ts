@@ -3,8 +3,9 @@ import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/adap
 import type { KubernetesOptions } from '../../registry-adapters/kubernetes/options.ts'
 import type { RegisteredInstance, RegistryDriver } from '../compliance/registry-adapter.ts'
 import { until } from '../support/eventually.ts'
-import { FakeKubernetes } from './kubernetes.ts'
+import { FakeKubernetes, type FakeRequest, selectionOf } from './kubernetes.ts'
 import { endpointOf, podObject, quickPace, serviceObject, sliceObject, writeKubeconfig } from './kubernetes-objects.ts'
+import { selects } from './kubernetes-selectors.ts'
 import { resources } from './kubernetes-state.ts'
 
 /**
@@ -44,9 +45,9 @@ export async function startCluster(
     fake.cut()
   }
   /** Every list is answered so, and no watch goes on without one. */
-  const lists = (bodyOf: (resource: string) => object) =>
-    faulty(({ verb, resource }) => {
-      return verb === 'watch' ? { kind: 'status', code: 410 } : { kind: 'body', body: bodyOf(resource) }
+  const lists = (bodyOf: (request: FakeRequest) => object) =>
+    faulty(request => {
+      return request.verb === 'watch' ? { kind: 'status', code: 410 } : { kind: 'body', body: bodyOf(request) }
     })
 
   return {
@@ -99,9 +100,11 @@ export async function startCluster(
       async staleRead() {
         const asked = fake.requests.length
         const { version, items } = older
-        await lists(resource => {
+        await lists(request => {
           const metadata = { resourceVersion: String(version) }
-          return { kind: 'List', apiVersion: 'v1', metadata, items: items.get(resource) ?? [] }
+          const held = items.get(request.resource) ?? []
+          const asked = held.filter(object => selects(selectionOf(request), object))
+          return { kind: 'List', apiVersion: 'v1', metadata, items: asked }
         })
         await until('the older state has been read', () => {
           return fake.requests.slice(asked).some(({ verb, resource }) => verb === 'list' && resource === 'pods')

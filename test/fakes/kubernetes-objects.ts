@@ -126,6 +126,7 @@ export const quickPace: Partial<KubernetesPace> = {
   answerMs: 5_000,
   bodyMs: 5_000,
   settleMs: 10,
+  togetherMs: 5_000,
   credentialsMs: 1_000,
   backoffBaseMs: 20,
   backoffCapMs: 100,

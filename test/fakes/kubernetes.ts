@@ -213,7 +213,8 @@ function requestOf({ url = '/', headers, method }: IncomingMessage): FakeRequest
   return { verb, group, version, resource, namespace, query, accept, authorization }
 }
 
-function selectionOf({ namespace, query }: FakeRequest): Selection {
+/** What a request restricts itself to. */
+export function selectionOf({ namespace, query }: FakeRequest): Selection {
   return { namespace, labels: query.get('labelSelector') ?? '', fields: query.get('fieldSelector') ?? '' }
 }
 
