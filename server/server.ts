@@ -12,6 +12,7 @@ import { startSources } from './assembly/sources.ts'
 import { openStore } from './assembly/store.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
+import type { KeysOf } from './compile/settings.ts'
 import type { ServerConfig } from './config.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
@@ -51,7 +52,9 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
   const sources = await startSources({ ...deps, store, snapshot }, config)
   const { nodes, resources, registries } = sources
   const { rules, merge, scope, ready } = startMerging({ ...deps, store, sources, snapshot }, config)
-  const { views, mtls } = startCompiling({ ...deps, authority, sources, snapshot, ready }, config)
+  // without a set of keys every token of a rule is refused
+  const keysOf = new Watch<KeysOf>(() => undefined)
+  const { views, mtls } = startCompiling({ ...deps, authority, sources, snapshot, ready, keysOf }, config)
   const { metrics, pusher } = startPushing(
     { ...deps, authority, credentials, sources, snapshot, views },
     { serverName: config.name, leafTtlMs },

@@ -61,6 +61,8 @@ export interface LocalPort {
   readonly mtlsDryRun?: { readonly mode: MtlsMode; readonly from: string }
   /** Service this port belongs to, for metrics: `<namespace>/<name>`. */
   readonly service: string
+  /** More services of this port, which policies may name. */
+  readonly otherServices?: readonly string[]
 }
 
 /** One of this host's own workloads: what to present, what to serve, and who is calling. */

@@ -8,7 +8,7 @@ import type {
 } from '../model/agent-config.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
-import { checkAddressRange, Fields, malformed, maxPemLength } from './fields.ts'
+import { checkAddressRange, checkName, Fields, malformed, maxPemLength } from './fields.ts'
 import { readPolicy } from './policy-codec.ts'
 import { readProbe } from './probe-codec.ts'
 import { mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
@@ -95,6 +95,7 @@ function workload(fields: Fields): LocalWorkloadResource {
 
 function localPort(fields: Fields): LocalPort {
   const dryRunFrom = fields.text('mtlsDryRunFrom')
+  const otherServices = fields.list('otherServices', maxNames, checkName)
   return {
     port: fields.port('port'),
     protocol: fields.choice('protocol', protocols),
@@ -102,6 +103,7 @@ function localPort(fields: Fields): LocalPort {
     mtlsFrom: fields.text('mtlsFrom'),
     service: fields.text('service'),
     ...(dryRunFrom === '' ? {} : { mtlsDryRun: { mode: fields.choice('mtlsDryRun', mtlsModes), from: dryRunFrom } }),
+    ...(otherServices.length === 0 ? {} : { otherServices }),
   }
 }
 

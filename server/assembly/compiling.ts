@@ -2,7 +2,7 @@ import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { derived } from '../../mesh/std/derived.ts'
 import { Watch } from '../../mesh/std/watch.ts'
 import { createPlacement } from '../compile/placement.ts'
-import type { CompileSettings } from '../compile/settings.ts'
+import type { CompileSettings, KeysOf } from '../compile/settings.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Authority } from '../identity/authority.ts'
 import { mtlsVerdict, placementVerdict } from '../placement.ts'
@@ -15,6 +15,8 @@ export interface CompilingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started
   readonly sources: Pick<Sources, 'nodes' | 'resources' | 'trusted'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly ready: Watch<boolean>
+  /** Keys of issuers that are not written in the rules themselves. */
+  readonly keysOf: Watch<KeysOf>
 }
 
 /** Starts compiling what each agent is to have, for those that are followed. */
@@ -37,6 +39,7 @@ export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
     settings: new Watch(compileSettings(config, deps.authority)),
     mayHold: mayHold.watch,
     mtls: mtls.watch,
+    keysOf: deps.keysOf,
   })
   started.add(() => views.stop())
   return { views, mtls: mtls.watch }

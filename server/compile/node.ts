@@ -51,9 +51,17 @@ function compileWorkload(workload: CatalogueWorkload, input: NodeInput): LocalWo
     address: workload.address,
     ...(identity === undefined ? {} : { identity }),
     labels: sortedRecord(workload.labels),
-    ports: ports.map(({ port, protocol, service }) => {
-      const { mode, from } = input.mtls(workload, port)
-      return { port, protocol, mtls: mode, mtlsFrom: from, service }
+    ports: ports.map(({ port, protocol, service, otherServices }) => {
+      const { mode, from, dryRun } = input.mtls(workload, port)
+      return {
+        port,
+        protocol,
+        mtls: mode,
+        mtlsFrom: from,
+        ...(dryRun === undefined ? {} : { mtlsDryRun: dryRun }),
+        service,
+        ...(otherServices.length === 0 ? {} : { otherServices }),
+      }
     }),
     callers: workload.callers,
     probes: probesOf(workload, ports),

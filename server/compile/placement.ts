@@ -7,7 +7,11 @@ export interface ServedPort {
   readonly port: number
   readonly service: string
   readonly protocol: CatalogueService['ports'][number]['protocol']
+  /** More services that are served there. */
+  readonly otherServices: readonly string[]
 }
+
+type Served = Omit<ServedPort, 'otherServices'>
 
 /** The catalogue seen from the hosts. */
 export interface Placement {
@@ -15,6 +19,8 @@ export interface Placement {
   workloadsOn(node: string): readonly CatalogueWorkload[]
   /** Ports of a workload, ordered, each once: of two services on one port the first by key. */
   portsOf(workload: string): readonly ServedPort[]
+  /** Keys of the services that a workload serves, ordered. */
+  servicesOf(workload: string): readonly string[]
 }
 
 /**
@@ -25,7 +31,7 @@ export function createPlacement(): (catalogue: Pick<CatalogueSnapshot, 'services
   let seen: Pick<CatalogueSnapshot, 'services' | 'workloads'> = { services: tableOf(), workloads: tableOf() }
   const nodes = new Map<string, Table<CatalogueWorkload>>()
   /** Workload id to its ports by service key. */
-  const ports = new Map<string, Table<readonly ServedPort[]>>()
+  const ports = new Map<string, Table<readonly Served[]>>()
 
   const move = (
     id: string,
@@ -52,6 +58,7 @@ export function createPlacement(): (catalogue: Pick<CatalogueSnapshot, 'services
     seen = catalogue
     return {
       workloadsOn: node => [...(nodes.get(node)?.values() ?? [])],
+      servicesOf: workload => [...(ports.get(workload)?.keys() ?? [])],
       portsOf: workload => eachOnce([...(ports.get(workload)?.values() ?? [])].flat()),
     }
   }
@@ -64,8 +71,8 @@ function change<T>(tables: Map<string, Table<T>>, name: string, key: string, val
 }
 
 /** What the service declares of each workload; what is declared to be outside of the mesh is not served by it. */
-function servedPorts(service: CatalogueService | undefined): ReadonlyMap<string, readonly ServedPort[]> {
-  const served = new Map<string, ServedPort[]>()
+function servedPorts(service: CatalogueService | undefined): ReadonlyMap<string, readonly Served[]> {
+  const served = new Map<string, Served[]>()
   if (service === undefined || service.location === 'external') return served
   const protocols = new Map(service.ports.map(({ name, protocol }) => [name, protocol]))
   const key = serviceKey(service)
@@ -78,8 +85,13 @@ function servedPorts(service: CatalogueService | undefined): ReadonlyMap<string,
   return served
 }
 
-function eachOnce(ports: readonly ServedPort[]): readonly ServedPort[] {
-  const first = new Map<number, ServedPort>()
-  for (const served of ports) if (!first.has(served.port)) first.set(served.port, served)
-  return [...first.values()].sort((a, b) => a.port - b.port)
+function eachOnce(ports: readonly Served[]): readonly ServedPort[] {
+  return [...Map.groupBy(ports, ({ port }) => port)]
+    .flatMap(([, [first, ...others]]): readonly ServedPort[] => {
+      if (first === undefined) return []
+      const services = new Set(others.map(({ service }) => service))
+      services.delete(first.service)
+      return [{ ...first, otherServices: [...services] }]
+    })
+    .sort((a, b) => a.port - b.port)
 }

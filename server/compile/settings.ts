@@ -17,5 +17,16 @@ export interface CompileSettings {
 /** Whether something trustworthy places the identity, `<namespace>/<service-account>`, on the node. */
 export type MayHold = (node: string, identity: string) => boolean
 
+/** The key set of a `jwksUri`, or of an issuer without one, as text; undefined while there is none. */
+export type KeysOf = (uri: string) => string | undefined
+
 /** What plaintext may do at a port of a workload, and who says so. */
-export type MtlsVerdict = (workload: Workload, port: number) => { readonly mode: MtlsMode; readonly from: string }
+export type MtlsVerdict = (
+  workload: Workload,
+  port: number,
+) => {
+  readonly mode: MtlsMode
+  readonly from: string
+  /** What it would be with the policies that are only tried; absent when the same. */
+  readonly dryRun?: { readonly mode: MtlsMode; readonly from: string }
+}

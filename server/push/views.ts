@@ -1,5 +1,6 @@
 import { type AgentResource, type MeshServiceResource, resourceName } from '../../mesh/model/agent-config.ts'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { PolicyResource } from '../../mesh/model/policy-resource.ts'
 import type { TrafficResource } from '../../mesh/model/traffic-resource.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
@@ -13,8 +14,10 @@ import type { EncodedResource } from '../../mesh/wire/messages.ts'
 import { type Delegations, delegationsOf } from '../compile/delegations.ts'
 import { compileNode } from '../compile/node.ts'
 import { createPlacement, type Placement } from '../compile/placement.ts'
+import { createPolicyCompiler } from '../compile/policy.ts'
+import { indexPolicies, type PolicyIndex, policiesOn } from '../compile/policy-index.ts'
 import { createServiceCompiler } from '../compile/services.ts'
-import type { CompileSettings, MayHold, MtlsVerdict } from '../compile/settings.ts'
+import type { CompileSettings, KeysOf, MayHold, MtlsVerdict } from '../compile/settings.ts'
 import { createTrafficCompiler } from '../compile/traffic.ts'
 import { concerns, isVisible, namespacesOf } from '../compile/visibility.ts'
 import { createDebounce } from './debounce.ts'
@@ -29,6 +32,7 @@ export interface ViewInputs {
   readonly settings: Watch<CompileSettings>
   readonly mayHold: Watch<MayHold>
   readonly mtls: Watch<MtlsVerdict>
+  readonly keysOf: Watch<KeysOf>
 }
 
 export interface ViewDeps extends ViewInputs {
@@ -49,12 +53,16 @@ const debounce = { quietMs: 100, capMs: 1000 }
 interface Shared {
   readonly catalogue: CatalogueSnapshot
   readonly resources: readonly Resource[]
+  readonly keysOf: KeysOf
   readonly settings: CompileSettings
   /** By service key. */
   readonly services: Encoded<MeshServiceResource>
   /** By resource name. */
   readonly traffic: Encoded<TrafficResource>
   readonly delegations: Delegations
+  /** By resource name. */
+  readonly policies: Encoded<PolicyResource>
+  readonly policyIndex: PolicyIndex
   readonly placement: Placement
 }
 
@@ -72,6 +80,7 @@ export function startViews(deps: ViewDeps): Views {
   const followed = new Map<Watch<AgentView | undefined>, string>()
   const compileServices = createServiceCompiler()
   const compileTraffic = createTrafficCompiler()
+  const compilePolicies = createPolicyCompiler()
   const place = createPlacement()
   let shared: Shared | undefined
   let version = 0
@@ -99,17 +108,22 @@ export function startViews(deps: ViewDeps): Views {
     const catalogue = deps.catalogue.value
     const resources = deps.resources.value
     const settings = deps.settings.value
-    const same = shared?.catalogue === catalogue && shared.resources === resources && shared.settings === settings
-    if (shared !== undefined && same) return shared
+    const keysOf = deps.keysOf.value
+    const inputs = { catalogue, resources, settings, keysOf }
+    if (shared !== undefined && sameInputs(shared, inputs)) return shared
     const services = encodeChanged(shared?.services, compileServices(catalogue, settings))
     const traffic = encodeChanged(shared?.traffic, compileTraffic(resources))
     const before = shared?.traffic.plain === traffic.plain ? shared?.delegations : undefined
     const delegations = before ?? delegationsOf(traffic.plain.values())
-    return { catalogue, resources, settings, services, traffic, delegations, placement: place(catalogue) }
+    const policies = encodeChanged(shared?.policies, compilePolicies(resources, keysOf))
+    const samePolicies = shared?.policies.plain === policies.plain && shared.settings === settings
+    const policyIndex =
+      shared !== undefined && samePolicies ? shared.policyIndex : indexPolicies(policies.plain, settings.rootNamespace)
+    return { ...inputs, services, traffic, delegations, policies, policyIndex, placement: place(catalogue) }
   }
 
   const update = (node: string, view: Watch<AgentView | undefined>, from: Shared): void => {
-    const { placement, settings, services, traffic, delegations } = from
+    const { placement, settings, services, traffic, delegations, policies, policyIndex } = from
     const own = compileNode({ node, placement, settings, mayHold: deps.mayHold.value, mtls: deps.mtls.value })
     const namespaces = namespacesOf(own)
     const resources = new Map(own.map(resource => [resourceName(resource), encodeResource(resource)] as const))
@@ -122,6 +136,7 @@ export function startViews(deps: ViewDeps): Views {
     }
     const scope = { namespaces, serviceNamespaces, rootNamespace: settings.rootNamespace, delegations }
     for (const [name, resource] of traffic.plain) if (concerns(resource, scope)) add(traffic.encoded.get(name))
+    for (const name of policiesOn(node, placement, policyIndex)) add(policies.encoded.get(name))
     if (view.value !== undefined && sameResources(view.value.resources, resources)) return
     version += 1
     view.set({ version, resources })
@@ -139,7 +154,7 @@ export function startViews(deps: ViewDeps): Views {
   }
 
   const due = createDebounce(deps.clock, debounce, () => compile())
-  const sources = [deps.catalogue, deps.resources, deps.ready, deps.settings, deps.mayHold, deps.mtls]
+  const sources = [deps.catalogue, deps.resources, deps.ready, deps.settings, deps.mayHold, deps.mtls, deps.keysOf]
   const unsubscribe = sources.map(source => source.subscribe(() => due.poke()))
   return {
     follow(node) {
@@ -153,6 +168,11 @@ export function startViews(deps: ViewDeps): Views {
       for (const end of unsubscribe) end()
     },
   }
+}
+
+function sameInputs(a: Shared, b: Pick<Shared, 'catalogue' | 'resources' | 'settings' | 'keysOf'>): boolean {
+  const same = a.catalogue === b.catalogue && a.resources === b.resources
+  return same && a.settings === b.settings && a.keysOf === b.keysOf
 }
 
 function sameResources(a: ReadonlyMap<string, EncodedResource>, b: ReadonlyMap<string, EncodedResource>): boolean {

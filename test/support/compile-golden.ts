@@ -18,6 +18,8 @@ interface GoldenInput {
   readonly defaultIdentity?: string
   readonly workloads?: Readonly<Record<string, Partial<Omit<Workload, 'locality'>> & { readonly locality?: string }>>
   readonly services?: Readonly<Record<string, Partial<CatalogueService>>>
+  /** Key sets by `jwksUri` or issuer. */
+  readonly keys?: Readonly<Record<string, string>>
   /** Operators' resources, whole documents. */
   readonly resources?: readonly object[]
 }
@@ -54,6 +56,7 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
       ...(input.defaultIdentity === undefined ? {} : { defaultIdentity: input.defaultIdentity }),
     },
     mayHold: (_, identity) => input.mayHold?.includes(identity) ?? false,
+    keysOf: uri => input.keys?.[uri],
     mtls: mtlsVerdict(resources, { rootNamespace: 'weft-system' }),
   })
 }

@@ -90,9 +90,10 @@ t.test('an agent’s config has the policies by kind, with the names of the mesh
   })
 })
 
-t.test('a port says what it would be with the policies that are tried', async t => {
+t.test('a port says what it would be with the policies that are tried, and all services that it is of', async t => {
   const port = { port: 80, protocol: 'http', mtls: 'PERMISSIVE', mtlsFrom: 'default', service: 'shop/cart' } as const
-  const tried = { ...port, mtlsDryRun: { mode: 'STRICT', from: 'shop/strict' } } as const
+  const more = { mtlsDryRun: { mode: 'STRICT', from: 'shop/strict' }, otherServices: ['shop/cart-v2'] } as const
+  const tried = { ...port, ...more }
   const { name, body } = encodeResource({ ...workloadResource, ports: [port, tried] })
   t.match(decodeResource(name, body), { ports: [port, tried] })
   const resource = decodeResource(name, body)

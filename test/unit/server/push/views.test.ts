@@ -7,7 +7,7 @@ import { Watch } from '../../../../mesh/std/watch.ts'
 import { decodeResource } from '../../../../mesh/wire/agent-config-codec.ts'
 import type { AgentView } from '../../../../mesh/wire/delta.ts'
 import { emptyCatalogue } from '../../../../server/catalogue/catalogue.ts'
-import type { CompileSettings, MayHold, MtlsVerdict } from '../../../../server/compile/settings.ts'
+import type { CompileSettings, KeysOf, MayHold, MtlsVerdict } from '../../../../server/compile/settings.ts'
 import { startViews } from '../../../../server/push/views.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
 import { catalogueWorkload, service, workload } from '../../../support/catalogue.ts'
@@ -39,6 +39,7 @@ function start(t: { teardown(stop: () => unknown): unknown }) {
     settings: new Watch(settings),
     mayHold: new Watch<MayHold>(() => false),
     mtls: new Watch<MtlsVerdict>(() => ({ mode: 'PERMISSIVE', from: 'default' })),
+    keysOf: new Watch<KeysOf>(() => undefined),
   }
   const views = startViews({ clock, log, ...inputs })
   t.teardown(() => views.stop())
@@ -255,3 +256,50 @@ t.test('a delegate comes with who delegates to it, changes with it, and goes wit
 function assertBroken(): never {
   throw new TypeError('a defect')
 }
+
+t.test('a policy goes to the hosts whose workloads it is for, and leaves all others as they are', async t => {
+  const { clock, views, catalogue, resources, ready } = start(t)
+  const others = workload({ id: 'r/o', node: 'vm-2', labels: { app: 'other' } })
+  const first = catalogueOf('api')
+  catalogue.set({ ...first, workloads: first.workloads.with([[others.id, catalogueWorkload(others)]]) })
+  ready.set(true)
+  const [one, two] = ['vm-1', 'vm-2'].map(node => views.follow(node).view)
+  await clock.advance(5000)
+  const before = one?.value
+  const policy = (name: string, matchLabels: object) => ({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name },
+    spec: { selector: { matchLabels } },
+  })
+  const document = JSON.stringify(policy('other', { app: 'other' }))
+  resources.set(parseResources(document, 'policy.yaml').resources)
+  await clock.advance(1000)
+  t.equal(one?.value, before)
+  t.ok(two?.value?.resources.has('policy/AuthorizationPolicy/default/other'))
+  resources.set([])
+  await clock.advance(1000)
+  t.notOk(two?.value?.resources.has('policy/AuthorizationPolicy/default/other'))
+})
+
+t.test('keys of an issuer reach the agents when they are there', async t => {
+  const { clock, views, catalogue, resources, ready, keysOf } = start(t)
+  catalogue.set(catalogueOf('api'))
+  const document = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'RequestAuthentication',
+    metadata: { name: 'people' },
+    spec: { jwtRules: [{ issuer: 'https://id.example' }] },
+  }
+  resources.set(parseResources(JSON.stringify(document), 'policy.yaml').resources)
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  const name = 'policy/RequestAuthentication/default/people'
+  const seen = () => decodeResource(name, view.value?.resources.get(name)?.body ?? Buffer.alloc(0))
+  t.match(seen(), { spec: { jwtRules: [{ jwks: '{"keys":[]}' }] } })
+  await clock.advance(5000)
+  const set = '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+  keysOf.set(uri => (uri === 'https://id.example' ? set : undefined))
+  await clock.advance(1000)
+  t.match(seen(), { spec: { jwtRules: [{ jwks: set }] } })
+})
