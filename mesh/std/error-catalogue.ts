@@ -34,6 +34,14 @@ export const errorCatalogue = {
     when: 'A named resource, token or agent does not exist.',
     next: 'list what is there and check the name and namespace',
   },
+  WEFT_URL_REFUSED: {
+    when: 'A URL of a resource leads where the server does not fetch from: its own host or link, a metadata service, another scheme than http and https.',
+    next: 'correct the URL, or allow its host, address or range in outboundUrls.allow of the server',
+  },
+  WEFT_URL_UNAVAILABLE: {
+    when: 'Nothing usable could be fetched from a URL of a resource: no address, no connection, no answer in time, a redirect or another status than 200, or too much. What was fetched before stays in use.',
+    next: 'fetch the URL from the host of the server; redirects are not followed',
+  },
   WEFT_REGISTRY_UNAVAILABLE: {
     when: 'A registry does not answer, refuses the credentials, or answers nonsense. Its last good view stays in use.',
     next: 'check the registry and its credentials; weft status shows since when it is stale',
