@@ -1,0 +1,192 @@
+import type { Resource } from '../../mesh/resources/resource.ts'
+import { createBackoff } from '../../mesh/std/backoff.ts'
+import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
+import { describeError, MeshError } from '../../mesh/std/errors.ts'
+import type { Log } from '../../mesh/std/log.ts'
+import { Watch } from '../../mesh/std/watch.ts'
+import type { FetchText } from '../outbound-fetch.ts'
+import { fetchKeys } from './fetch-keys.ts'
+import type { KeptKeys, KeyFile } from './key-file.ts'
+import { type KeySource, keySourceId, keySources } from './key-sources.ts'
+import { createSlots } from './slots.ts'
+
+/** The key set of a `jwksUri`, or of an issuer without one, as text; undefined when none was ever fetched. */
+export type KeysOf = (uri: string) => string | undefined
+
+/** One source of keys, as operators see it. */
+export interface TokenKeysStatus {
+  /** The URL of the key set, or the issuer. */
+  readonly uri: string
+  /** `starting`: not answered yet; `stale`: the last good set is in use; `missing`: every token is refused. */
+  readonly state: 'starting' | 'fresh' | 'stale' | 'missing'
+  /** When the state began, milliseconds since 1970. */
+  readonly since: number
+  /** Why it is stale or missing. */
+  readonly reason?: string
+}
+
+/** Keys that tokens are verified by, kept up to date. */
+export interface TokenKeys {
+  /** A new function whenever a set has changed. */
+  readonly keysOf: Watch<KeysOf>
+  status(): readonly TokenKeysStatus[]
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>
+}
+
+export interface TokenKeysDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly resources: Watch<readonly Resource[]>
+  readonly fetchText: FetchText
+  readonly file: KeyFile
+  /** A fetch has ended. */
+  fetched(result: 'success' | 'failure'): void
+}
+
+const refreshMs = 20 * 60_000
+const backoffLimits = { baseMs: 2000, capMs: 5 * 60_000 }
+/** Slow hosts in the resources of one namespace hold up nobody for long. */
+const maxFetches = 8
+
+interface Followed {
+  readonly source: KeySource
+  readonly ended: AbortController
+  readonly done: Promise<void>
+  status: TokenKeysStatus
+}
+
+/**
+ * Fetches the keys that RequestAuthentications name, every 20 minutes give or take two, sooner after a failure. What was
+ * fetched last stays in use as long as a rule needs it, also over a restart. Without it there are no keys: there is no set
+ * that stands in.
+ */
+export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
+  const { clock, random, log, resources, fetchText, file, fetched } = deps
+  const kept = new Map<string, KeptKeys>(readFile(file, log))
+  const followed = new Map<string, Followed>()
+  const slots = createSlots(maxFetches)
+  const keysOf = new Watch<KeysOf>(lookUp(kept))
+  let stopped = false
+
+  function follow(source: KeySource): void {
+    const id = keySourceId(source)
+    const ended = new AbortController()
+    const status: TokenKeysStatus = { uri: source.uri, state: 'starting', since: clock.now() }
+    const one: Followed = { source, ended, status, done: Promise.resolve().then(() => refresh(one, id)) }
+    followed.set(id, one)
+  }
+
+  async function refresh(one: Followed, id: string): Promise<void> {
+    const { signal } = one.ended
+    const backoff = createBackoff(backoffLimits, random)
+    while (!signal.aborted) {
+      const isGood = await slots.run(() => fetchOnce(one, id), signal)
+      if (isGood) backoff.reset()
+      await sleep(clock, isGood ? refreshMs * (0.9 + 0.2 * random()) : 1000 + backoff.nextMs(), signal)
+    }
+  }
+
+  async function fetchOnce(one: Followed, id: string): Promise<boolean> {
+    try {
+      const keys = await fetchKeys(one.source, fetchText, one.ended.signal)
+      if (one.ended.signal.aborted) return false
+      fetched('success')
+      succeeded(one, id, keys)
+      return true
+    } catch (error) {
+      if (one.ended.signal.aborted) return false
+      fetched('failure')
+      failed(one, id, error)
+      return false
+    }
+  }
+
+  function succeeded(one: Followed, id: string, keys: string): void {
+    const { uri } = one.source
+    if (one.status.state !== 'fresh') {
+      if (one.status.state !== 'starting') log.info('keys for tokens are fetched again', { uri })
+      one.status = { uri, state: 'fresh', since: clock.now() }
+    }
+    const isChange = kept.get(id)?.keys !== keys
+    kept.set(id, { keys, fetchedAt: clock.now() })
+    if (!isChange) return
+    log.info('keys for tokens changed', { uri })
+    save()
+    keysOf.set(lookUp(kept))
+  }
+
+  function failed(one: Followed, id: string, error: unknown): void {
+    const { uri } = one.source
+    const state = kept.has(id) ? 'stale' : 'missing'
+    const reason = reasonOf(error)
+    const { status } = one
+    if (status.state !== state || status.reason !== reason) {
+      const instead = state === 'stale' ? 'the last good keys stay in use' : 'tokens of its rules are refused'
+      log.warn('keys for tokens cannot be fetched', { uri, reason, instead })
+    }
+    const since = status.state === state ? status.since : clock.now()
+    one.status = { uri, state, since, reason }
+  }
+
+  function save(): void {
+    try {
+      file.write(kept)
+    } catch (error) {
+      log.warn('keys for tokens cannot be kept for the next start', { reason: describeError(error) })
+    }
+  }
+
+  function followAll(): void {
+    if (stopped) return
+    const wanted = new Map(keySources(resources.value).map(source => [keySourceId(source), source]))
+    for (const [id, { source, ended }] of followed) {
+      if (wanted.get(id)?.timeoutMs === source.timeoutMs) continue
+      ended.abort()
+      followed.delete(id)
+    }
+    for (const [id, source] of wanted) if (!followed.has(id)) follow(source)
+    const gone = [...kept.keys()].filter(id => !wanted.has(id))
+    for (const id of gone) kept.delete(id)
+    if (gone.length === 0) return
+    save()
+    keysOf.set(lookUp(kept))
+  }
+
+  const unsubscribe = resources.subscribe(followAll)
+  followAll()
+  return {
+    keysOf,
+    status: () => [...followed.values()].map(({ status }) => status),
+    async stop() {
+      stopped = true
+      unsubscribe()
+      const running = [...followed.values()]
+      for (const { ended } of running) ended.abort()
+      await Promise.all(running.map(({ done }) => done))
+    },
+  }
+}
+
+/** Of the sets that there are now; one named as a key set goes before one named by its issuer. */
+function lookUp(kept: ReadonlyMap<string, KeptKeys>): KeysOf {
+  const sets = new Map(kept)
+  return uri => (sets.get(keySourceId({ kind: 'jwks', uri })) ?? sets.get(keySourceId({ kind: 'issuer', uri })))?.keys
+}
+
+function readFile(file: KeyFile, log: Log): ReadonlyMap<string, KeptKeys> {
+  try {
+    return file.read()
+  } catch (error) {
+    log.warn('keys for tokens of the last run cannot be used', { reason: describeError(error) })
+    return new Map()
+  }
+}
+
+/** With the values behind the message: which address, which status. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof MeshError)) return describeError(error)
+  const values = Object.entries(error.fields).filter(([name, value]) => name !== 'url' && value !== undefined)
+  return [describeError(error), ...values.map(([name, value]) => `${name} ${String(value)}`)].join(', ')
+}

@@ -1,0 +1,58 @@
+import { parseJwks } from '../../mesh/resources/jwks.ts'
+
+/** Far more than anybody rotates through. */
+const maxKeys = 100
+
+/**
+ * The public keys of a fetched JSON Web Key Set (RFC 7517), as text that is the same for the same keys in any order. Keys of
+ * kinds that nobody here can verify by are left out; undefined for what is no key set. A set without keys is one.
+ */
+export function publicKeySet(text: string): string | undefined {
+  const set = parseObject(text)
+  if (set === undefined || !Array.isArray(set.keys) || set.keys.length > maxKeys) return undefined
+  const keys = set.keys.flatMap((key: unknown) => {
+    const parsed = parseJwks(JSON.stringify({ keys: [key] }))
+    return parsed.kind === 'good' ? parsed.keys.map(inOrder) : []
+  })
+  return JSON.stringify({
+    keys: keys
+      .map(key => JSON.stringify(key))
+      .toSorted()
+      .map(parseJson),
+  })
+}
+
+/** What of a provider's metadata counts here (OpenID Connect Discovery 1.0, 3): undefined for what is none of the issuer. */
+export function discoveredUri(text: string, issuer: string): string | undefined {
+  const metadata = parseObject(text)
+  const uri = metadata?.jwks_uri
+  return metadata?.issuer === issuer && typeof uri === 'string' ? uri : undefined
+}
+
+/** Where an issuer's metadata is (4 of the same). */
+export function discoveryUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+/** Members that matter for verifying, one way. */
+function inOrder(key: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const members = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y']
+  return Object.fromEntries(members.flatMap(name => (typeof key[name] === 'string' ? [[name, key[name]]] : [])))
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value = parseJson(text)
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function parseJson(text: string): unknown {
+  return JSON.parse(text)
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
