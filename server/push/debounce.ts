@@ -10,6 +10,8 @@ export interface DebounceOptions {
 export interface Debounce {
   /** Something happened. */
   poke(): void
+  /** Something happened of which the rest is still on its way: it waits for a quiet time even when it is alone. */
+  begin(): void
   stop(): void
 }
 
@@ -28,16 +30,20 @@ export function createDebounce(clock: Clock, options: DebounceOptions, run: () =
     waitingSince = undefined
     run()
   }
+  const wait = (now: number): void => {
+    lastEvent = now
+    waitingSince ??= now
+    timer?.cancel()
+    timer = clock.timer(Math.min(options.quietMs, Math.max(0, waitingSince + options.capMs - now)), fire)
+  }
   return {
     poke() {
       const now = clock.monotonic()
-      const quiet = now - lastEvent >= options.quietMs
+      if (waitingSince !== undefined || now - lastEvent < options.quietMs) return wait(now)
       lastEvent = now
-      if (quiet && waitingSince === undefined) return fire()
-      waitingSince ??= now
-      timer?.cancel()
-      timer = clock.timer(Math.min(options.quietMs, Math.max(0, waitingSince + options.capMs - now)), fire)
+      fire()
     },
+    begin: () => wait(clock.monotonic()),
     stop() {
       timer?.cancel()
       timer = undefined

@@ -154,8 +154,13 @@ export function startViews(deps: ViewDeps): Views {
   }
 
   const due = createDebounce(deps.clock, debounce, () => compile())
-  const sources = [deps.catalogue, deps.resources, deps.ready, deps.settings, deps.mayHold, deps.mtls, deps.keysOf]
-  const unsubscribe = sources.map(source => source.subscribe(() => due.poke()))
+  const alone = [deps.catalogue, deps.ready, deps.settings, deps.mayHold, deps.keysOf]
+  // What operators apply in one piece comes in two, the services of it by way of the catalogue: agents get it whole.
+  const inPieces = [deps.resources, deps.mtls]
+  const unsubscribe = [
+    ...alone.map(source => source.subscribe(() => due.poke())),
+    ...inPieces.map(source => source.subscribe(() => due.begin())),
+  ]
   return {
     follow(node) {
       const view = new Watch<AgentView | undefined>(undefined)

@@ -48,6 +48,18 @@ t.test('events 100 ms apart or more each run at once', async t => {
   t.same(runs, [0, 100, 200])
 })
 
+t.test('what has only begun waits for its rest, and runs with it', async t => {
+  const { clock, runs, debounce } = start()
+  debounce.begin()
+  await clock.advance(50)
+  debounce.poke()
+  await clock.advance(1000)
+  t.same(runs, [150])
+  debounce.begin()
+  await clock.advance(1000)
+  t.same(runs, [150, 1150], 'without a rest after a quiet time')
+})
+
 t.test('after stop nothing runs', async t => {
   const { clock, runs, debounce } = start()
   debounce.poke()

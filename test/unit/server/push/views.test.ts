@@ -120,6 +120,7 @@ t.test('a change that means nothing for an agent gives it no new version', async
   const other = views.follow('vm-2').view
   const [concernedBefore, otherBefore] = [concerned.value, other.value]
   mtls.set(() => ({ mode: 'STRICT', from: 'default/all' }))
+  await clock.advance(100)
   t.ok((concerned.value?.version ?? 0) > (concernedBefore?.version ?? 0))
   t.equal(other.value, otherBefore)
   await clock.advance(1000)
@@ -149,10 +150,12 @@ t.test('when compiling fails everybody keeps what they have, and the next change
   mtls.set(() => {
     throw new TypeError('a defect')
   })
+  await clock.advance(100)
   t.equal(view.value, before)
   t.match(log.lines, [{ level: 'error', message: /agents keep what they have/, fields: { error: 'a defect' } }])
   await clock.advance(1000)
   mtls.set(() => ({ mode: 'STRICT', from: 'x/y' }))
+  await clock.advance(100)
   t.not(view.value, before)
 })
 
@@ -201,11 +204,31 @@ t.test('what operators say about traffic is in the view, as it is now', async t 
   for (const timeout of ['1s', '2s']) {
     await clock.advance(1000)
     resources.set(rulesOf(rule(timeout)))
+    await clock.advance(100)
     t.equal(specOf()?.http?.[0]?.timeout, timeout)
   }
   await clock.advance(1000)
   resources.set([])
+  await clock.advance(100)
   t.notOk(view.value?.resources.has(name))
+})
+
+t.test('rules and the services they speak of, applied in one piece, come in one piece', async t => {
+  const { clock, views, catalogue, resources, ready } = start(t)
+  catalogue.set(catalogueOf('api'))
+  ready.set(true)
+  const { view } = views.follow('vm-1')
+  await clock.advance(1000)
+  let changes = 0
+  view.subscribe(() => (changes += 1))
+  resources.set(rulesOf(rule('1s', 'web')))
+  await clock.advance(30)
+  t.equal(changes, 0, 'the catalogue has not taken it in')
+  catalogue.set(catalogueOf('api', 'web'))
+  await clock.advance(1000)
+  t.equal(changes, 1)
+  t.ok(view.value?.resources.has('traffic/VirtualService/default/web'))
+  t.ok(namesOf(view).includes('service/default/web'))
 })
 
 t.test('rules read again, or services that change, give no rule a new version', async t => {
@@ -217,11 +240,13 @@ t.test('rules read again, or services that change, give no rule a new version', 
   const first = view.value
   await clock.advance(1000)
   resources.set(rulesOf(rule('1s'), rule('1s', 'web')))
+  await clock.advance(100)
   t.equal(view.value, first)
   await clock.advance(1000)
   catalogue.set(catalogueOf('api', 'web', 'more'))
   await clock.advance(1000)
   resources.set(rulesOf(rule('1s'), rule('9s', 'web')))
+  await clock.advance(100)
   const name = 'traffic/VirtualService/default/api'
   t.not(view.value, first)
   t.equal(view.value?.resources.get(name), first?.resources.get(name), 'it is the very same')
@@ -240,6 +265,7 @@ t.test('a delegate comes with who delegates to it, changes with it, and goes wit
   const after = async (...documents: readonly string[]) => {
     await clock.advance(1000)
     resources.set(rulesOf(...documents))
+    await clock.advance(100)
     return view.value?.resources.get(name)?.hash
   }
   t.equal(await after(kid('1s')), undefined)
