@@ -1,6 +1,6 @@
 import type { LocalPort, LocalWorkloadResource } from '../../mesh/model/agent-config.ts'
 import type { Protocol } from '../../mesh/model/service.ts'
-import type { Ingress } from '../../mesh/routing/ingress.ts'
+import type { Ingress, ServerTls } from '../../mesh/routing/ingress.ts'
 import { hostPort } from './address.ts'
 
 /** Ports of the agent itself: a workload that is delivered there would make the agent call itself. */
@@ -19,6 +19,8 @@ export interface Delivery {
   readonly kind: 'delivery'
   readonly protocol: Protocol
   readonly to: LocalAddress
+  /** TLS of callers outside the mesh that ends here. */
+  readonly tls: ServerTls | undefined
 }
 
 /** Why it is not. */
@@ -37,9 +39,11 @@ export function deliveryOf(
   ingress: Ingress | undefined,
   socketDirectories: readonly string[],
 ): Delivery | Undeliverable {
-  if (ingress === undefined) return { kind: 'delivery', protocol, to: tcp(address, port) }
+  if (ingress === undefined) return { kind: 'delivery', protocol, to: tcp(address, port), tls: undefined }
   const to = addressOf(ingress, address, socketDirectories)
-  if (typeof to !== 'string') return { kind: 'delivery', protocol: ingress.protocol ?? protocol, to }
+  if (typeof to !== 'string') {
+    return { kind: 'delivery', protocol: ingress.protocol ?? protocol, to, tls: ingress.tls }
+  }
   return { kind: 'undeliverable', reason: `the ingress of its Sidecar for port ${port} ${to}` }
 }
 

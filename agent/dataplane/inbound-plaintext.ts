@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
+import type { ServerTls } from '../../mesh/routing/ingress.ts'
 import { hostPort } from './address.ts'
 import { peek, silentMs } from './detect/peek.ts'
 import { isServerFirst } from './detect/server-first.ts'
 import type { InboundPeer } from './hbone/inbound-requests.ts'
 import { reportRefused } from './http/refused-request.ts'
+import type { RequestHandler } from './http/serve.ts'
 import { connectLocal } from './inbound.ts'
 import type { Reason } from './reasons.ts'
 import type { ThreadState } from './state.ts'
@@ -46,7 +48,7 @@ export function handlePlaintext(socket: Socket, state: ThreadState, open: Plaint
 }
 
 class Accepted {
-  readonly #socket: Socket
+  #socket: Socket
   readonly #state: ThreadState
   readonly #open: PlaintextConnections
   readonly #since: number
@@ -75,8 +77,32 @@ class Accepted {
     const target = table.local.get(address)
     if (target === undefined) return this.#refuse('NOT_DECLARED', '')
     describe(this.#facts, target)
-    const { mtls, mtlsFrom, protocol } = target.port
+    const { mtls, mtlsFrom } = target.port
     if (mtls === 'STRICT') return this.#refuse('MTLS_REQUIRED', `PeerAuthentication ${mtlsFrom}`)
+    if (target.tls !== undefined) return this.#secure(target, target.tls)
+    this.#serve(target)
+  }
+
+  /** Ends the caller's TLS; what is inside is as good as plaintext: the caller has no identity of the mesh. */
+  #secure(target: LocalTarget, tls: ServerTls): void {
+    // a stricter policy ends what is open, with the connection below
+    this.#open.add(this.#socket, this.#facts.destinationAddress)
+    this.#state.serverTls.accept(this.#socket, tls, secured => {
+      if (secured.kind === 'failed') {
+        return this.#refuse(secured.isOwn ? 'NO_CERTIFICATE' : 'BAD_HANDSHAKE', secured.detail)
+      }
+      this.#socket = secured.socket
+      this.#socket.once('close', () => {
+        this.#gone = true
+      })
+      const { port } = target
+      if (!tls.carriesHttp) return this.#deliverBytes(target)
+      this.#detect({ ...target, port: { ...port, protocol: 'http' } })
+    })
+  }
+
+  #serve(target: LocalTarget): void {
+    const { protocol } = target.port
     const isOpaque = protocol === 'tcp' || protocol === 'tls'
     if (isOpaque || (protocol === 'auto' && isServerFirst(target.port.port))) return this.#deliverBytes(target)
     this.#detect(target)
@@ -96,12 +122,14 @@ class Accepted {
     const state = this.#state
     const peer = plaintextPeer(this.#facts.sourceAddress)
     this.#open.add(this.#socket, this.#facts.destinationAddress)
-    state.httpConnections.serve(this.#socket, protocol, state, {
+    const handler: RequestHandler = {
       request: (stream, headers, endStream) => {
         state.inboundRequests.request(stream, headers, endStream, peer, target)
       },
       refused: problem => reportRefused(state, 'inbound', unknownPeer, peer.address, problem),
-    })
+    }
+    const scheme = target.tls === undefined ? 'http' : 'https'
+    state.httpConnections.serve(this.#socket, protocol, state, handler, scheme)
   }
 
   #deliverBytes(target: LocalTarget): void {
@@ -135,7 +163,7 @@ class Accepted {
 
   #refuse(reason: Reason, detail: string): void {
     this.#state.telemetry.refuse(this.#facts, reason, detail, this.#since)
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 }
 

@@ -9,7 +9,7 @@ export const reasons = {
   NOT_REDIRECTED: 'the connection came to a port of the agent itself and not by interception',
   NO_ROUTE: 'the address is a mesh address that no service of this host’s view owns',
   UNKNOWN_CALLER: 'the calling process belongs to no workload of this host, and the host has no default identity',
-  NO_CERTIFICATE: 'this host holds no valid certificate for the identity the caller should have',
+  NO_CERTIFICATE: 'this host holds no valid certificate for the identity the caller should have, or for the TLS that a port is to end',
   NO_HEALTHY_ENDPOINT: 'the service has no endpoint that may take new connections',
   UPSTREAM_CONNECT: 'the endpoint’s host or port could not be reached',
   UPSTREAM_TLS: 'the TLS handshake with the endpoint’s host failed',

@@ -7,6 +7,7 @@ import type { HbonePool } from './hbone/pool.ts'
 import type { HttpConnections } from './http/serve.ts'
 import type { Http1Shared } from './http1/shared.ts'
 import type { Names } from './names.ts'
+import type { ServerTlsHandshakes } from './server-tls.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
 import type { TlsContexts } from './tls-contexts.ts'
@@ -38,6 +39,8 @@ export interface ThreadState {
   readonly names: Names
   /** What bounds the requests to this host's own ports. */
   readonly inboundLimits: InboundLimits
+  /** TLS of callers outside the mesh, where it ends here. */
+  readonly serverTls: ServerTlsHandshakes
   /** Output buffers of all HTTP/1.1 connections. */
   readonly http1: Http1Shared
   /** Output buffers of all HTTP/2 connections. */

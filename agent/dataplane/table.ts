@@ -7,6 +7,7 @@ import type {
   MeshServiceResource,
 } from '../../mesh/model/agent-config.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
+import type { ServerTls } from '../../mesh/routing/ingress.ts'
 import type { PathNormalization } from '../../mesh/routing/path.ts'
 import { retryPolicy } from '../../mesh/routing/retry-policy.ts'
 import { routableService } from '../../mesh/routing/routable-service.ts'
@@ -97,6 +98,8 @@ export interface LocalTarget {
   readonly authority: string
   /** Where its process takes what is for the port. */
   readonly to: LocalAddress
+  /** TLS of callers outside the mesh that ends here; the process gets what is inside. */
+  readonly tls: ServerTls | undefined
   /** Istio's name of the cluster: `inbound|8080||`. */
   readonly cluster: string
   /** Host name, name and namespace of the service behind the port, as metrics show them. */
@@ -154,12 +157,12 @@ export function buildTable(
         rejected.push({ name: `workload/${workload.id}`, reason: delivery.reason })
         continue
       }
-      const { protocol, to } = delivery
+      const { protocol, to, tls } = delivery
       const port = { ...declared, protocol }
       const service = serviceOf(port.service, config.host.dnsDomain)
       const address = hostPort(workload.address, port.port)
       const other = local.get(address)
-      const target = { workload, port, labels, authority: address, to, cluster: `inbound|${port.port}||`, service }
+      const target = { workload, port, labels, authority: address, to, tls, cluster: `inbound|${port.port}||`, service }
       local.set(address, other === undefined ? target : settle(other, target))
     }
     if (workload.identity === undefined) continue

@@ -23,6 +23,7 @@ import type {
 import { Names } from './names.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
+import { ServerTlsHandshakes } from './server-tls.ts'
 import type { ThreadState } from './state.ts'
 import { buildTable } from './table.ts'
 import { openAccessLog } from './telemetry/access-log.ts'
@@ -109,6 +110,7 @@ export class ThreadCore {
         },
       }),
       names: new Names(clock, lookUp),
+      serverTls: new ServerTlsHandshakes(clock),
       http1: new Http1Shared(),
       blocks,
       credentialDirectory: options.credentialDirectory ?? defaultCredentialDirectory,

@@ -308,6 +308,21 @@ export interface ClientTlsSpec {
   readonly insecureSkipVerify?: Optional<boolean>
 }
 
+type TlsVersion = 'TLS_AUTO' | 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3'
+
+/** TLS that callers outside the mesh speak to a port; files are on the workload's host. */
+export interface ServerTlsSpec {
+  /** PASSTHROUGH when left out: the process gets what comes. */
+  readonly mode?: Optional<'PASSTHROUGH' | 'SIMPLE' | 'MUTUAL' | 'OPTIONAL_MUTUAL'>
+  readonly serverCertificate?: Optional<string>
+  readonly privateKey?: Optional<string>
+  readonly caCertificates?: Optional<string>
+  readonly caCrl?: Optional<string>
+  readonly minProtocolVersion?: Optional<TlsVersion>
+  readonly maxProtocolVersion?: Optional<TlsVersion>
+  readonly cipherSuites?: Optional<readonly string[]>
+}
+
 export interface SidecarSpec {
   readonly workloadSelector?: Optional<{ readonly labels?: Optional<Labels> }>
   readonly egress?: Optional<
@@ -330,6 +345,7 @@ export interface SidecarSpec {
       /** Where it is delivered; the workload's own port when left out. */
       readonly defaultEndpoint?: Optional<string>
       readonly connectionPool?: Optional<ConnectionPoolSpec>
+      readonly tls?: Optional<ServerTlsSpec>
     }[]
   >
   readonly outboundTrafficPolicy?: Optional<{ readonly mode?: Optional<'REGISTRY_ONLY' | 'ALLOW_ANY'> }>

@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { parseDefaultEndpoint } from '../routing/ingress.ts'
 import { connectionPool } from './connection-pool.ts'
 import { metadata } from './metadata.ts'
-import { ofKubernetes, portNumber, refuseUnimplemented, selectorLabels, unimplemented } from './primitives.ts'
+import {
+  ofKubernetes,
+  portNumber,
+  refuseKey,
+  refuseUnimplemented,
+  selectorLabels,
+  unimplemented,
+} from './primitives.ts'
+import { serverTls } from './server-tls.ts'
 import { portProtocol } from './service-entry-values.ts'
 import { isAddress, isLabel, isWildcardDomain } from './traffic-names.ts'
 import { networkingVersions } from './workload-entry.ts'
@@ -37,29 +45,35 @@ const egress = z.strictObject({
 /** Addresses that stand for all: where a listener is when nothing is said. */
 const anyAddress = new Set(['', '0.0.0.0', '::'])
 
-const ingress = z.strictObject({
-  port: listenerPort,
-  defaultEndpoint: z
-    .string()
-    .superRefine((text, context) => {
-      if (text === '' || parseDefaultEndpoint(text) !== undefined) return
-      if (/^unix:\/\/@./.test(text)) return refuseUnimplemented(context, 'abstract unix sockets; give one with a path')
-      const message = 'must be 127.0.0.1:<port>, [::1]:<port>, 0.0.0.0:<port>, :<port> or unix:///<path>'
-      context.addIssue({ code: 'custom', message })
-    })
-    .optional(),
-  captureMode: captureMode.optional(),
-  bind: z
-    .string()
-    .superRefine((text, context) => {
-      if (anyAddress.has(text)) return
-      if (isAddress(text)) return refuseUnimplemented(context, 'listeners of one address; workloads have one address')
-      context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
-    })
-    .optional(),
-  connectionPool: connectionPool.optional(),
-  tls: unimplemented('TLS of callers outside the mesh; their bytes go to the process as they are'),
-})
+const ingress = z
+  .strictObject({
+    port: listenerPort,
+    defaultEndpoint: z
+      .string()
+      .superRefine((text, context) => {
+        if (text === '' || parseDefaultEndpoint(text) !== undefined) return
+        if (/^unix:\/\/@./.test(text))
+          return refuseUnimplemented(context, 'abstract unix sockets; give one with a path')
+        const message = 'must be 127.0.0.1:<port>, [::1]:<port>, 0.0.0.0:<port>, :<port> or unix:///<path>'
+        context.addIssue({ code: 'custom', message })
+      })
+      .optional(),
+    captureMode: captureMode.optional(),
+    bind: z
+      .string()
+      .superRefine((text, context) => {
+        if (anyAddress.has(text)) return
+        if (isAddress(text)) return refuseUnimplemented(context, 'listeners of one address; workloads have one address')
+        context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
+      })
+      .optional(),
+    connectionPool: connectionPool.optional(),
+    tls: serverTls.optional(),
+  })
+  .superRefine(({ port, tls }, context) => {
+    if (tls === undefined || /^(?:https|tls)$/i.test(port.protocol ?? '')) return
+    refuseKey(context, 'tls', 'is for ports whose protocol is HTTPS or TLS')
+  })
 
 const outboundTrafficPolicy = z.strictObject({
   mode: z.enum(['REGISTRY_ONLY', 'ALLOW_ANY']).optional(),

@@ -1,5 +1,5 @@
 import type { Protocol } from '../model/service.ts'
-import type { Config, ConnectionPoolSpec, SidecarSpec } from '../model/traffic.ts'
+import type { Config, ConnectionPoolSpec, ServerTlsSpec, SidecarSpec } from '../model/traffic.ts'
 import { declaredProtocol } from '../resources/port-protocol.ts'
 
 /** Where what arrives for a port is delivered: at the workload's own address, at loopback, or at a unix socket. */
@@ -15,6 +15,24 @@ export interface Ingress {
   /** Undefined is one that cannot be used: nothing may be delivered then. */
   readonly endpoint: IngressEndpoint | undefined
   readonly connectionPool: ConnectionPoolSpec | undefined
+  /** TLS of callers outside the mesh that ends before the process; undefined where it gets what comes. */
+  readonly tls: ServerTls | undefined
+}
+
+/** How a port speaks TLS; paths of PEM files, empty for none. */
+export interface ServerTls {
+  /** Whether callers have to show a certificate, and those that show one have to be believed. */
+  readonly callers: 'any' | 'known' | 'any-or-known'
+  readonly serverCertificate: string
+  readonly privateKey: string
+  readonly caCertificates: string
+  readonly caCrl: string
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Names of OpenSSL, joined by colons; empty for the usual ones. */
+  readonly ciphers: string
+  /** Inside are requests; else bytes. */
+  readonly carriesHttp: boolean
 }
 
 /** The longest path that the kernel takes for a socket, in bytes (unix(7)). */
@@ -23,14 +41,32 @@ const maxSocketPath = 107
 /** The `ingress` of a Sidecar by port number; validation has seen to it that no port is named twice. */
 export function ingressOf(sidecar: Config<SidecarSpec> | undefined): ReadonlyMap<number, Ingress> {
   const found = new Map<number, Ingress>()
-  for (const { port, defaultEndpoint = '', connectionPool } of sidecar?.spec.ingress ?? []) {
+  for (const { port, defaultEndpoint = '', connectionPool, tls } of sidecar?.spec.ingress ?? []) {
     const number = port?.number ?? 0
     const protocol = port?.protocol ? declaredProtocol(port.protocol, number) : undefined
     const endpoint: IngressEndpoint | undefined =
       defaultEndpoint === '' ? { kind: 'workload', port: number } : parseDefaultEndpoint(defaultEndpoint)
-    found.set(number, { protocol, endpoint, connectionPool })
+    found.set(number, { protocol, endpoint, connectionPool, tls: tls && serverTlsOf(tls, port?.protocol ?? '') })
   }
   return found
+}
+
+const modes = { SIMPLE: 'any', MUTUAL: 'known', OPTIONAL_MUTUAL: 'any-or-known' } as const
+
+function serverTlsOf(spec: ServerTlsSpec, protocol: string): ServerTls | undefined {
+  const { mode = 'PASSTHROUGH' } = spec
+  if (mode === 'PASSTHROUGH') return undefined
+  return {
+    callers: modes[mode],
+    serverCertificate: spec.serverCertificate ?? '',
+    privateKey: spec.privateKey ?? '',
+    caCertificates: mode === 'SIMPLE' ? '' : (spec.caCertificates ?? ''),
+    caCrl: mode === 'SIMPLE' ? '' : (spec.caCrl ?? ''),
+    minVersion: spec.minProtocolVersion === 'TLSV1_3' ? 'TLSv1.3' : 'TLSv1.2',
+    maxVersion: spec.maxProtocolVersion === 'TLSV1_2' ? 'TLSv1.2' : 'TLSv1.3',
+    ciphers: (spec.cipherSuites ?? []).join(':'),
+    carriesHttp: protocol.toLowerCase() === 'https',
+  }
 }
 
 /**

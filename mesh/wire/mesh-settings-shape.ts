@@ -11,6 +11,8 @@ const outboundTrafficPolicy = objectOf<Part<SidecarSpec, 'outboundTrafficPolicy'
   mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY'),
 })
 
+const tlsVersion = oneOf('TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3')
+
 /** A Sidecar's spec as it travels. */
 export const sidecar = objectOf<SidecarSpec>({
   workloadSelector: objectOf<Part<SidecarSpec, 'workloadSelector'>>({ labels: mapOf(text) }),
@@ -29,6 +31,16 @@ export const sidecar = objectOf<SidecarSpec>({
         port: objectOf<Part<Ingress, 'port'>>({ number: port, name: text, protocol: text }),
         defaultEndpoint: text,
         connectionPool,
+        tls: objectOf<Part<Ingress, 'tls'>>({
+          mode: oneOf('PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL'),
+          serverCertificate: text,
+          privateKey: text,
+          caCertificates: text,
+          caCrl: text,
+          minProtocolVersion: tlsVersion,
+          maxProtocolVersion: tlsVersion,
+          cipherSuites: listOf(text),
+        }),
       },
       ['bind', 'captureMode'],
     ),

@@ -87,7 +87,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   constructor(socket: Duplex, role: 'client' | 'server', options: H2Options) {
     const local: LocalSettings = { ...defaultLocalSettings, ...options.settings }
     const limits: H2Limits = { ...defaultLimits, ...options.limits }
-    const { clock, dialect = 'h2' } = options
+    const { clock, dialect = 'h2', scheme = 'http' } = options
     this.#socket = socket
     this.#role = role
     this.#clock = clock
@@ -102,7 +102,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
     this.#rules = fieldRules(dialect)
     this.#streams = new StreamTable(this.#writer, this.#encoder, local, this.#peer, limits, () => this.#closeWhenDone())
     this.#stalls = new StallWatch(clock, limits, this.#streams, this.#writer, reason => this.destroy(reason))
-    const incoming = { role, local, limits, clock, dialect, rules: this.#rules }
+    const incoming = { role, local, limits, clock, dialect, scheme, rules: this.#rules }
     this.#incoming = new IncomingFrames(this.#streams, this.#events(), incoming)
     this.#reader = new FrameReader(this.#incoming, {
       maxFrameSize: local.maxFrameSize,

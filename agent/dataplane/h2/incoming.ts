@@ -35,6 +35,7 @@ export interface IncomingOptions {
   readonly limits: H2Limits
   readonly clock: Clock
   readonly dialect: Dialect
+  readonly scheme: 'http' | 'https'
   readonly rules: FieldRules
 }
 
@@ -227,7 +228,7 @@ export class IncomingFrames implements FrameSink {
       if (application) return this.#answer(streamId, tooLarge, [], endStream)
       return this.#refuse(streamId, h2Error.enhanceYourCalm)
     }
-    const refusal = application ? prepareAppRequest(headers, 'http') : undefined
+    const refusal = application ? prepareAppRequest(headers, this.#options.scheme) : undefined
     if (refusal !== undefined) return this.#answer(streamId, refusal, headers, endStream)
     const head = checkRequest(headers, this.#rules)
     if (head === undefined || (endStream && head.contentLength > 0)) return this.#refuse(streamId, h2Error.protocol)

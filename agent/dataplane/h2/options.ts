@@ -10,6 +10,8 @@ export interface H2Options {
   readonly clock: Clock
   /** By default `h2`. */
   readonly dialect?: Dialect
+  /** The only `:scheme` that requests of applications may have: `http`. */
+  readonly scheme?: 'http' | 'https'
   readonly settings?: Partial<LocalSettings>
   /** Streams the peer may have open (server), or that we open even if the peer allows more (client): 100. */
   readonly maxConcurrentStreams?: number

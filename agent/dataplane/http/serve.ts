@@ -22,14 +22,15 @@ export class HttpConnections {
     return this.#open.size
   }
 
-  /** Speaks HTTP to whoever is at the other end of the socket; nothing of it was read yet. */
+  /** Speaks HTTP to whoever is at the other end of the socket; nothing of it was read yet. `scheme` is how it came. */
   serve(
     socket: Duplex,
     protocol: 'http1' | 'http2',
     state: ThreadState,
     handler: RequestHandler,
+    scheme: 'http' | 'https' = 'http',
   ): HttpServerConnection {
-    const connection = this.#connection(socket, protocol, state, handler)
+    const connection = this.#connection(socket, protocol, state, handler, scheme)
     connection.onStream = (stream, headers, endStream) => handler.request(stream, headers, endStream)
     connection.onClose = () => this.#open.delete(connection)
     this.#open.add(connection)
@@ -50,13 +51,14 @@ export class HttpConnections {
     protocol: 'http1' | 'http2',
     { clock, blocks, http1: shared }: ThreadState,
     handler: RequestHandler,
+    scheme: 'http' | 'https',
   ): HttpServerConnection {
     if (protocol === 'http1') {
       const refused = ({ code, ...problem }: Http1Problem) =>
         handler.refused({ ...problem, codeDetails: `http1.${code}` })
-      return new Http1ServerConnection(socket, { clock, shared, refused })
+      return new Http1ServerConnection(socket, { clock, shared, refused, scheme })
     }
-    const connection = new H2Connection(socket, 'server', appServerOptions(clock, blocks))
+    const connection = new H2Connection(socket, 'server', { ...appServerOptions(clock, blocks), scheme })
     connection.onRefused = ({ status, detail }, headers) => {
       handler.refused({
         status: Number(status),
