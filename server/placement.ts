@@ -1,8 +1,8 @@
 import type { Workload } from '../mesh/model/workload.ts'
 import {
   type ComposedPeerAuthentication,
+  type ComposeOptions,
   composePeerAuthentication,
-  type PolicyOptions,
 } from '../mesh/policy/peer-authentication.ts'
 import type { Resource } from '../mesh/resources/resource.ts'
 import type { Placement } from './compile/placement.ts'
@@ -40,11 +40,14 @@ export function placementVerdict(
 }
 
 /** What plaintext may do at each port, by the PeerAuthentication policies among the resources. */
-export function mtlsVerdict(resources: readonly Resource[], options: PolicyOptions): MtlsVerdict {
+export function mtlsVerdict(resources: readonly Resource[], options: ComposeOptions): MtlsVerdict {
   const policies = resources.filter(resource => resource.kind === 'PeerAuthentication')
+  const byNamespace = Map.groupBy(policies, ({ metadata }) => metadata.namespace)
+  const policiesFor = ({ namespace }: Workload) =>
+    [...new Set([options.rootNamespace, namespace])].flatMap(name => byNamespace.get(name) ?? [])
   const composed = new WeakMap<Workload, ComposedPeerAuthentication>()
   return (workload, port) => {
-    const known = composed.get(workload) ?? composePeerAuthentication(policies, workload, options)
+    const known = composed.get(workload) ?? composePeerAuthentication(policiesFor(workload), workload, options)
     composed.set(workload, known)
     return known.port(port)
   }

@@ -1,4 +1,5 @@
 import type { MtlsMode } from '../model/agent-config.ts'
+import { isDryRun, permissiveUntil } from '../resources/annotations.ts'
 import type { PeerAuthentication } from '../resources/peer-authentication.ts'
 import type { Resource } from '../resources/resource.ts'
 
@@ -19,41 +20,44 @@ export interface PolicyOptions {
   readonly rootNamespace: string
 }
 
+export interface ComposeOptions extends PolicyOptions {
+  /** Milliseconds since 1970: whether what is PERMISSIVE for a time still is. */
+  readonly now: number
+}
+
+/** A port's mode, and what it would be if the policies of dry runs were in force; absent when the same. */
+export interface JudgedMtls extends EffectiveMtls {
+  readonly dryRun?: EffectiveMtls
+}
+
 /** The policies that have a say about one workload, at most one of a scope, and the mode for any of its ports. */
 export interface ComposedPeerAuthentication {
   /** For ports without a mode of their own. */
-  readonly workload: EffectiveMtls
+  readonly workload: JudgedMtls
   /** The effective mode of a port of the workload. */
-  port(port: number): EffectiveMtls
+  port(port: number): JudgedMtls
 }
 
 /**
  * Composes all policies for one workload, as Istio does: mesh, then namespace, then workload, each narrower one winning
  * where it says something, then the single port. UNSET inherits from the wider scope. Of several policies of one scope
  * the oldest counts alone, by creation time, then name. A policy of the root namespace with a selector holds for
- * nothing. Without any policy plaintext is permitted.
+ * nothing. Without any policy plaintext is permitted. Policies of dry runs have no effect; tried, they stand in for those
+ * of their scope.
  */
 export function composePeerAuthentication(
   policies: readonly PeerAuthentication[],
   target: PolicyTarget,
-  options: PolicyOptions,
+  options: ComposeOptions,
 ): ComposedPeerAuthentication {
-  const { rootNamespace } = options
   const ordered = policies.toSorted(byAge)
-  const meshWide = ordered.find(policy => policy.metadata.namespace === rootNamespace && !hasSelector(policy))
-  const local = ordered.filter(
-    policy => policy.metadata.namespace === target.namespace && target.namespace !== rootNamespace,
-  )
-  const namespaceWide = local.find(policy => !hasSelector(policy))
-  const own = local.find(policy => hasSelector(policy) && selects(policy, target.labels))
-  const workload = [own, namespaceWide, meshWide].map(decision).find(said => said !== undefined) ?? undecided
+  const [tried, inForce] = [ordered.filter(isTried), ordered.filter(policy => !isTried(policy))]
+  const real = composeOrdered(inForce, target, options)
+  if (tried.length === 0) return real
+  const dry = composeOrdered([...tried, ...inForce], target, options)
   return {
-    workload,
-    port(port) {
-      const mode = own?.spec.portLevelMtls?.[String(port)]?.mode
-      if (own === undefined || mode === undefined || mode === 'UNSET') return workload
-      return { mode, from: policyName(own) }
-    },
+    workload: withDryRun(real.workload, dry.workload),
+    port: port => withDryRun(real.port(port), dry.port(port)),
   }
 }
 
@@ -62,8 +66,8 @@ export function effectiveMtls(
   policies: readonly PeerAuthentication[],
   target: PolicyTarget,
   port: number,
-  options: PolicyOptions,
-): EffectiveMtls {
+  options: ComposeOptions,
+): JudgedMtls {
   return composePeerAuthentication(policies, target, options).port(port)
 }
 
@@ -93,10 +97,44 @@ export function byAge(a: Pick<Resource, 'metadata'>, b: Pick<Resource, 'metadata
 
 const undecided: EffectiveMtls = { mode: 'PERMISSIVE', from: 'default' }
 
-function decision(policy: PeerAuthentication | undefined): EffectiveMtls | undefined {
-  const mode = policy?.spec.mtls?.mode
+interface Composed {
+  readonly workload: EffectiveMtls
+  port(port: number): EffectiveMtls
+}
+
+/** Of several policies of one scope the first counts. */
+function composeOrdered(
+  ordered: readonly PeerAuthentication[],
+  target: PolicyTarget,
+  { rootNamespace, now }: ComposeOptions,
+): Composed {
+  const meshWide = ordered.find(policy => policy.metadata.namespace === rootNamespace && !hasSelector(policy))
+  const local = ordered.filter(
+    policy => policy.metadata.namespace === target.namespace && target.namespace !== rootNamespace,
+  )
+  const namespaceWide = local.find(policy => !hasSelector(policy))
+  const own = local.find(policy => hasSelector(policy) && selects(policy, target.labels))
+  const said = (policy: PeerAuthentication | undefined) => decision(policy, policy?.spec.mtls?.mode, now)
+  const workload = said(own) ?? said(namespaceWide) ?? said(meshWide) ?? undecided
+  return { workload, port: port => decision(own, own?.spec.portLevelMtls?.[String(port)]?.mode, now) ?? workload }
+}
+
+function decision(
+  policy: PeerAuthentication | undefined,
+  mode: MtlsMode | 'UNSET' | undefined,
+  now: number,
+): EffectiveMtls | undefined {
   if (policy === undefined || mode === undefined || mode === 'UNSET') return undefined
-  return { mode, from: policyName(policy) }
+  const until = mode === 'PERMISSIVE' ? permissiveUntil(policy.metadata) : undefined
+  return { mode: until !== undefined && until <= now ? 'STRICT' : mode, from: policyName(policy) }
+}
+
+function withDryRun(real: EffectiveMtls, dry: EffectiveMtls): JudgedMtls {
+  return real.mode === dry.mode ? real : { ...real, dryRun: dry }
+}
+
+function isTried({ metadata }: PeerAuthentication): boolean {
+  return isDryRun(metadata)
 }
 
 function createdAt({ metadata }: Pick<Resource, 'metadata'>): number {

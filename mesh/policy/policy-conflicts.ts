@@ -1,3 +1,4 @@
+import { isDryRun } from '../resources/annotations.ts'
 import type { PeerAuthentication } from '../resources/peer-authentication.ts'
 import { describeResource, type Resource } from '../resources/resource.ts'
 import {
@@ -42,12 +43,17 @@ export function findConflicts(
       conflicts.push(withoutEffect(policy))
       continue
     }
-    const scope = JSON.stringify([policy.metadata.namespace, sortedSelector(policy)])
+    // one that is tried stands in for one that is in force, it does not contradict it
+    const scope = JSON.stringify([isDryRun(policy.metadata), policy.metadata.namespace, sortedSelector(policy)])
     const holder = holders.get(scope)
     if (holder === undefined) holders.set(scope, policy)
     else conflicts.push(conflict(policy, holder, scopeInWords(policy, options)))
   }
-  return [...conflicts, ...overlaps([...holders.values()].filter(hasSelector), workloads)]
+  const choosing = [...holders.values()].filter(hasSelector)
+  const [tried, inForce] = [true, false].map(isTried => {
+    return choosing.filter(({ metadata }) => isDryRun(metadata) === isTried)
+  })
+  return [...conflicts, ...overlaps(inForce ?? [], workloads), ...overlaps(tried ?? [], workloads)]
 }
 
 function overlaps(policies: readonly PeerAuthentication[], workloads: readonly KnownWorkload[]): PolicyConflict[] {

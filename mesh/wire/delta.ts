@@ -28,7 +28,7 @@ export function offeredView(view: AgentView, capabilities: ReadonlySet<string>):
   const withheld: RejectedResource[] = []
   for (const { name, needs } of view.resources.values()) {
     if (needs === undefined || capabilities.has(needs)) continue
-    withheld.push({ name, reason: `is not sent: this agent is too old for it, it lacks ${needs}` })
+    withheld.push({ name, reason: `this agent is too old for it, it lacks ${needs}`, withheld: true })
   }
   if (withheld.length === 0) return { view, withheld }
   const resources = new Map(view.resources)

@@ -28,6 +28,8 @@ export interface EncodedResource extends ResourceVersion {
 export interface RejectedResource {
   readonly name: string
   readonly reason: string
+  /** In a server: it was not even sent, as the agent is too old for it, and is not in use in any version. */
+  readonly withheld?: true
 }
 
 /** The first message of an agent: who speaks, and what it already holds. */

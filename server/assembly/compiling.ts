@@ -5,7 +5,8 @@ import { createPlacement } from '../compile/placement.ts'
 import type { CompileSettings, KeysOf } from '../compile/settings.ts'
 import type { ServerConfig } from '../config.ts'
 import type { Authority } from '../identity/authority.ts'
-import { mtlsVerdict, placementVerdict } from '../placement.ts'
+import { startMtls } from '../mtls.ts'
+import { placementVerdict } from '../placement.ts'
 import { startViews } from '../push/views.ts'
 import type { PartDeps } from './deps.ts'
 import type { Sources } from './sources.ts'
@@ -28,7 +29,7 @@ export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
     return placementVerdict(place(snapshot.value), nodes.all.value, trusted)
   })
   started.add(() => mayHold.stop())
-  const mtls = derived([resources.current], () => mtlsVerdict(resources.current.value, config))
+  const mtls = startMtls({ clock, log, resources: resources.current }, config)
   started.add(() => mtls.stop())
   const views = startViews({
     clock,
@@ -38,11 +39,11 @@ export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
     ready,
     settings: new Watch(compileSettings(config, deps.authority)),
     mayHold: mayHold.watch,
-    mtls: mtls.watch,
+    mtls: mtls.verdict,
     keysOf: deps.keysOf,
   })
   started.add(() => views.stop())
-  return { views, mtls: mtls.watch }
+  return { views, mtls: mtls.verdict }
 }
 
 function compileSettings(config: ServerConfig, authority: Authority): CompileSettings {

@@ -86,10 +86,11 @@ export async function createApiWorld(t: Test) {
     nodes,
     join: joinNode({ tokens: store.joinTokens, nodes, authority: world.authority, clock, log }),
     registries: (): readonly RegistryStatus[] => [],
+    tokenKeys: () => [],
     agents: (): readonly AgentStatus[] => [],
     confirmRemoval: registry => confirmed.push(registry) > 0,
     migrate: asked => migrate({ resources, merge, views, catalogue: () => snapshot, registries: () => [] }, asked),
-    mtlsOf: (of, port) => mtlsVerdict(resources.current.value, { rootNamespace: 'weft-system' })(of, port),
+    mtlsOf: (of, port) => mtlsVerdict(resources.current.value, { rootNamespace: 'weft-system', now: 0 })(of, port),
     identityOf: of => identityOf(of, 'td'),
   }
   const apiToken = newApiToken(world.authority.rootHash)

@@ -57,6 +57,6 @@ export function compileGolden(input: GoldenInput): readonly AgentResource[] {
     },
     mayHold: (_, identity) => input.mayHold?.includes(identity) ?? false,
     keysOf: uri => input.keys?.[uri],
-    mtls: mtlsVerdict(resources, { rootNamespace: 'weft-system' }),
+    mtls: mtlsVerdict(resources, { rootNamespace: 'weft-system', now: Date.UTC(2026, 0, 2) }),
   })
 }

@@ -84,9 +84,9 @@ spec: { address: 10.0.0.1 }
 `,
     'policies.yaml',
   )
-  const mtls = mtlsVerdict(resources, { rootNamespace: 'weft-system' })
+  const mtls = mtlsVerdict(resources, { rootNamespace: 'weft-system', now: 0 })
   const one = workload({ id: 'files/a' })
   t.same(mtls(one, 80), { mode: 'STRICT', from: 'weft-system/strict' })
   t.same(mtls(one, 81), { mode: 'STRICT', from: 'weft-system/strict' })
-  t.same(mtlsVerdict(resources, { rootNamespace: 'other' })(one, 80), { mode: 'PERMISSIVE', from: 'default' })
+  t.same(mtlsVerdict(resources, { rootNamespace: 'other', now: 0 })(one, 80), { mode: 'PERMISSIVE', from: 'default' })
 })

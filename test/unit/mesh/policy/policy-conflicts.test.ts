@@ -74,3 +74,28 @@ t.test('different selectors are a conflict for a workload that both select', asy
   t.match(found[0], { policy: 'shop/by-version', winner: 'shop/by-app' })
   t.match(found[0]?.message, /workload shop\/cart-v1/)
 })
+
+t.test('one that is tried contradicts others that are tried, none that is in force', async t => {
+  const cart = { namespace: 'shop', labels: '{ app: cart }' }
+  const [inForce, ...others] = resources({ ...cart, name: 'a' }, { ...cart, name: 'b' }, { ...cart, name: 'c' })
+  const tried = others.map(one => {
+    return { ...one, metadata: { ...one.metadata, annotations: { 'istio.io/dry-run': 'true' } } }
+  })
+  const workloads = [{ namespace: 'shop', name: 'cart-1', labels: { app: 'cart' } }]
+  t.same(
+    findConflicts(
+      [inForce, tried[0]].flatMap(one => one ?? []),
+      options,
+      workloads,
+    ),
+    [],
+  )
+  t.match(
+    findConflicts(
+      [inForce, ...tried].flatMap(one => one ?? []),
+      options,
+      workloads,
+    ),
+    [{ policy: 'shop/c', winner: 'shop/b' }],
+  )
+})
