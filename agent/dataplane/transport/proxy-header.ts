@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js'
+import { addressOctets } from '../../../mesh/std/address-octets.ts'
 
 /** A caller's connection, as the caller and interception know it. */
 export interface CallerAddresses {
@@ -19,44 +19,35 @@ const [tcp4, tcp6] = [0x11, 0x21]
  * IPv6.
  */
 export function proxyHeader(version: 'v1' | 'v2', caller: CallerAddresses | undefined): Buffer {
-  const pair = caller && addressesOf(caller)
-  return version === 'v1' ? Buffer.from(textHeader(caller, pair), 'latin1') : binaryHeader(caller, pair)
+  return version === 'v1' ? Buffer.from(textHeader(caller), 'latin1') : binaryHeader(caller)
 }
 
-interface Addresses {
-  readonly isWide: boolean
-  readonly source: ipaddr.IPv4 | ipaddr.IPv6
-  readonly destination: ipaddr.IPv4 | ipaddr.IPv6
+function textHeader(caller: CallerAddresses | undefined): string {
+  if (caller === undefined) return 'PROXY UNKNOWN\r\n'
+  const { source, destination } = caller
+  const isWide = hasWide(caller)
+  const addresses = `${textOf(source.address, isWide)} ${textOf(destination.address, isWide)}`
+  return `PROXY ${isWide ? 'TCP6' : 'TCP4'} ${addresses} ${source.port} ${destination.port}\r\n`
 }
 
-function addressesOf({ source, destination }: CallerAddresses): Addresses {
-  const [from, to] = [ipaddr.parse(source.address), ipaddr.parse(destination.address)]
-  const isWide = from.kind() === 'ipv6' || to.kind() === 'ipv6'
-  return isWide ? { isWide, source: wide(from), destination: wide(to) } : { isWide, source: from, destination: to }
-}
-
-function wide(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv6 {
-  return address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address
-}
-
-function textHeader(caller: CallerAddresses | undefined, pair: Addresses | undefined): string {
-  if (caller === undefined || pair === undefined) return 'PROXY UNKNOWN\r\n'
-  const addresses = `${textOf(pair.source)} ${textOf(pair.destination)}`
-  return `PROXY ${pair.isWide ? 'TCP6' : 'TCP4'} ${addresses} ${caller.source.port} ${caller.destination.port}\r\n`
-}
-
-function binaryHeader(caller: CallerAddresses | undefined, pair: Addresses | undefined): Buffer {
-  if (caller === undefined || pair === undefined) return Buffer.concat([signature, Buffer.from([local, 0, 0, 0])])
-  const addresses = [...pair.source.toByteArray(), ...pair.destination.toByteArray()]
-  const body = [...addresses, ...octets(caller.source.port), ...octets(caller.destination.port)]
-  const head = [proxy, pair.isWide ? tcp6 : tcp4, ...octets(body.length)]
+function binaryHeader(caller: CallerAddresses | undefined): Buffer {
+  if (caller === undefined) return Buffer.concat([signature, Buffer.from([local, 0, 0, 0])])
+  const { source, destination } = caller
+  const isWide = hasWide(caller)
+  const addresses = [source, destination].flatMap(({ address }) => addressOctets(textOf(address, isWide)))
+  const body = [...addresses, ...octets(source.port), ...octets(destination.port)]
+  const head = [proxy, isWide ? tcp6 : tcp4, ...octets(body.length)]
   return Buffer.concat([signature, Buffer.from([...head, ...body])])
 }
 
+function hasWide({ source, destination }: CallerAddresses): boolean {
+  return source.address.includes(':') || destination.address.includes(':')
+}
+
 /** Without the zone, which means something on this host only. */
-function textOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
-  const [text = ''] = address.toString().split('%')
-  return text
+function textOf(address: string, isWide: boolean): string {
+  const [text = ''] = address.split('%')
+  return isWide && !text.includes(':') ? `::ffff:${text}` : text
 }
 
 function octets(value: number): readonly [number, number] {
