@@ -53,6 +53,8 @@ interface Waiter {
   readonly endStream: boolean
   readonly done: (result: OpenResult) => void
   cancelled: boolean
+  /** The next connection, where the one it waited for had no room left. */
+  next: Cancellable | undefined
 }
 
 interface Group {
@@ -109,7 +111,7 @@ export class ConnectionPool {
       }
     }
     return origin.multiplexed
-      ? this.#share(group, { headers, endStream, done, cancelled: false })
+      ? this.#share(group, { headers, endStream, done, cancelled: false, next: undefined })
       : this.#dialFor(group, headers, endStream, done)
   }
 
@@ -136,6 +138,7 @@ export class ConnectionPool {
     const cancellable = {
       cancel() {
         waiter.cancelled = true
+        waiter.next?.cancel()
       },
     }
     if (group.waiting !== undefined) {
@@ -144,20 +147,25 @@ export class ConnectionPool {
     }
     group.waiting = [waiter]
     group.origin.dial(result => {
-      const waiting = (group.waiting ?? []).filter(({ cancelled }) => !cancelled)
+      const waiting = group.waiting ?? []
       group.waiting = undefined
-      if (result.kind === 'failed') {
-        this.#forgetEmpty(group)
-        for (const { done } of waiting) done(result)
-        return
-      }
-      const kept = this.#keep(group, result)
-      for (const { headers, endStream, done } of waiting) {
-        if (kept.connection.canOpen() && this.#send(group, kept, headers, endStream, done)) continue
-        this.open(group.origin, headers, endStream, 'any', done)
-      }
+      if (result.kind === 'connected') return this.#serve(group, this.#keep(group, result), waiting)
+      this.#forgetEmpty(group)
+      for (const { cancelled, done } of waiting) if (!cancelled) done(result)
     })
     return cancellable
+  }
+
+  /** Gives a new connection to those who waited for it; whom it has no room for gets another. */
+  #serve(group: Group, kept: Kept, waiting: readonly Waiter[]): void {
+    const { connection } = kept
+    for (const waiter of waiting) {
+      const { headers, endStream, done } = waiter
+      if (waiter.cancelled || (connection.canOpen() && this.#send(group, kept, headers, endStream, done))) continue
+      // a peer that takes nothing at all would be called for ever
+      if (kept.requests === 0) done(unusable)
+      else waiter.next = this.open(group.origin, headers, endStream, 'any', done)
+    }
   }
 
   #groupOf(origin: Origin): Group {

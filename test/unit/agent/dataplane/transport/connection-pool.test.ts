@@ -61,8 +61,8 @@ function played(options: { readonly http2?: boolean; readonly maxRequests?: numb
       }
     },
   }
-  const connect = () => {
-    const connection = new PlayedConnection(options.http2 === true ? 100 : 1)
+  const connect = (capacity = options.http2 === true ? 100 : 1) => {
+    const connection = new PlayedConnection(capacity)
     connections.push(connection)
     dials.shift()?.({ kind: 'connected', connection, localAddress: '127.0.0.1:1' })
     return connection
@@ -203,4 +203,25 @@ t.test('a new connection is made as it was asked for last, not as the first one 
   }
   pool.open(renewed, [':method', 'GET'], true, 'any', () => {})
   t.strictSame(dialled, ['renewed'])
+})
+
+t.test('whom a new connection has no room for gets another, and may still cancel', async t => {
+  const { ask, connect, dials, results } = played({ http2: true })
+  ask()
+  ask()
+  const third = ask()
+  connect(1)
+  t.strictSame(results, ['open fresh'])
+  t.equal(dials.length, 1)
+  third.cancel()
+  connect(2)
+  t.strictSame(results, ['open fresh', 'open fresh'])
+})
+
+t.test('a connection that takes nothing is not made again and again', async t => {
+  const { ask, connect, dials, results } = played({ http2: true })
+  ask()
+  connect(0)
+  t.strictSame(results, ['failed the new connection took no request'])
+  t.equal(dials.length, 0)
 })
