@@ -63,6 +63,8 @@ export interface Mesh<Name extends string> extends Omit<World<Name | 'cp'>, 'hos
   accessLog(host: Name): readonly Readonly<Record<string, unknown>>[]
 }
 
+/** A machine that does much else starts a host's programs one after the other. */
+const patienceMs = 90_000
 const root = join(import.meta.dirname, '../..')
 
 /** Starts the mesh and waits until it has settled; everything is taken down at the end of the test. */
@@ -161,7 +163,7 @@ export async function createMesh<Name extends string>(
         if (isSettled) return
         const said = meshed.map(name => `${name} said:\n${agents[name]?.last() ?? ''}`)
         throw new Error([`not all agents have taken the newest config: ${JSON.stringify(now)}`, ...said].join('\n'))
-      }, 30_000),
+      }, patienceMs),
     accessLog: host =>
       readFileSync(at(`${host}.access.log`), 'utf8')
         .split('\n')
@@ -188,7 +190,7 @@ function weftProcess(
     },
     async start() {
       current = host.spawn(node[0], [...node.slice(1), ...args], cgroup === undefined ? {} : { cgroup })
-      await current.line(running, 30_000)
+      await current.line(running, patienceMs)
     },
     last() {
       const { stdout = '', stderr = '' } = current?.output ?? {}
