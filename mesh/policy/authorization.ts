@@ -1,9 +1,9 @@
 import type { AuthorizationPolicySpec, Policy, PolicyConfig } from '../model/policy.ts'
 import { type AuthorizationTarget, policyApplies } from './authorization/applies.ts'
 import { type ExplainedRule, explainRule } from './authorization/explain.ts'
-import { createPrincipalText } from './authorization/principals.ts'
-import { type Action, type CompiledRule, compileRule, type RuleContext, ruleMatches } from './authorization/rule.ts'
-import { createRuleIndex, type IndexedRule, namedCallers, type RuleIndex } from './authorization/rule-index.ts'
+import { createGroups, type Group, type Groups } from './authorization/group.ts'
+import { ruleMatches } from './authorization/rule.ts'
+import { answer, noRules } from './authorization/verdicts.ts'
 import type { PolicyCall, RuleRef, Verdict } from './call.ts'
 
 export type { AuthorizationTarget } from './authorization/applies.ts'
@@ -27,63 +27,41 @@ export interface Authorization {
 
 /** Prepares the policies of `config` that hold for the target; judging costs nothing for those that do not. */
 export function compileAuthorization(config: PolicyConfig, target: AuthorizationTarget): Authorization {
-  const { rootNamespace } = config
   const policies = config.authorization
-    .filter(policy => policyApplies(policy, target, rootNamespace))
+    .filter(policy => policyApplies(policy, target, config.rootNamespace))
     .toSorted((one, other) => one.createdAt - other.createdAt || compare(one, other))
   if (policies.length === 0) return empty
-  const principalText = createPrincipalText()
-  const context = { protocol: target.protocol, trust: config, principalText }
-  const groups: Groups = {
-    deny: group(policies, 'DENY', false, context),
-    allow: group(policies, 'ALLOW', false, context),
-    audit: group(policies, 'AUDIT', false, context).rules,
-    dryDeny: group(policies, 'DENY', true, context),
-    dryAllow: group(policies, 'ALLOW', true, context),
-  }
-  const dryAudit = group(policies, 'AUDIT', true, context)
+  const inForce = createGroups(
+    policies.filter(policy => !policy.dryRun),
+    config,
+    target.protocol,
+  )
+  const dryRun = createGroups(
+    policies.filter(policy => policy.dryRun),
+    config,
+    target.protocol,
+  )
   const hasDryRun = policies.some(policy => policy.dryRun)
-  const decide = decider(groups)
-  const rules: readonly CompiledRule[] = [
-    ...[groups.deny, groups.dryDeny, groups.allow, groups.dryAllow].flatMap(({ rules }) => rules),
-    ...groups.audit,
-    ...dryAudit.rules,
-  ]
+  const hasAudit = inForce.audit.policyCount > 0
   return {
     isEmpty: false,
     hasDryRun,
     policies,
     judge(call) {
-      const verdict = decide(call)
-      if (groups.audit.length === 0 && !hasDryRun) return verdict
-      const audited = auditedBy(groups.audit, call)
-      const dryRun = hasDryRun ? wouldBe(groups, verdict, call) : undefined
-      return audited === none && dryRun === undefined ? verdict : { ...verdict, audited, dryRun }
+      const verdict = decide(inForce, call)
+      if (!hasAudit && !hasDryRun) return verdict
+      const audited = hasAudit ? auditedBy(inForce.audit, call) : noRules
+      const wouldBe = hasDryRun ? decideWith(inForce, dryRun, verdict, call) : undefined
+      return audited === noRules && wouldBe === undefined ? verdict : { ...verdict, audited, dryRun: wouldBe }
     },
-    explain: call => rules.map(rule => explainRule(rule, call)),
+    explain: call =>
+      (['deny', 'allow', 'audit'] as const)
+        .flatMap(action => [inForce[action], dryRun[action]])
+        .flatMap(({ index }) => index.all())
+        .map(rule => explainRule(rule, call)),
   }
 }
 
-/** The rules of one action, with their answers. */
-interface Group {
-  readonly policyCount: number
-  readonly rules: readonly DecidingRule[]
-  readonly index: RuleIndex<DecidingRule>
-}
-
-interface Groups {
-  readonly deny: Group
-  readonly allow: Group
-  readonly audit: readonly CompiledRule[]
-  readonly dryDeny: Group
-  readonly dryAllow: Group
-}
-
-interface DecidingRule extends CompiledRule {
-  readonly verdict: Verdict
-}
-
-const none: readonly RuleRef[] = Object.freeze([])
 const nothing = answer(true, 'no-policy', undefined)
 const notDenied = answer(true, 'allowed', undefined)
 const notAllowed = answer(false, 'no-allow-matched', undefined)
@@ -95,62 +73,34 @@ const empty: Authorization = Object.freeze({
   explain: () => [],
 })
 
-function answer(allowed: boolean, reason: Verdict['reason'], by: RuleRef | undefined): Verdict {
-  return Object.freeze({ allowed, reason, by, audited: none, dryRun: undefined })
-}
-
-function group(
-  policies: readonly Policy<AuthorizationPolicySpec>[],
-  action: Action,
-  dryRun: boolean,
-  context: Omit<RuleContext, 'namespace'>,
-): Group {
-  const own = policies.filter(policy => (policy.spec.action ?? 'ALLOW') === action && policy.dryRun === dryRun)
-  const isAllow = action === 'ALLOW'
-  const indexed = own.flatMap(policy => {
-    const { namespace } = policy
-    return (policy.spec.rules ?? []).map((written, index): IndexedRule<DecidingRule> => {
-      const compiled = compileRule(policy, written, index, { ...context, namespace })
-      const verdict = answer(isAllow, isAllow ? 'allowed' : 'denied', compiled.ref)
-      return { rule: { ...compiled, verdict }, callers: namedCallers(written, namespace) }
-    })
-  })
-  return { policyCount: own.length, rules: indexed.map(({ rule }) => rule), index: createRuleIndex(indexed) }
-}
-
-function decider({ deny, allow }: Groups): (call: PolicyCall) => Verdict {
-  const otherwise = deny.policyCount === 0 ? nothing : notDenied
-  return call => {
-    const denied = deny.index.first(call)
-    if (denied !== undefined) return denied.verdict
-    if (allow.policyCount === 0) return otherwise
-    return allow.index.first(call)?.verdict ?? notAllowed
-  }
-}
-
-function auditedBy(rules: readonly CompiledRule[], call: PolicyCall): readonly RuleRef[] {
-  let audited: RuleRef[] | undefined
-  for (const rule of rules) {
-    if (!ruleMatches(rule, call)) continue
-    if (audited === undefined) audited = []
-    audited.push(rule.ref)
-  }
-  return audited ?? none
+function decide({ deny, allow }: Groups, call: PolicyCall): Verdict {
+  const denied = deny.index.first(call)
+  if (denied !== undefined) return denied.verdict
+  if (allow.policyCount === 0) return deny.policyCount === 0 ? nothing : notDenied
+  return allow.index.first(call)?.verdict ?? notAllowed
 }
 
 /** What the answer would be with the dry-run policies in force; undefined when it is the same. */
-function wouldBe({ allow, dryDeny, dryAllow }: Groups, verdict: Verdict, call: PolicyCall): Verdict['dryRun'] {
+function decideWith({ allow }: Groups, dryRun: Groups, verdict: Verdict, call: PolicyCall): Verdict['dryRun'] {
   if (verdict.reason === 'denied') return undefined
-  const denied = dryDeny.index.first(call)
+  const denied = dryRun.deny.index.first(call)
   if (denied !== undefined) return verdict.allowed ? { allowed: false, by: denied.ref } : undefined
-  if (dryAllow.policyCount === 0 || (verdict.allowed && allow.policyCount > 0)) return undefined
-  const allowed = dryAllow.index.first(call)
+  if (dryRun.allow.policyCount === 0 || (verdict.allowed && allow.policyCount > 0)) return undefined
+  const allowed = dryRun.allow.index.first(call)
   if ((allowed !== undefined) === verdict.allowed) return undefined
   return { allowed: allowed !== undefined, by: allowed?.ref }
 }
 
+function auditedBy({ index }: Group, call: PolicyCall): readonly RuleRef[] {
+  const audited = index.all().flatMap(rule => (ruleMatches(rule, call) ? [rule.ref] : []))
+  return audited.length === 0 ? noRules : audited
+}
+
 function compare(one: Policy<unknown>, other: Policy<unknown>): number {
-  const [a, b] = [`${one.name} ${one.namespace}`, `${other.name} ${other.namespace}`]
-  if (a === b) return 0
-  return a < b ? -1 : 1
+  return compareText(one.name, other.name) || compareText(one.namespace, other.namespace)
+}
+
+function compareText(one: string, other: string): number {
+  if (one === other) return 0
+  return one < other ? -1 : 1
 }

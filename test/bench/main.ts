@@ -1,6 +1,7 @@
 import { benchCatalogue } from './catalogue/bench.ts'
 import { benchHttp, benchHttp2 } from './http.ts'
 import { benchL4 } from './l4.ts'
+import { benchPolicy } from './policy.ts'
 
 /** `npm run bench -- <name> [options]`: each bench says in its own file what it measures and which options it has. */
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
@@ -8,6 +9,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   http: benchHttp,
   http2: benchHttp2,
   catalogue: benchCatalogue,
+  policy: benchPolicy,
 }
 
 try {

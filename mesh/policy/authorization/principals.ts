@@ -7,13 +7,21 @@ export type PrincipalText = (peer: PeerPrincipal) => string
 /** A caller is the same value for all of a connection: its text is made once and held as long as the caller is. */
 export function createPrincipalText(): PrincipalText {
   const texts = new WeakMap<PeerPrincipal, string>()
+  // all rules of a policy ask for the same one
+  let last: PeerPrincipal | undefined
+  let lastText = ''
   return peer => {
-    const known = texts.get(peer)
-    if (known !== undefined) return known
-    const text = `${peer.trustDomain}/ns/${peer.namespace}/sa/${peer.serviceAccount}`
-    texts.set(peer, text)
-    return text
+    if (peer === last) return lastText
+    lastText = texts.get(peer) ?? textOf(peer)
+    texts.set(peer, lastText)
+    last = peer
+    return lastText
   }
+}
+
+function textOf({ trustDomain, namespace, serviceAccount }: PeerPrincipal): string {
+  // joined, not added: V8 compares a text that is made of parts much more slowly
+  return [trustDomain, 'ns', namespace, 'sa', serviceAccount].join('/')
 }
 
 /**
@@ -30,8 +38,7 @@ export function inAllTrustDomains(
     const [written = '', ...rest] = principal.split('/')
     if (rest.length !== 4) return [principal]
     if (written !== 'cluster.local' && !own.some(name => means(written, name))) return [principal]
-    const path = rest.join('/')
-    return own.map(name => (written.startsWith('*') && means(written, name) ? principal : `${name}/${path}`))
+    return own.map(name => (written.startsWith('*') && means(written, name) ? principal : [name, ...rest].join('/')))
   })
 }
 

@@ -3,11 +3,11 @@ import type { PolicyCall } from '../call.ts'
 import { type CompiledRule, ruleMatches } from './rule.ts'
 import { parseServiceAccount } from './source-attributes.ts'
 
-/** Rules in their order, found by who calls. */
+/** Rules in their order, found by who calls, each prepared when it is first looked at. */
 export interface RuleIndex<Rule extends CompiledRule> {
-  readonly size: number
   /** The first that matches. Rules that name only other callers cost nothing. */
   first(call: PolicyCall): Rule | undefined
+  all(): readonly Rule[]
 }
 
 /** A caller that a rule is about; without an account, all of its namespace. */
@@ -17,16 +17,17 @@ export interface NamedCaller {
 }
 
 export interface IndexedRule<Rule extends CompiledRule> {
-  readonly rule: Rule
   /** Undefined when the rule does not say it by exact names. */
   readonly callers: readonly NamedCaller[] | undefined
+  prepare(): Rule
 }
 
 export function createRuleIndex<Rule extends CompiledRule>(rules: readonly IndexedRule<Rule>[]): RuleIndex<Rule> {
+  const places = rules.map((written, order): Place<Rule> => ({ order, written, rule: undefined }))
   const forAll: Place<Rule>[] = []
   const byNamespace = new Map<string, NamespaceRules<Rule>>()
-  for (const [order, { rule, callers }] of rules.entries()) {
-    const place = { order, rule }
+  for (const place of places) {
+    const { callers } = place.written
     if (callers === undefined) forAll.push(place)
     for (const { namespace, account } of callers ?? []) {
       const known = byNamespace.get(namespace)
@@ -37,7 +38,7 @@ export function createRuleIndex<Rule extends CompiledRule>(rules: readonly Index
     }
   }
   return {
-    size: rules.length,
+    all: () => places.map(prepared),
     first(call) {
       const { peer } = call
       let best = firstOf(forAll, call, undefined)
@@ -64,17 +65,23 @@ export function namedCallers({ from }: AuthorizationRule, policyNamespace: strin
   return callers
 }
 
-interface Place<Rule> {
+interface Place<Rule extends CompiledRule> {
   readonly order: number
-  readonly rule: Rule
+  readonly written: IndexedRule<Rule>
+  rule: Rule | undefined
 }
 
-interface NamespaceRules<Rule> {
+interface NamespaceRules<Rule extends CompiledRule> {
   readonly forAll: Place<Rule>[]
   readonly byAccount: Map<string, Place<Rule>[]>
 }
 
-function placesOf<Rule>(byAccount: Map<string, Place<Rule>[]>, account: string): Place<Rule>[] {
+function prepared<Rule extends CompiledRule>(place: Place<Rule>): Rule {
+  place.rule ??= place.written.prepare()
+  return place.rule
+}
+
+function placesOf<Rule extends CompiledRule>(byAccount: Map<string, Place<Rule>[]>, account: string): Place<Rule>[] {
   const known = byAccount.get(account)
   if (known !== undefined) return known
   const places: Place<Rule>[] = []
@@ -83,7 +90,7 @@ function placesOf<Rule>(byAccount: Map<string, Place<Rule>[]>, account: string):
 }
 
 /** The places of one rule are added one after another. */
-function addOnce<Rule>(places: Place<Rule>[], place: Place<Rule>): void {
+function addOnce<Rule extends CompiledRule>(places: Place<Rule>[], place: Place<Rule>): void {
   if (places.at(-1) !== place) places.push(place)
 }
 
@@ -96,7 +103,7 @@ function firstOf<Rule extends CompiledRule>(
   if (places === undefined) return best
   for (const place of places) {
     if (best !== undefined && place.order > best.order) return best
-    if (ruleMatches(place.rule, call)) return place
+    if (ruleMatches(place.rule ?? prepared(place), call)) return place
   }
   return best
 }

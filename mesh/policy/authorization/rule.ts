@@ -37,8 +37,14 @@ export interface CompiledRule {
   readonly unenforceable: readonly string[]
 }
 
+/** What rules of one namespace are prepared with. */
 export interface RuleContext extends AttributeContext {
   readonly protocol: 'http' | 'tcp'
+  readonly sources: Readonly<Record<string, Attribute>>
+}
+
+export function createRuleContext(context: AttributeContext, protocol: 'http' | 'tcp'): RuleContext {
+  return { ...context, protocol, sources: sourceAttributes(context) }
 }
 
 /** Prepares rule `index` of a policy. */
@@ -50,13 +56,12 @@ export function compileRule(
 ): CompiledRule {
   const compile = createCompiler(policy.spec.action ?? 'ALLOW', context)
   const path = `rules[${index}]`
-  const attributes = sourceAttributes(context)
   return {
     ref: Object.freeze({ policy: `${policy.namespace}/${policy.name}`, rule: index }),
     action: policy.spec.action ?? 'ALLOW',
     isDryRun: policy.dryRun,
     sources: (rule.from ?? []).map(({ source }, at) =>
-      compile.fields(`${path}.from[${at}].source`, Object.entries(source), attributes),
+      compile.fields(`${path}.from[${at}].source`, Object.entries(source), context.sources),
     ),
     operations: (rule.to ?? []).map(({ operation }, at) =>
       compile.fields(`${path}.to[${at}].operation`, Object.entries(operation), operationAttributes),
