@@ -7,7 +7,7 @@ import { answer, noRules } from './authorization/verdicts.ts'
 import type { PolicyCall, RuleRef, Verdict } from './call.ts'
 
 export type { AuthorizationTarget } from './authorization/applies.ts'
-export type { ExplainedRule, Miss } from './authorization/explain.ts'
+export type { ExplainedRule } from './authorization/explain.ts'
 
 /** All AuthorizationPolicies that hold for one port of a workload, prepared. */
 export interface Authorization {

@@ -1,6 +1,6 @@
 import type { PolicyConfig } from '../../model/policy.ts'
+import { createAddressBlocks } from '../../std/address-blocks.ts'
 import type { PolicyCall } from '../call.ts'
-import { createAddressMatcher } from './address-matcher.ts'
 import type { PrincipalText } from './principals.ts'
 import type { TextMatcher } from './text-matcher.ts'
 
@@ -47,7 +47,7 @@ export function textAttribute(
 
 /** An address, compared with ranges. */
 export function addressAttribute(read: (call: PolicyCall) => string): Attribute {
-  return textAttribute(read, createAddressMatcher)
+  return textAttribute(read, values => createAddressBlocks(values)?.has)
 }
 
 export const sourceIp = addressAttribute(call => call.sourceIp)

@@ -1,12 +1,12 @@
 import ipaddr from 'ipaddr.js'
-import { createRanges, type Ranges } from '../../std/ip-ranges.ts'
-import type { TextMatcher } from './text-matcher.ts'
+import { createRanges, type Ranges } from './ip-ranges.ts'
 
 /**
- * Matches addresses in any of the blocks: addresses or CIDR ranges, of which bits behind the prefix do not count; IPv4 in
- * IPv6 clothes is IPv4. A text that is no address matches nothing. Undefined when one of the blocks is none.
+ * A set of blocks as policies write them: addresses, or ranges in CIDR form, of which bits behind the prefix do not count;
+ * IPv4 in IPv6 clothes is IPv4. For what is asked at every request: nothing is made for an IPv4 address. Undefined when
+ * one of the texts is no block.
  */
-export function createAddressMatcher(blocks: readonly string[]): TextMatcher | undefined {
+export function createAddressBlocks(blocks: readonly string[]): Ranges | undefined {
   const ranges4: Range4[] = []
   const ranges6: string[] = []
   for (const text of blocks) {
@@ -16,11 +16,13 @@ export function createAddressMatcher(blocks: readonly string[]): TextMatcher | u
     else ranges4.push(block)
   }
   const others = ranges6.length === 0 ? undefined : createRanges(ranges6)
-  return address => {
-    if (!address.includes(':')) return hasIpv4(ranges4, address)
-    return address.startsWith(mapped) && address.includes('.')
-      ? hasIpv4(ranges4, address.slice(mapped.length))
-      : hasIpv6(others, address)
+  return {
+    has(address) {
+      if (!address.includes(':')) return hasIpv4(ranges4, address)
+      return address.startsWith(mapped) && address.includes('.')
+        ? hasIpv4(ranges4, address.slice(mapped.length))
+        : (others?.has(address) ?? false)
+    },
   }
 }
 
@@ -36,10 +38,6 @@ function hasIpv4(ranges: readonly Range4[], address: string): boolean {
   if (value < 0) return false
   for (const { network, mask } of ranges) if ((value & mask) === network) return true
   return false
-}
-
-function hasIpv6(ranges: Ranges | undefined, address: string): boolean {
-  return ranges?.has(address) ?? false
 }
 
 /** IPv6 as a text in CIDR form. */
