@@ -1,5 +1,6 @@
+import type { PermissiveUntil } from '../mesh/policy/permissive-until.ts'
 import type { StatusView } from '../server/api/routes-status.ts'
-import type { AgentStatus } from '../server/status.ts'
+import type { AgentStatus, TokenKeysStatus } from '../server/status.ts'
 import { formatDuration, printable, table } from './output.ts'
 import { registryNotes, timeOf } from './registries-text.ts'
 
@@ -23,6 +24,8 @@ export function statusText(status: StatusView): string {
   const notes = [
     ...agents.flatMap(agent => agentNotes(agent, now)),
     ...registries.flatMap(registry => registryNotes(registry, now)),
+    ...status.tokenKeys.flatMap(keys => tokenKeysNotes(keys, now)),
+    ...(status.permissive ?? []).map(one => permissiveNote(one, now)),
     ...status.problems.map(one => `${one.item}: ${one.reason}`),
   ]
   return [
@@ -33,6 +36,12 @@ export function statusText(status: StatusView): string {
     table(['registry', 'kind', 'state', 'services', 'workloads'], registryRows, 'no registry is configured'),
     ...(notes.length === 0 ? [] : ['', ...[...new Set(notes)].map(note => `! ${printable(note)}`)]),
   ].join('\n')
+}
+
+function permissiveNote({ policy, until, isOver }: PermissiveUntil, now: number): string {
+  const name = `PeerAuthentication ${policy}`
+  if (isOver) return `${name} has counted as STRICT since ${timeOf(until)}, when its time was over: write STRICT`
+  return `${name} permits plaintext until ${timeOf(until)}, for ${formatDuration(until - now)} more`
 }
 
 function agentState(agent: AgentStatus, now: number): string {
@@ -66,6 +75,16 @@ function agentNotes(agent: AgentStatus, now: number): readonly string[] {
     ...(agent.state === 'never' && !agent.banned
       ? [`${name} has joined ${formatDuration(now - agent.since)} ago and was not seen since this server started`]
       : []),
-    ...agent.rejected.map(one => `${name} does not take ${one.name} and keeps its last good version: ${one.reason}`),
+    ...agent.rejected.map(one =>
+      one.withheld === true
+        ? `${name} does not get ${one.name}: ${one.reason}`
+        : `${name} does not take ${one.name} and keeps its last good version: ${one.reason}`,
+    ),
   ]
+}
+
+function tokenKeysNotes({ uri, state, since, reason = '' }: TokenKeysStatus, now: number): readonly string[] {
+  const what = `the keys for tokens from ${uri} cannot be fetched for ${formatDuration(now - since)}`
+  if (state === 'stale') return [`${what}; the last good ones stay in use: ${reason}`]
+  return state === 'missing' ? [`${what}; tokens of their rules are refused: ${reason}`] : []
 }

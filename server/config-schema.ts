@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { workloadSpiffeId } from '../mesh/identity/spiffe-id.ts'
 import { createRanges } from '../mesh/std/ip-ranges.ts'
 import type { SettingsTree } from '../mesh/std/settings.ts'
+import { parseAllowed } from './outbound-url.ts'
 
 /**
  * Every setting of a server. This is the only list: the loader, the reference page and its test all read it. Each
@@ -179,6 +180,20 @@ export const serverSettings = {
       env: 'WEFT_SERVER_REGISTER_ADDRESSES',
     },
   },
+  outboundUrls: {
+    allow: {
+      doc: 'Addresses, ranges and host names that URLs of resources may lead to although they are of this host, its link or a metadata service, such as 127.0.0.1 or id.example.',
+      format: outbound,
+      default: [] as string[],
+      env: 'WEFT_SERVER_OUTBOUND_URLS_ALLOW',
+    },
+    authoritiesFile: {
+      doc: 'PEM file of authorities that servers behind such URLs may have besides those that the system trusts; empty for none.',
+      format: String,
+      default: '',
+      env: 'WEFT_SERVER_OUTBOUND_URLS_AUTHORITIES_FILE',
+    },
+  },
   logLevel: {
     doc: "The server's own log: debug, info, warn, error or silent.",
     format: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -207,6 +222,11 @@ function cidr(family: 4 | 6, widest: number, narrowest: number): (value: unknown
 function ranges(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list of ranges')
   createRanges(value)
+}
+
+function outbound(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of addresses, ranges and host names')
+  parseAllowed(value)
 }
 
 function trustDomain(value: unknown): void {

@@ -40,6 +40,7 @@ export interface ServerConfig {
     readonly serviceMinimum: number
   }
   readonly register: { readonly graceSeconds: number; readonly addresses: readonly string[] }
+  readonly outboundUrls: { readonly allow: readonly string[]; readonly authoritiesFile: string }
   readonly logLevel: LogLevel
 }
 

@@ -14,7 +14,7 @@ import type { Migration, MigrationRequest } from './migrate.ts'
 import type { Nodes } from './nodes.ts'
 import type { ViewOfRegistry } from './registry-parts.ts'
 import type { Resources } from './resources.ts'
-import type { AgentStatus, RegistryStatus } from './status.ts'
+import type { AgentStatus, RegistryStatus, TokenKeysStatus } from './status.ts'
 import type { ApiTokenStore } from './store/store.ts'
 
 /** A running server as its API sees it. */
@@ -43,6 +43,8 @@ export interface ServerParts {
   /** Answers a host that joins; throws MeshErrors that may be shown to it. */
   join(request: JoinRequest): Promise<Joined>
   registries(): readonly RegistryStatus[]
+  /** Where keys of tokens come from. */
+  tokenKeys(): readonly TokenKeysStatus[]
   agents(): readonly AgentStatus[]
   /** Lets a held removal of a registry through; false when it holds none back. Throws WEFT_NOT_FOUND. */
   confirmRemoval(registry: string): boolean

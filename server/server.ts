@@ -6,13 +6,14 @@ import { startCompiling } from './assembly/compiling.ts'
 import type { PartDeps, ServerDeps } from './assembly/deps.ts'
 import { startIdentity } from './assembly/identity.ts'
 import { startMerging } from './assembly/merging.ts'
+import { createOutboundFetch } from './assembly/outbound.ts'
 import { openPorts } from './assembly/ports.ts'
 import { startPushing } from './assembly/pushing.ts'
 import { startSources } from './assembly/sources.ts'
 import { openStore } from './assembly/store.ts'
+import { followTokenKeys } from './assembly/token-keys.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
-import type { KeysOf } from './compile/settings.ts'
 import type { ServerConfig } from './config.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
@@ -52,11 +53,12 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
   const sources = await startSources({ ...deps, store, snapshot }, config)
   const { nodes, resources, registries } = sources
   const { rules, merge, scope, ready } = startMerging({ ...deps, store, sources, snapshot }, config)
-  // without a set of keys every token of a rule is refused
-  const keysOf = new Watch<KeysOf>(() => undefined)
+  const fetchText = createOutboundFetch(deps, config)
+  const tokenKeys = followTokenKeys({ ...deps, resources: resources.current, fetchText }, config)
+  const { keysOf } = tokenKeys
   const { views, mtls } = startCompiling({ ...deps, authority, sources, snapshot, ready, keysOf }, config)
   const { metrics, pusher } = startPushing(
-    { ...deps, authority, credentials, sources, snapshot, views },
+    { ...deps, authority, credentials, sources, snapshot, views, tokenKeys },
     { serverName: config.name, leafTtlMs },
   )
 
@@ -80,6 +82,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     nodes,
     join: joinNode({ tokens: store.joinTokens, nodes, authority, clock, log, leafTtlMs }),
     registries: status,
+    tokenKeys: () => tokenKeys.status(),
     agents: () => pusher.agents(),
     confirmRemoval: registry => registries.confirm(registry),
     migrate: request => migrate(migrateDeps, request),

@@ -33,6 +33,18 @@ export interface RegistryStatus {
   readonly flapping: number
 }
 
+/** Keys that tokens are verified by, from one URL, as operators see them. */
+export interface TokenKeysStatus {
+  /** The URL of the key set, or the issuer. */
+  readonly uri: string
+  /** `starting`: not answered yet; `stale`: the last good set is in use; `missing`: every token is refused. */
+  readonly state: 'starting' | 'fresh' | 'stale' | 'missing'
+  /** When the state began, milliseconds since 1970. */
+  readonly since: number
+  /** Why it is stale or missing. */
+  readonly reason?: string
+}
+
 /** One agent, as operators see it: every node that has joined, connected or not. */
 export interface AgentStatus {
   readonly node: string

@@ -1,7 +1,8 @@
 import type { CatalogueSnapshot, RegistryProblem } from '../../mesh/model/catalogue.ts'
+import { type PermissiveUntil, permissiveFor } from '../../mesh/policy/permissive-until.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
-import type { AgentStatus, RegistryStatus } from '../status.ts'
+import type { AgentStatus, RegistryStatus, TokenKeysStatus } from '../status.ts'
 import { explain } from './explain.ts'
 import type { ExplainInput } from './explain-parties.ts'
 import type { AskedRequest } from './explain-request.ts'
@@ -15,8 +16,12 @@ export interface StatusView {
   readonly now: number
   readonly agents: readonly AgentStatus[]
   readonly registries: readonly RegistryStatus[]
+  /** Where keys of tokens come from; nothing when no rule names a URL. */
+  readonly tokenKeys: readonly TokenKeysStatus[]
   /** Of the merged catalogue: what one registry alone does not show. */
   readonly problems: readonly RegistryProblem[]
+  /** Policies that permit plaintext for a time; the soonest first. A server of before them has none. */
+  readonly permissive?: readonly PermissiveUntil[]
 }
 
 export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agents' | 'resources'> {
@@ -29,6 +34,7 @@ export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agen
   problems(): readonly RegistryProblem[]
   agents(): Promise<readonly AgentStatus[]> | readonly AgentStatus[]
   registries(): readonly RegistryStatus[]
+  tokenKeys(): readonly TokenKeysStatus[]
   now(): number
   /** Lets a held mass disappearance through; false when the registry holds none back. */
   confirmRemoval(registry: string): boolean
@@ -55,7 +61,9 @@ async function status(deps: StatusRoutesDeps): Promise<StatusView> {
     now: deps.now(),
     agents: await deps.agents(),
     registries: deps.registries(),
+    tokenKeys: deps.tokenKeys(),
     problems: deps.problems(),
+    permissive: permissiveFor(deps.resources(), deps.now()),
   }
 }
 

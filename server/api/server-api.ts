@@ -37,6 +37,7 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
       ],
       agents: () => parts.agents(),
       registries: () => parts.registries(),
+      tokenKeys: () => parts.tokenKeys(),
       mtlsOf: parts.mtlsOf,
       identityOf: workload => parts.identityOf(workload),
       confirmRemoval: registry => parts.confirmRemoval(registry),

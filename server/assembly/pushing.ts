@@ -3,6 +3,7 @@ import { version } from '../../mesh/std/version.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { Authority } from '../identity/authority.ts'
 import { createSigner } from '../identity/sign.ts'
+import type { TokenKeys } from '../policy/jwks.ts'
 import { startPusher } from '../push/pusher.ts'
 import type { Views } from '../push/views.ts'
 import type { ServerCredentials } from '../server-certificate.ts'
@@ -17,6 +18,7 @@ export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'>
   readonly sources: Pick<Sources, 'nodes' | 'registries' | 'reports' | 'trusted'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly views: Views
+  readonly tokenKeys: Pick<TokenKeys, 'status' | 'fetches'>
 }
 
 /** Starts what keeps connected agents at their views and signs for them, and what counts that. No agent can connect yet. */
@@ -29,6 +31,8 @@ export function startPushing(deps: PushingDeps, options: { readonly serverName: 
     agents: () => pusher.agents(),
     registries: () => registries.status(),
     catalogue: () => snapshot.value,
+    tokenKeys: () => deps.tokenKeys.status(),
+    tokenKeyFetches: () => deps.tokenKeys.fetches(),
     certificates: () => [{ name: 'server', notAfter: credentials.value.notAfter }],
   })
   for (const view of registries.views) {

@@ -4,32 +4,21 @@ import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { describeError, MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import { Watch } from '../../mesh/std/watch.ts'
+import type { KeysOf } from '../compile/settings.ts'
 import type { FetchText } from '../outbound-fetch.ts'
+import type { TokenKeysStatus } from '../status.ts'
 import { fetchKeys } from './fetch-keys.ts'
 import type { KeptKeys, KeyFile } from './key-file.ts'
 import { type KeySource, keySourceId, keySources } from './key-sources.ts'
 import { createSlots } from './slots.ts'
-
-/** The key set of a `jwksUri`, or of an issuer without one, as text; undefined when none was ever fetched. */
-export type KeysOf = (uri: string) => string | undefined
-
-/** One source of keys, as operators see it. */
-export interface TokenKeysStatus {
-  /** The URL of the key set, or the issuer. */
-  readonly uri: string
-  /** `starting`: not answered yet; `stale`: the last good set is in use; `missing`: every token is refused. */
-  readonly state: 'starting' | 'fresh' | 'stale' | 'missing'
-  /** When the state began, milliseconds since 1970. */
-  readonly since: number
-  /** Why it is stale or missing. */
-  readonly reason?: string
-}
 
 /** Keys that tokens are verified by, kept up to date. */
 export interface TokenKeys {
   /** A new function whenever a set has changed. */
   readonly keysOf: Watch<KeysOf>
   status(): readonly TokenKeysStatus[]
+  /** How many fetches have ended how. */
+  fetches(): { readonly success: number; readonly failure: number }
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>
 }
@@ -41,8 +30,6 @@ export interface TokenKeysDeps {
   readonly resources: Watch<readonly Resource[]>
   readonly fetchText: FetchText
   readonly file: KeyFile
-  /** A fetch has ended. */
-  fetched(result: 'success' | 'failure'): void
 }
 
 const refreshMs = 20 * 60_000
@@ -52,7 +39,7 @@ const maxFetches = 8
 
 interface Followed {
   readonly source: KeySource
-  readonly ended: AbortController
+  readonly stop: AbortController
   readonly done: Promise<void>
   status: TokenKeysStatus
 }
@@ -63,23 +50,24 @@ interface Followed {
  * that stands in.
  */
 export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
-  const { clock, random, log, resources, fetchText, file, fetched } = deps
+  const { clock, random, log, resources, fetchText, file } = deps
   const kept = new Map<string, KeptKeys>(readFile(file, log))
   const followed = new Map<string, Followed>()
   const slots = createSlots(maxFetches)
   const keysOf = new Watch<KeysOf>(lookUp(kept))
+  const ended = { success: 0, failure: 0 }
   let stopped = false
 
   function follow(source: KeySource): void {
     const id = keySourceId(source)
-    const ended = new AbortController()
+    const stop = new AbortController()
     const status: TokenKeysStatus = { uri: source.uri, state: 'starting', since: clock.now() }
-    const one: Followed = { source, ended, status, done: Promise.resolve().then(() => refresh(one, id)) }
+    const one: Followed = { source, stop, status, done: Promise.resolve().then(() => refresh(one, id)) }
     followed.set(id, one)
   }
 
   async function refresh(one: Followed, id: string): Promise<void> {
-    const { signal } = one.ended
+    const { signal } = one.stop
     const backoff = createBackoff(backoffLimits, random)
     while (!signal.aborted) {
       const isGood = await slots.run(() => fetchOnce(one, id), signal)
@@ -90,14 +78,14 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
 
   async function fetchOnce(one: Followed, id: string): Promise<boolean> {
     try {
-      const keys = await fetchKeys(one.source, fetchText, one.ended.signal)
-      if (one.ended.signal.aborted) return false
-      fetched('success')
+      const keys = await fetchKeys(one.source, fetchText, one.stop.signal)
+      if (one.stop.signal.aborted) return false
+      ended.success += 1
       succeeded(one, id, keys)
       return true
     } catch (error) {
-      if (one.ended.signal.aborted) return false
-      fetched('failure')
+      if (one.stop.signal.aborted) return false
+      ended.failure += 1
       failed(one, id, error)
       return false
     }
@@ -141,9 +129,9 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
   function followAll(): void {
     if (stopped) return
     const wanted = new Map(keySources(resources.value).map(source => [keySourceId(source), source]))
-    for (const [id, { source, ended }] of followed) {
+    for (const [id, { source, stop }] of followed) {
       if (wanted.get(id)?.timeoutMs === source.timeoutMs) continue
-      ended.abort()
+      stop.abort()
       followed.delete(id)
     }
     for (const [id, source] of wanted) if (!followed.has(id)) follow(source)
@@ -159,11 +147,12 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
   return {
     keysOf,
     status: () => [...followed.values()].map(({ status }) => status),
+    fetches: () => ({ ...ended }),
     async stop() {
       stopped = true
       unsubscribe()
       const running = [...followed.values()]
-      for (const { ended } of running) ended.abort()
+      for (const { stop } of running) stop.abort()
       await Promise.all(running.map(({ done }) => done))
     },
   }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
-import type { AgentStatus, RegistryStatus } from '../status.ts'
+import type { AgentStatus, RegistryStatus, TokenKeysStatus } from '../status.ts'
 
 /** Where the values of gauges are read, each time somebody asks for metrics. */
 export interface MetricSources {
@@ -8,6 +8,9 @@ export interface MetricSources {
   agents(): readonly AgentStatus[]
   registries(): readonly RegistryStatus[]
   catalogue(): CatalogueSnapshot
+  /** Sources of keys for tokens, and how many fetches have ended how. */
+  tokenKeys(): readonly TokenKeysStatus[]
+  tokenKeyFetches(): { readonly success: number; readonly failure: number }
   /** Name and end (milliseconds since 1970) of the certificates this server lives from. */
   certificates(): readonly { readonly name: string; readonly notAfter: number }[]
 }
@@ -81,6 +84,11 @@ export const serverMetrics = {
   weft_server_services: { help: 'Services of the merged catalogue.', labels: [] },
   weft_server_workloads: { help: 'Workloads of the merged catalogue.', labels: [] },
   weft_server_catalogue_problems: { help: 'Items and collisions that the merged catalogue leaves out.', labels: [] },
+  weft_server_token_keys: {
+    help: 'URLs and issuers that keys for tokens come from, by state: stale is the last good set, missing refuses every token.',
+    labels: ['state'],
+  },
+  weft_server_token_key_fetches_total: { help: 'Fetches of keys for tokens.', labels: ['result'] },
   weft_server_certificate_expiry_seconds: {
     help: 'Time until a certificate of this server ends.',
     labels: ['certificate'],
@@ -146,6 +154,23 @@ export function createServerMetrics(sources: MetricSources): ServerMetrics {
   single('weft_server_services', () => sources.catalogue().services.size)
   single('weft_server_workloads', () => sources.catalogue().workloads.size)
   single('weft_server_catalogue_problems', () => sources.catalogue().problems.length)
+  gauge('weft_server_token_keys', () => {
+    const sets = sources.tokenKeys()
+    return (['starting', 'fresh', 'stale', 'missing'] as const).map(state => {
+      return [{ state }, sets.filter(set => set.state === state).length]
+    })
+  })
+  const { help, labels } = serverMetrics.weft_server_token_key_fetches_total
+  new Counter({
+    name: 'weft_server_token_key_fetches_total',
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [result, count] of Object.entries(sources.tokenKeyFetches())) this.inc({ result }, count)
+    },
+  })
   gauge('weft_server_certificate_expiry_seconds', () => {
     return sources
       .certificates()

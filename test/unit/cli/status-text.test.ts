@@ -39,6 +39,7 @@ const view = (agents: readonly AgentStatus[], registries: readonly RegistryStatu
   now,
   agents,
   registries,
+  tokenKeys: [],
   problems: [],
 })
 
@@ -115,4 +116,37 @@ t.test('items that were left out are named once, and cannot steer the terminal',
     { item: 'web\u001b[2J', reason: 'no port' },
   ]
   t.same(lines([], [registry('consul', { problems })]).slice(-2), ['', '! registry consul: web?[2J: no port'])
+})
+
+t.test('keys for tokens are told when they are not what they should be', async t => {
+  const keys = (state: 'fresh' | 'stale' | 'missing', uri: string) => ({
+    uri,
+    state,
+    since: now - minute,
+    reason: 'no answer',
+  })
+  const tokenKeys = [keys('fresh', 'https://a'), keys('stale', 'https://b'), keys('missing', 'https://c')]
+  const text = statusText({ ...view([agent('vm-1')], []), tokenKeys })
+  t.same(
+    text.split('\n').filter(line => line.startsWith('!')),
+    [
+      '! the keys for tokens from https://b cannot be fetched for 60 s; the last good ones stay in use: no answer',
+      '! the keys for tokens from https://c cannot be fetched for 60 s; tokens of their rules are refused: no answer',
+    ],
+  )
+})
+
+t.test('plaintext that is permitted for a time is told before and after', async t => {
+  const permissive = [
+    { policy: 'shop/old', until: now - 60 * minute, isOver: true },
+    { policy: 'shop/all', until: now + 90 * minute, isOver: false },
+  ]
+  const text = statusText({ ...view([], []), permissive })
+  t.match(text, /! PeerAuthentication shop\/old has counted as STRICT since 2030-01-01.*: write STRICT/)
+  t.match(text, /! PeerAuthentication shop\/all permits plaintext until 2030-01-01T13:30:00Z, for 90 min more/)
+})
+
+t.test('what an agent is too old for is said to be kept from it', async t => {
+  const rejected = [{ name: 'policy/x', reason: 'this agent is too old', withheld: true }] as const
+  t.ok(lines([agent('vm-1', { rejected })]).includes('! agent vm-1 does not get policy/x: this agent is too old'))
 })

@@ -52,6 +52,8 @@ t.test('metrics of a server are documented as the kind they are', async t => {
     agents: () => [],
     registries: () => [],
     catalogue: () => emptyCatalogue,
+    tokenKeys: () => [],
+    tokenKeyFetches: () => ({ success: 0, failure: 0 }),
     certificates: () => [],
   }).text()
   const rows = tableRows(readFileSync('docs/reference/metrics.md', 'utf8'), 'metric')

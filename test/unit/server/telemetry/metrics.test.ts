@@ -31,6 +31,8 @@ function metricsOf() {
     agents: () => [agent, { ...agent, node: 'vm-2', state: 'stale' }],
     registries: () => [registry, { ...registry, name: 'files', state: 'fresh' }],
     catalogue: () => emptyCatalogue,
+    tokenKeys: () => [{ uri: 'https://id/keys', state: 'stale', since: 0 }],
+    tokenKeyFetches: () => ({ success: 2, failure: 5 }),
     certificates: () => [{ name: 'server', notAfter: 100_000 }],
   })
 }
@@ -50,6 +52,9 @@ t.test('the metrics say what the server knows at the moment of asking', async t 
     'weft_server_agents{state="never"} 0',
     'weft_server_agents_outdated 1',
     'weft_server_agent_rejected_resources 2',
+    'weft_server_token_keys{state="stale"} 1',
+    'weft_server_token_keys{state="missing"} 0',
+    'weft_server_token_key_fetches_total{result="failure"} 5',
     'weft_server_pushes_total 2',
     'weft_server_rejections_total 3',
     'weft_server_registry_fresh{registry="consul"} 0',
