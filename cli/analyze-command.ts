@@ -34,16 +34,17 @@ export function addAnalyzeCommand(program: Command, context: CliContext): void {
     .option('--domain <domain>', 'with -f: what follows <name>.<namespace>. in names of services', 'mesh')
     .action(async (options: AnalyzeOptions, command: Command) => {
       const { file: files } = options
+      const now = context.clock.now()
       const findings =
         files === undefined
           ? (await context.client(command).get<{ findings: FindingView[] }>('/v1/findings')).findings
-          : ofFiles(files, options)
+          : ofFiles(files, options, now)
       context.print(formatOutput(context.format(command), { findings }, () => findingsTable(findings)))
       if (findings.some(({ severity }) => severity === 'error')) process.exitCode = exitCodes.failed
     })
 }
 
-function ofFiles(files: readonly string[], { rootNamespace, domain }: AnalyzeOptions): Shown[] {
+function ofFiles(files: readonly string[], { rootNamespace, domain }: AnalyzeOptions, now: number): Shown[] {
   const parsed = files.map(file => parseSources(readText(file), file))
   const sourced = parsed.flatMap(({ resources }) => resources)
   const sources = new Map(sourced.map(({ resource, source }) => [resource, source]))
@@ -59,7 +60,7 @@ function ofFiles(files: readonly string[], { rootNamespace, domain }: AnalyzeOpt
       const message = `${describeResource(resource)} is written twice`
       return { severity: 'error', code: 'invalid', file: source.file, line, column, path: 'metadata.name', message }
     }),
-    ...analyze({ resources, rootNamespace, domain }).flatMap(finding => {
+    ...analyze({ resources, rootNamespace, domain, now }).flatMap(finding => {
       const source = sources.get(finding.resource)
       return source === undefined ? [] : [placedView(finding, source)]
     }),

@@ -1,5 +1,5 @@
 import { analyze } from '../mesh/analyze/analyze.ts'
-import type { Finding, KnownService } from '../mesh/analyze/finding.ts'
+import type { AnalyzedWorkload, Finding, KnownService } from '../mesh/analyze/finding.ts'
 import { type PlacedFinding, placedView } from '../mesh/analyze/finding-view.ts'
 import type { CatalogueSnapshot } from '../mesh/model/catalogue.ts'
 import { problemIn } from '../mesh/resources/check.ts'
@@ -15,13 +15,27 @@ export interface FindingScope {
   readonly domain: string
   /** All services known now; undefined while the registries have not spoken. */
   services(): readonly KnownService[] | undefined
+  /** All workloads known now; undefined while nobody knows. */
+  workloads(): readonly AnalyzedWorkload[] | undefined
+  readonly trustDomain?: string | undefined
+  /** Milliseconds since 1970. */
+  now(): number
 }
 
 /** Everything there is to say of resources together. */
 export function findingsOf(resources: readonly Resource[], scope: FindingScope): readonly Finding[] {
-  const { rootNamespace, domain } = scope
+  const { rootNamespace, domain, trustDomain } = scope
   const services = scope.services()
-  return analyze({ resources, rootNamespace, domain, ...(services === undefined ? {} : { services }) })
+  const workloads = scope.workloads()
+  return analyze({
+    resources,
+    rootNamespace,
+    domain,
+    now: scope.now(),
+    ...(services === undefined ? {} : { services }),
+    ...(workloads === undefined ? {} : { workloads }),
+    ...(trustDomain === undefined ? {} : { trustDomain }),
+  })
 }
 
 /**

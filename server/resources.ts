@@ -1,4 +1,4 @@
-import type { KnownService } from '../mesh/analyze/finding.ts'
+import type { AnalyzedWorkload, KnownService } from '../mesh/analyze/finding.ts'
 import { type FindingView, type PlacedFinding, viewOf } from '../mesh/analyze/finding-view.ts'
 import { findConflicts, type KnownWorkload } from '../mesh/policy/policy-conflicts.ts'
 import { parseResources, parseSources } from '../mesh/resources/parse.ts'
@@ -73,12 +73,15 @@ export interface ResourcesDeps {
   readonly domain?: string
   /** All services known now, to see whether references lead anywhere; undefined while nobody knows. */
   services?(): readonly KnownService[] | undefined
+  /** All workloads known now, to see whom policies choose; undefined while nobody knows. */
+  targets?(): readonly AnalyzedWorkload[] | undefined
+  readonly trustDomain?: string
 }
 
 /** Reads what is stored; a stored document that this version cannot read is left out and logged by name. */
 export async function openResources(
   store: ResourceStore,
-  { clock, log, rootNamespace, registries, workloads, domain = 'mesh', services }: ResourcesDeps,
+  { clock, log, rootNamespace, registries, workloads, domain = 'mesh', services, targets, trustDomain }: ResourcesDeps,
 ): Promise<Resources> {
   const read = async () => parseStored(await store.list(), log)
   const current = new Watch<readonly Resource[]>(await read())
@@ -88,7 +91,14 @@ export async function openResources(
   })
   const oneAtATime = createQueue()
   const scope: MergeScope = { registries, rootNamespace }
-  const findingScope: FindingScope = { rootNamespace, domain, services: () => services?.() }
+  const findingScope: FindingScope = {
+    rootNamespace,
+    domain,
+    trustDomain,
+    services: () => services?.(),
+    workloads: () => targets?.(),
+    now: () => clock.now(),
+  }
   return {
     current,
     apply: (text, file, { dryRun }) =>

@@ -1,3 +1,4 @@
+import type { PolicyPort } from '../policy/policy-warnings.ts'
 import type { DestinationRule } from '../resources/destination-rule.ts'
 import type { Resource } from '../resources/resource.ts'
 import type { VirtualService } from '../resources/virtual-service.ts'
@@ -25,17 +26,23 @@ export const findingCodes = [
   'delegate-conflict',
   'delegate-limit',
   'duplicate-host',
+  'duplicate-policy',
   'duplicate-settings',
   'fault-never',
   'misplaced',
   'no-effect',
+  'permissive-until',
   'policy-ignored',
+  'policy-rule',
   'raw-prefix',
+  'secret-key',
+  'token-optional',
   'unknown-delegate',
   'unknown-gateway',
   'unknown-host',
   'unknown-port',
   'unknown-subset',
+  'unknown-target',
   'unmergeable',
   'unreachable',
   'unused-delegate',
@@ -51,11 +58,28 @@ export interface KnownService {
   readonly ports: readonly number[]
 }
 
+/** A workload as far as policies are for it. */
+export interface AnalyzedWorkload {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+  /** `<namespace>/<name>` of the services that it serves. */
+  readonly services: readonly string[]
+  readonly ports: readonly PolicyPort[]
+  /** False for one that is called in plaintext only. */
+  readonly isMeshed: boolean
+}
+
 /** Everything that findings are made from. */
 export interface AnalyzedWorld {
   readonly resources: readonly Resource[]
   /** All services; absent where they are not known, and then nothing is said of names that no resource declares. */
   readonly services?: readonly KnownService[]
+  /** All workloads; absent where they are not known. */
+  readonly workloads?: readonly AnalyzedWorkload[]
+  /** Absent where it is not known. */
+  readonly trustDomain?: string
+  /** Milliseconds since 1970; without it nothing is said of what holds for a time. */
+  readonly now?: number
   /** Namespace whose MeshSettings, DestinationRules and Sidecars hold for the whole mesh. */
   readonly rootNamespace: string
   /** What follows `<name>.<namespace>.` in full names. */

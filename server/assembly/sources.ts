@@ -2,6 +2,7 @@ import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { ServerConfig } from '../config.ts'
 import { createHostReports } from '../health/host-reports.ts'
+import { knownWorkloads } from '../known-workloads.ts'
 import { openNodes } from '../nodes.ts'
 import { operatorDeclared, resourcesRegistry } from '../placement.ts'
 import { startHostsRegistry } from '../registrations/hosts-registry.ts'
@@ -29,6 +30,8 @@ export async function startSources({ store, snapshot, started, ...deps }: Source
     workloads: () => snapshot.value.workloads.values(),
     domain: config.dnsDomain,
     services: () => knownServices(snapshot.value, config.dnsDomain),
+    targets: () => knownWorkloads(snapshot.value),
+    trustDomain: config.trustDomain,
   })
   started.add(() => resources.stop())
   const trusted = operatorDeclared(config.registries)
