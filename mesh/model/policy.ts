@@ -63,6 +63,8 @@ export interface AuthorizationSource {
   readonly notNamespaces?: Texts
   readonly serviceAccounts?: Texts
   readonly notServiceAccounts?: Texts
+  readonly trustDomains?: Texts
+  readonly notTrustDomains?: Texts
   readonly ipBlocks?: Texts
   readonly notIpBlocks?: Texts
   readonly remoteIpBlocks?: Texts

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dryRunAnnotation, isDryRun } from './annotations.ts'
-import { checkCondition, ipBlocks, paths, ports, serviceAccounts, texts } from './authorization-values.ts'
+import { checkCondition, ipBlocks, paths, ports, serviceAccounts, texts, trustDomains } from './authorization-values.ts'
 import { metadata } from './metadata.ts'
 import { securityVersions } from './peer-authentication.ts'
 import { checkPolicyScope, policyScope } from './policy-scope.ts'
@@ -24,8 +24,8 @@ const source = z
     notNamespaces: texts.optional(),
     serviceAccounts: serviceAccounts.optional(),
     notServiceAccounts: serviceAccounts.optional(),
-    trustDomains: unimplemented('trust domains as a source; write <trust domain>/* in principals'),
-    notTrustDomains: unimplemented('trust domains as a source; write <trust domain>/* in notPrincipals'),
+    trustDomains: trustDomains.optional(),
+    notTrustDomains: trustDomains.optional(),
     ipBlocks: ipBlocks.optional(),
     notIpBlocks: ipBlocks.optional(),
     remoteIpBlocks: ipBlocks.optional(),

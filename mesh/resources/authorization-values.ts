@@ -18,6 +18,9 @@ export const ports = z.array(checkedBy(portProblem))
 /** `<namespace>/<service-account>`, or only the latter, of the policy's own namespace; as they are. */
 export const serviceAccounts = z.array(checkedBy(serviceAccountProblem).max(320)).max(16)
 
+/** Trust domains: as they are, or with a `*` at one end. */
+export const trustDomains = z.array(checkedBy(trustDomainProblem).min(1))
+
 /** Paths: exact, with a `*` at one end, or as a template of segments with `{*}` and `{**}`. */
 export const paths = z.array(checkedBy(templateProblem).min(1))
 
@@ -84,7 +87,7 @@ function serviceAccountProblem(text: string): string | undefined {
 }
 
 function trustDomainProblem(text: string): string | undefined {
-  return text.slice(1, -1).includes('*') || text === '**' ? 'may have a * at one end only' : undefined
+  return /^[^*]*\*?$|^\*[^*]*$/.test(text) ? undefined : 'may have a * at one end only'
 }
 
 /** A segment beside templates: unreserved characters, percent-encodings and some marks of RFC 3986. */

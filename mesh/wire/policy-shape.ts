@@ -39,6 +39,8 @@ const source = objectOf<AuthorizationSource>({
   notNamespaces: texts,
   serviceAccounts: texts,
   notServiceAccounts: texts,
+  trustDomains: texts,
+  notTrustDomains: texts,
   ipBlocks: texts,
   notIpBlocks: texts,
   remoteIpBlocks: texts,

@@ -59,7 +59,7 @@ export const destinationPort: Attribute = {
   isHttp: false,
   seen: call => String(call.destinationPort),
   compile(values) {
-    if (!values.every(value => /^\d{1,5}$/.test(value))) return undefined
+    if (!values.every(value => /^\d+$/.test(value))) return undefined
     const ports = new Set(values.map(Number))
     return call => ports.has(call.destinationPort)
   },

@@ -15,6 +15,7 @@ export function sourceAttributes(context: AttributeContext): Readonly<Record<Sou
     requestPrincipals,
     namespaces: namespace,
     serviceAccounts: serviceAccount(context),
+    trustDomains: trustDomain,
     ipBlocks: sourceIp,
     remoteIpBlocks: remoteIp,
   }

@@ -18,7 +18,7 @@ export function meaninglessValue(name: string, value: string, surroundings: Poli
     case 'namespaces':
     case 'hosts':
     case 'connection.sni':
-    case 'source.trustDomain':
+    case 'trustDomains':
       return starInside(value)
     default:
       return undefined

@@ -18,7 +18,7 @@ export function neverMatching(
 }
 
 /** What only a certificate tells. */
-const identityFields = new Set(['principals', 'namespaces', 'serviceAccounts', 'source.trustDomain', 'connection.sni'])
+const identityFields = new Set(['principals', 'namespaces', 'serviceAccounts', 'trustDomains', 'connection.sni'])
 
 function withoutIdentity(
   { path, name, isNegated }: RuleField,

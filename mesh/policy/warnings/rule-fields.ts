@@ -37,6 +37,7 @@ const sameAs: ReadonlyMap<string, string> = new Map([
   ['source.principal', 'principals'],
   ['source.namespace', 'namespaces'],
   ['source.serviceAccount', 'serviceAccounts'],
+  ['source.trustDomain', 'trustDomains'],
   ['source.ip', 'ipBlocks'],
   ['remote.ip', 'remoteIpBlocks'],
   ['request.auth.principal', 'requestPrincipals'],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { AuthorizationRule } from '../../../../mesh/model/policy.ts'
 import { compileAuthorization } from '../../../../mesh/policy/authorization.ts'
+import { isConditionKey } from '../../../../mesh/policy/condition-key.ts'
 import { type CallText, ledger, policy, policyCall, policyConfig } from '../../../support/policy-calls.ts'
 
 interface Row {
@@ -18,7 +19,9 @@ const rows = readFileSync(table, 'utf8')
   .split('\n')
   .map((line): Row => JSON.parse(line))
 
-const sources = ['principals', 'requestPrincipals', 'namespaces', 'serviceAccounts', 'ipBlocks', 'remoteIpBlocks']
+const sources = [
+  ...['principals', 'requestPrincipals', 'namespaces', 'serviceAccounts', 'trustDomains', 'ipBlocks', 'remoteIpBlocks'],
+]
 const operations = ['hosts', 'ports', 'methods', 'paths']
 const conditions = [
   ...['request.headers[x-tier]', 'source.ip', 'remote.ip', 'source.namespace', 'source.serviceAccount'],
@@ -63,4 +66,14 @@ t.test('each field of a rule means what the table says, for ALLOW and for DENY',
       }
     }
   }
+})
+
+t.test('every condition that may be written can be enforced on a port of requests', async t => {
+  for (const key of conditions) {
+    t.ok(isConditionKey(key), key)
+    const rules = [{ when: [{ key, values: [/ip$/.test(key) ? '10.0.0.1' : '80'] }] }]
+    const [explained] = compileAuthorization(policyConfig([policy({ rules })]), ledger).explain(policyCall())
+    t.same(explained?.unenforceable, [], key)
+  }
+  for (const key of ['request.host', 'source.labels[app]', 'request.headers[]', '']) t.notOk(isConditionKey(key), key)
 })

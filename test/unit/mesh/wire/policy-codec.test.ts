@@ -40,7 +40,7 @@ t.test('what this version does not know makes the policy unusable, wherever it s
   for (const [kind, spec, path] of [
     ['AuthorizationPolicy', '{"provider":{"name":"opa"}}', ''],
     ['AuthorizationPolicy', '{"action":"CUSTOM"}', '.action'],
-    ['AuthorizationPolicy', '{"rules":[{"from":[{"source":{"trustDomains":["a"]}}]}]}', '.rules[0].from[0].source'],
+    ['AuthorizationPolicy', '{"rules":[{"from":[{"source":{"labels":["a"]}}]}]}', '.rules[0].from[0].source'],
     ['AuthorizationPolicy', '{"rules":[{"from":[{}]}]}', '.rules[0].from[0].source'],
     ['AuthorizationPolicy', '{"rules":[{"when":[{"key":"request.time","values":["x"]}]}]}', '.rules[0].when[0].key'],
     [
