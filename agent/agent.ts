@@ -67,7 +67,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, lifetime: Life
 
   const { capture, spans, dataPlane, dns } = await startTraffic({ ...deps, lifetime, inUse }, settings)
   const { signer, trust, certificates } = startIdentity({ ...deps, started, savers, dataPlane }, membership)
-  const { registrations, prober, report } = await startOwnWorkloads({ ...deps, started, state }, settings)
+  const { registrations, prober, report } = await startOwnWorkloads({ ...deps, started, state, certificates }, settings)
   const followers = [prober, capture, dns]
   const { listeners, apply, keep, freeze } = createControl(
     { ...deps, started, state, savers, dataPlane, trust, certificates, followers, inUse },

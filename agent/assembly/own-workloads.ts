@@ -5,6 +5,7 @@ import type { AgentSettings } from '../config.ts'
 import type { AgentState } from '../control/agent-state.ts'
 import { createChecks } from '../health/checks.ts'
 import { createProber } from '../health/prober.ts'
+import type { Certificates } from '../identity/certificates.ts'
 import { declaredBySettings, nameOfNode } from '../registration/declared.ts'
 import { createRegistrations } from '../registration/registrations.ts'
 import type { AgentDeps } from './deps.ts'
@@ -12,10 +13,14 @@ import type { AgentDeps } from './deps.ts'
 export interface OwnWorkloadsDeps extends AgentDeps {
   readonly started: Started
   readonly state: AgentState
+  readonly certificates: Pick<Certificates, 'issued'>
 }
 
-/** Starts what this host says of its own workloads: which there are, and whether they are healthy. */
-export async function startOwnWorkloads({ started, state, ...deps }: OwnWorkloadsDeps, settings: AgentSettings) {
+/** Starts what this host says of itself: which workloads there are, whether they are healthy, whose word it presents. */
+export async function startOwnWorkloads(
+  { started, state, certificates, ...deps }: OwnWorkloadsDeps,
+  settings: AgentSettings,
+) {
   const automatic = declaredBySettings(settings)
   const registrations = createRegistrations(
     { log: deps.log, save: kept => state.saveRegistrations(kept) },
@@ -27,9 +32,10 @@ export async function startOwnWorkloads({ started, state, ...deps }: OwnWorkload
   )
   const prober = createProber({ ...deps, check: createChecks(settings.health) })
   started.add(() => prober.stop())
-  const report = derived<HostState>([prober.health, registrations.reported], () => ({
+  const report = derived<HostState>([prober.health, registrations.reported, certificates.issued], () => ({
     health: prober.health.value,
     registrations: registrations.reported.value,
+    certificates: certificates.issued.value,
   }))
   started.add(() => report.stop())
   return { registrations, prober, report: report.watch }

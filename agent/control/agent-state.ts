@@ -1,4 +1,5 @@
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
+import { trustOf } from '../../mesh/model/trust.ts'
 import type { EncodedResource } from '../../mesh/wire/messages.ts'
 import { type HeldCertificate, holdCertificate, type KeyAndChain } from '../identity/held-certificate.ts'
 import { declare, type KeptRegistrations } from '../registration/declared.ts'
@@ -73,9 +74,19 @@ function readNode(value: unknown): NodeState {
 }
 
 function readTrust(value: unknown): TrustBundle {
-  const { trustDomain, sequence, roots } = object(value)
-  if (typeof sequence !== 'number') throw new TypeError('no sequence number')
-  return { trustDomain: text(trustDomain), sequence, roots: list(roots).map(text) }
+  const { trustDomain, sequence, roots, renewWithinMs = 0, ...lists } = object(value)
+  if (typeof sequence !== 'number' || typeof renewWithinMs !== 'number') throw new TypeError('no sequence number')
+  const texts = (of: unknown) => list(of ?? []).map(text)
+  return trustOf({
+    trustDomain: text(trustDomain),
+    sequence,
+    roots: list(roots).map(text),
+    tainted: texts(lists.tainted),
+    renewWithinMs,
+    retired: texts(lists.retired),
+    bannedIdentities: texts(lists.bannedIdentities),
+    bannedKeys: texts(lists.bannedKeys),
+  })
 }
 
 function readHeld(value: unknown): HeldCertificate {

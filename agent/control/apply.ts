@@ -1,5 +1,6 @@
 import { advanceTrustBundle, type TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import { trustOf } from '../../mesh/model/trust.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
@@ -49,7 +50,7 @@ export function createApplier(deps: ApplierDeps): Applier {
 
   async function apply(wanted: AgentConfig): Promise<readonly RejectedResource[]> {
     const rejected: RejectedResource[] = []
-    const trusted = { ...wanted, trust: { kind: 'trust' as const, ...trustOf(wanted, rejected) } }
+    const trusted = { ...wanted, trust: { kind: 'trust' as const, ...advanced(wanted, rejected) } }
     const config = await deps.endpoints.fill(trusted)
     deps.certificates.want(identitiesOf(config))
     rejected.push(...(await deps.dataPlane.apply(config)))
@@ -76,10 +77,9 @@ export function createApplier(deps: ApplierDeps): Applier {
   }
 
   /** Trust never goes back: an older bundle is refused by name and the one in use stays. */
-  function trustOf(wanted: AgentConfig, rejected: RejectedResource[]): TrustBundle {
-    const { trustDomain, sequence, roots } = wanted.trust
+  function advanced(wanted: AgentConfig, rejected: RejectedResource[]): TrustBundle {
     try {
-      deps.trust.set(advanceTrustBundle(deps.trust.value, { trustDomain, sequence, roots }))
+      deps.trust.set(advanceTrustBundle(deps.trust.value, trustOf(wanted.trust)))
     } catch (error) {
       rejected.push({ name: 'trust', reason: describeError(error) })
       deps.log.warn('trust bundle refused, the one in use stays', { reason: describeError(error) })

@@ -1,5 +1,6 @@
 import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
+import { trustOf } from '../../mesh/model/trust.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import { type HeldResources, restoreResources } from '../../mesh/wire/held-resources.ts'
@@ -48,8 +49,7 @@ function newestTrust(saved: TrustBundle | undefined, held: HeldResources, trustD
   const resource = held.get('trust')?.resource
   const inConfig = resource?.kind === 'trust' && resource.trustDomain === trustDomain ? resource : undefined
   if (inConfig !== undefined && inConfig.sequence > (saved?.sequence ?? -2)) {
-    const { sequence, roots } = inConfig
-    return { trustDomain, sequence, roots }
+    return trustOf(inConfig)
   }
   return saved ?? { trustDomain, sequence: -1, roots: [] }
 }

@@ -20,6 +20,7 @@ export const reasons = {
   NOT_DECLARED: 'no local workload declares this address and port',
   WRONG_WORKLOAD: 'the port belongs to a workload of another identity than the one the caller addressed',
   PEER_CERTIFICATE: 'the caller’s certificate is not one of the mesh',
+  PEER_BANNED: 'the identity of the other side, or its key, is banned from the mesh',
   BAD_HANDSHAKE: 'what came was no TLS handshake as agents make it, or it was not finished',
   BAD_REQUEST: 'the tunnel request is not a CONNECT to an address and port',
   LOCAL_CONNECT: 'the local process does not accept connections on its declared port',

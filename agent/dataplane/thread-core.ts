@@ -1,8 +1,9 @@
-import type { AgentConfig, TrustResource } from '../../mesh/model/agent-config.ts'
+import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import { callerOf } from './caller.ts'
 import { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
+import { isNarrower } from './hbone/peer-trust.ts'
 import { HbonePool } from './hbone/pool.ts'
 import { HboneServer } from './hbone/server.ts'
 import { defaultHbonePort } from './hbone/settings.ts'
@@ -208,9 +209,4 @@ export class ThreadCore {
     this.#state.pool.renew(this.#state.contexts)
     this.#hbone.renew(this.#state.contexts)
   }
-}
-
-/** Whether someone whom the one bundle believed may not be believed by the other: then what is open is judged again. */
-function isNarrower(trust: TrustResource, before: TrustResource): boolean {
-  return trust.trustDomain !== before.trustDomain || before.roots.some(root => !trust.roots.includes(root))
 }

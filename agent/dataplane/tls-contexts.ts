@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import { identitySni } from '../../mesh/identity/sni.ts'
 import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { TrustResource } from '../../mesh/model/agent-config.ts'
+import { PeerBans } from './hbone/peer-trust.ts'
 import type { Credential } from './messages.ts'
 
 /** One identity's TLS context, used for both directions. */
@@ -29,6 +30,8 @@ export class TlsContexts {
   readonly #byIdentity = new Map<string, IdentityContext>()
   readonly #bySni = new Map<string, IdentityContext>()
   readonly #fingerprints = new Map<string, string>()
+  /** Whom sessions must not be had with, whatever their certificates say. */
+  readonly bans: PeerBans
 
   /**
    * An empty bundle trusts nobody: then there are no contexts at all. An identity whose key, chain and trust are the
@@ -36,6 +39,7 @@ export class TlsContexts {
    * take the others down.
    */
   constructor(credentials: readonly Credential[], trust: TrustResource | undefined, before?: TlsContexts) {
+    this.bans = new PeerBans(trust)
     if (trust === undefined || trust.roots.length === 0) return
     for (const credential of credentials) {
       const fingerprint = [credential.key, credential.chain, ...trust.roots].join('|')

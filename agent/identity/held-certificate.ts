@@ -1,7 +1,7 @@
-import { decodePrivateKey, encodePublicKey } from '../../mesh/identity/keys.ts'
+import { decodePrivateKey, encodePublicKey, spkiHash } from '../../mesh/identity/keys.ts'
 import { formatSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
-import { verifyChain } from '../../mesh/identity/verify.ts'
+import { anchorOf, verifyChain } from '../../mesh/identity/verify.ts'
 import { parseCertificate } from '../../mesh/identity/x509.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 
@@ -57,6 +57,13 @@ export function verifyIssued(held: HeldCertificate, trust: TrustBundle, now: num
   const { trustDomain, roots } = trust
   const id = verifyChain({ chain, roots, trustDomain, now: Math.max(now, held.notBefore) })
   if (formatSpiffeId(id) !== held.identity) throw refused('certificate is of another identity', held.identity)
+}
+
+/** SHA-256 of the public key (SPKI), hex, of the root that a certificate is below; undefined when it is none of these. */
+export function rootOf(held: KeyAndChain, roots: readonly string[]): string | undefined {
+  const chain = splitChain(held.chain).map(pem => parseCertificate(pem).der)
+  const root = anchorOf(chain, roots)
+  return root === undefined ? undefined : spkiHash(root)
 }
 
 /** The certificates of a PEM text, one block each; whatever stands between them is dropped. */

@@ -55,6 +55,8 @@ export interface Keeper {
   /** The newest certificate, expired or not. */
   held(): HeldCertificate | undefined
   status(): KeeperStatus
+  /** Renews within this time at a random moment, unless it is due before. */
+  hasten(withinMs: number): void
   stop(): Promise<void>
 }
 
@@ -179,6 +181,10 @@ export function startKeeper(deps: KeeperDeps, options: KeeperOptions): Keeper {
       ...(problem !== undefined && { problem }),
       refused,
     }),
+    hasten(withinMs) {
+      due = Math.min(due, clock.now() + random() * withinMs)
+      wake()
+    },
     async stop() {
       stopping = true
       stopped.reject(new MeshError('WEFT_SERVER_UNREACHABLE', 'the agent stops'))

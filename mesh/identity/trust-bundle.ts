@@ -1,15 +1,10 @@
+import { type Trust, trustOf } from '../model/trust.ts'
 import { MeshError } from '../std/errors.ts'
 import { checkTrustDomain } from './spiffe-id.ts'
 import { parseCertificate } from './x509.ts'
 
 /** Whom to believe. No roots means nobody; it never means everybody. */
-export interface TrustBundle {
-  readonly trustDomain: string
-  /** Grows with every change. */
-  readonly sequence: number
-  /** Root certificates, PEM. */
-  readonly roots: readonly string[]
-}
+export type TrustBundle = Trust
 
 /** The bundle before the first contact: trusts nothing. */
 export function emptyTrustBundle(trustDomain: string): TrustBundle {
@@ -33,11 +28,11 @@ export function advanceTrustBundle(current: TrustBundle, next: TrustBundle): Tru
     throw new MeshError('WEFT_TRUST_BUNDLE', 'trust bundle is older than the one in use', { fields })
   }
   if (next.sequence === current.sequence) {
-    if (sameRoots(current.roots, next.roots)) return current
+    if (JSON.stringify(trustOf(current)) === JSON.stringify(trustOf(next))) return current
     throw new MeshError('WEFT_TRUST_BUNDLE', 'trust bundle changed without a new sequence number', { fields })
   }
   for (const root of next.roots) checkRoot(root, fields)
-  return Object.freeze({ ...next, roots: Object.freeze([...next.roots]) })
+  return Object.freeze({ ...trustOf(next), roots: Object.freeze([...next.roots]) })
 }
 
 function checkRoot(pem: string, fields: Record<string, unknown>): void {
@@ -49,8 +44,4 @@ function checkRoot(pem: string, fields: Record<string, unknown>): void {
     throw new MeshError('WEFT_TRUST_BUNDLE', 'trust bundle holds a malformed certificate', { fields, cause })
   }
   if (!isRoot) throw new MeshError('WEFT_TRUST_BUNDLE', 'trust bundle holds a certificate that is no root', { fields })
-}
-
-function sameRoots(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((root, at) => root === other[at])
 }

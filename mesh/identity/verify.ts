@@ -91,6 +91,17 @@ function isSignedBy(certificate: Certificate, issuer: Certificate, below: number
   return verify(certificate.hash, certificate.signed, publicKeyOf(issuer), certificate.signature)
 }
 
+/** The root (PEM) that the last certificate of a chain (DER, leaf first) is signed by; undefined when it is none of these. */
+export function anchorOf(chain: readonly Uint8Array[], roots: readonly string[]): string | undefined {
+  const last = chain.at(-1)
+  if (last === undefined) return undefined
+  const certificate = parseCertificate(last)
+  return roots.find(root => {
+    const anchor = parseCertificate(root)
+    return anchor.der.equals(certificate.der) || isSignedBy(certificate, anchor, chain.length - 1)
+  })
+}
+
 /** Checks that a certificate is valid at `now` (milliseconds since 1970); throws WEFT_CERTIFICATE_REFUSED. */
 export function checkValidity(certificate: Certificate, now: number): void {
   const fields = {

@@ -5,6 +5,7 @@ import type { Probe } from './probe.ts'
 import type { DnsEndpoint, Protocol, Resolution, ServicePort } from './service.ts'
 import type { TrafficConfig } from './traffic.ts'
 import type { TrafficResource } from './traffic-resource.ts'
+import type { Trust } from './trust.ts'
 import type { CallerSelector, Health } from './workload.ts'
 
 /**
@@ -40,13 +41,8 @@ export interface HostResource {
 }
 
 /** Whom to believe. */
-export interface TrustResource {
+export interface TrustResource extends Trust {
   readonly kind: 'trust'
-  readonly trustDomain: string
-  /** Never goes backwards. */
-  readonly sequence: number
-  /** Root certificates, PEM. An empty list trusts nothing. */
-  readonly roots: readonly string[]
 }
 
 /** A port that a local workload is declared to serve. */

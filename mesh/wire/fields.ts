@@ -185,6 +185,12 @@ export function checkName(value: unknown, path: string): string {
   return text
 }
 
+/** SHA-256 of a public key, hex. */
+export function checkKeyHash(value: unknown, path: string): string {
+  if (typeof value !== 'string' || !/^[0-9a-f]{64}$/.test(value)) throw malformed(path, 'is not 64 hex digits')
+  return value
+}
+
 /** A port number, 1 to 65535. */
 export function checkPort(value: unknown, path: string): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 65535) {

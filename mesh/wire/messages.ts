@@ -82,6 +82,7 @@ export interface SignResponse {
 /** The most workloads whose health one report may hold, and the most registrations. */
 export const maxReportedHealth = 10_000
 export const maxRegistrations = 1_000
+export const maxReportedCertificates = 10_000
 
 /** How one of the host's workloads answered its health check, judged by the check's thresholds. */
 export interface WorkloadHealth {
@@ -105,6 +106,12 @@ export interface Registration {
   readonly maintenance: string
 }
 
+/** The root that the certificate of an identity is below: SHA-256 of the root's public key (SPKI), hex. */
+export interface CertificateOfHost {
+  readonly identity: string
+  readonly root: string
+}
+
 /**
  * What an agent says about its host's own workloads. Each report replaces the one before; it is sent after the welcome
  * and whenever something of it changes.
@@ -113,6 +120,8 @@ export interface HostReport {
   readonly kind: 'report'
   readonly health: readonly WorkloadHealth[]
   readonly registrations: readonly Registration[]
+  /** What the host presents, the agent's own among it; absent for an agent that does not say. */
+  readonly certificates?: readonly CertificateOfHost[]
 }
 
 /** Everything an agent says. */

@@ -1,7 +1,9 @@
-import { checkPort, cleanSentence, type Fields, malformed } from './fields.ts'
+import { checkKeyHash, checkPort, cleanSentence, type Fields, malformed } from './fields.ts'
 import {
+  type CertificateOfHost,
   type HostReport,
   maxRegistrations,
+  maxReportedCertificates,
   maxReportedHealth,
   type Registration,
   type WorkloadHealth,
@@ -11,10 +13,11 @@ const maxPorts = 256
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** A report as protobuf's plain object; what people wrote is made fit to be sent. */
-export function plainReport({ health, registrations }: HostReport): object {
+export function plainReport({ health, registrations, certificates = [] }: HostReport): object {
   return {
     health: health.map(one => ({ ...one, reason: cleanSentence(one.reason) })),
     registrations: registrations.map(one => ({ ...one, maintenance: cleanSentence(one.maintenance) })),
+    certificates,
   }
 }
 
@@ -30,11 +33,20 @@ export function readReport(fields: Fields): HostReport {
     registrations.map(({ name }) => name),
     `${fields.path}.registrations`,
   )
-  return { kind: 'report', health, registrations }
+  const certificates = fields.messages('certificates', maxReportedCertificates, readCertificate)
+  once(
+    certificates.map(({ identity }) => identity),
+    `${fields.path}.certificates`,
+  )
+  return { kind: 'report', health, registrations, ...(certificates.length > 0 && { certificates }) }
 }
 
 function readHealth(fields: Fields): WorkloadHealth {
   return { workload: fields.name('workload'), healthy: fields.flag('healthy'), reason: fields.sentence('reason') }
+}
+
+function readCertificate(fields: Fields): CertificateOfHost {
+  return { identity: fields.name('identity'), root: checkKeyHash(fields.text('root'), `${fields.path}.root`) }
 }
 
 function readRegistration(fields: Fields): Registration {

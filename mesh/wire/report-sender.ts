@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Log } from '../std/log.ts'
 import type { Watch } from '../std/watch.ts'
-import { type HostReport, maxRegistrations, maxReportedHealth } from './messages.ts'
+import { type HostReport, maxRegistrations, maxReportedCertificates, maxReportedHealth } from './messages.ts'
 
 /** What a host says about its own workloads, before it is a message. */
 export type HostState = Omit<HostReport, 'kind'>
@@ -34,13 +34,18 @@ export function startReportSender({ clock, log, report, send }: ReportSenderDeps
     if (!dirty) return
     dirty = false
     timer = clock.timer(reportEveryMs, say)
-    const { health, registrations } = report.value
-    const tooMany = Math.max(health.length - maxReportedHealth, registrations.length - maxRegistrations)
+    const { health, registrations, certificates = [] } = report.value
+    const tooMany = Math.max(
+      health.length - maxReportedHealth,
+      registrations.length - maxRegistrations,
+      certificates.length - maxReportedCertificates,
+    )
     if (tooMany > 0) log.warn('the host has more workloads than a report holds', { tooMany })
     send({
       kind: 'report',
       health: health.slice(0, maxReportedHealth),
       registrations: registrations.slice(0, maxRegistrations),
+      ...(certificates.length > 0 && { certificates: certificates.slice(0, maxReportedCertificates) }),
     })
   }
 

@@ -6,9 +6,10 @@ import type {
   LocalWorkloadResource,
   TrustResource,
 } from '../model/agent-config.ts'
+import { trustOf } from '../model/trust.ts'
 import type { CallerSelector } from '../model/workload.ts'
 import { assertNever } from '../std/assert-never.ts'
-import { checkAddressRange, checkName, Fields, malformed, maxPemLength } from './fields.ts'
+import { checkAddressRange, checkKeyHash, checkName, Fields, malformed, maxPemLength } from './fields.ts'
 import { readPolicy } from './policy-codec.ts'
 import { readProbe } from './probe-codec.ts'
 import { mtlsModeNames, protocolNames, wordsByName } from './resource-enums.ts'
@@ -17,6 +18,7 @@ import { dnsName, labels, locality, maxNames, maxPorts, readService } from './se
 import { readTraffic } from './traffic-codec.ts'
 
 const maxRoots = 256
+const maxBanned = 100_000
 
 const protocols = wordsByName(protocolNames)
 const mtlsModes = wordsByName(mtlsModeNames)
@@ -72,9 +74,16 @@ function host(fields: Fields): HostResource {
 function trust(fields: Fields): TrustResource {
   return {
     kind: 'trust',
-    trustDomain: fields.name('trustDomain'),
-    sequence: fields.integer('sequence'),
-    roots: fields.list('roots', maxRoots, certificate),
+    ...trustOf({
+      trustDomain: fields.name('trustDomain'),
+      sequence: fields.integer('sequence'),
+      roots: fields.list('roots', maxRoots, certificate),
+      tainted: fields.list('tainted', maxRoots, checkKeyHash),
+      renewWithinMs: fields.integer('renewWithinMs'),
+      retired: fields.list('retired', maxRoots, certificate),
+      bannedIdentities: fields.list('bannedIdentities', maxBanned, checkName),
+      bannedKeys: fields.list('bannedKeys', maxBanned, checkKeyHash),
+    }),
   }
 }
 

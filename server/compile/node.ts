@@ -2,6 +2,7 @@ import { workloadSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { HostResource, LocalWorkloadResource, TrustResource } from '../../mesh/model/agent-config.ts'
 import type { CatalogueWorkload } from '../../mesh/model/catalogue.ts'
 import { unknownLocality } from '../../mesh/model/locality.ts'
+import { trustOf } from '../../mesh/model/trust.ts'
 import type { Placement } from './placement.ts'
 import { probesOf } from './probes.ts'
 import { sortedRecord } from './services.ts'
@@ -33,8 +34,7 @@ export function compileNode(
     virtualIpRanges: settings.virtualIpRanges,
     locality: workloads.find(({ locality }) => locality.region !== '')?.locality ?? unknownLocality,
   }
-  const { sequence, roots } = settings.trust
-  const trust: TrustResource = { kind: 'trust', trustDomain, sequence, roots }
+  const trust: TrustResource = { kind: 'trust', ...trustOf({ trustDomain, ...settings.trust }) }
   return [host, trust, ...workloads.map(workload => compileWorkload(workload, input))]
 }
 

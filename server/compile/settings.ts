@@ -1,4 +1,5 @@
 import type { MtlsMode } from '../../mesh/model/agent-config.ts'
+import type { Trust } from '../../mesh/model/trust.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
 
 /** What compiling needs to know beside catalogue and resources; the same for all agents. */
@@ -10,8 +11,8 @@ export interface CompileSettings {
   readonly virtualIpRanges: readonly string[]
   /** `<namespace>/<service-account>` for callers that belong to no workload. */
   readonly defaultIdentity?: string
-  /** Roots to believe, PEM, and the number of their generation. */
-  readonly trust: { readonly sequence: number; readonly roots: readonly string[] }
+  /** Whom agents are to believe. */
+  readonly trust: Omit<Trust, 'trustDomain'>
 }
 
 /** Whether something trustworthy places the identity, `<namespace>/<service-account>`, on the node. */

@@ -3,7 +3,8 @@ import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import type { BlockPool } from '../h2/blocks.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { TlsContexts } from '../tls-contexts.ts'
-import { HboneSession, type Pending, type RequestResult, type SessionTarget } from './session.ts'
+import { PeerBans } from './peer-trust.ts'
+import { HboneSession, type Pending, type RequestResult, type SessionEvents, type SessionTarget } from './session.ts'
 import type { TunnelResult } from './tunnel.ts'
 
 /** How long a session without tunnels is kept (features 2.8), and how often that is looked at. */
@@ -22,6 +23,7 @@ export class HbonePool {
   readonly #clock: Clock
   readonly #blocks: BlockPool
   #sweep: Timer | undefined
+  #bans = new PeerBans()
 
   constructor(clock: Clock, blocks: BlockPool) {
     this.#clock = clock
@@ -59,6 +61,7 @@ export class HbonePool {
 
   /** Retires every session whose identity has another TLS context now: a new certificate, a new trust bundle. */
   renew(contexts: TlsContexts): void {
+    this.#bans = contexts.bans
     for (const session of this.#current()) {
       if (contexts.of(session.target.source.identity) !== session.target.source) session.retire()
     }
@@ -101,10 +104,11 @@ export class HbonePool {
     for (const session of list) {
       if (session.hasRoom && session.target.source === target.source) return session
     }
-    const session = new HboneSession(target, this.#clock, this.#blocks, {
+    const events: SessionEvents = {
       retired: gone => this.#forget(key, gone),
       ended: gone => this.#retired.delete(gone),
-    })
+    }
+    const session = new HboneSession(target, this.#clock, this.#blocks, events, () => this.#bans)
     list.push(session)
     return session
   }

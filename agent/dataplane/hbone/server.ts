@@ -4,6 +4,7 @@ import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
 import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
+import type { Reason } from '../reasons.ts'
 import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import type { IdentityContext, TlsContexts } from '../tls-contexts.ts'
 import type { HboneState } from './inbound-requests.ts'
@@ -40,6 +41,9 @@ export class HboneServer {
       const peer = parseSpiffeId(peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? ''))
       // Agents and servers have certificates of the same mesh, for each other; only workloads call workloads.
       if (peer.kind !== 'workload') throw new Error(`${formatSpiffeId(peer)} is no workload`)
+      if (this.#state.contexts.bans.has(formatSpiffeId(peer), certificate)) {
+        return this.#refuse(socket, served, peerAddress, 'PEER_BANNED', formatSpiffeId(peer), since)
+      }
       const settings = sessionSettings(socket.alpnProtocol)
       if (settings === undefined) throw new Error('the peer speaks neither weft/1 nor h2')
       const session = new InboundSession(
@@ -55,11 +59,15 @@ export class HboneServer {
       session.connection.onClose = () => this.#sessions.delete(session)
       this.#startSweep()
     } catch (error) {
-      const facts = factsOf('inbound', peerAddress)
-      facts.destinationIdentity = served
-      this.#state.telemetry.refuse(facts, 'PEER_CERTIFICATE', describeError(error), since)
-      socket.destroy()
+      this.#refuse(socket, served, peerAddress, 'PEER_CERTIFICATE', describeError(error), since)
     }
+  }
+
+  #refuse(socket: TLSSocket, served: string, peer: string, reason: Reason, detail: string, since: number): void {
+    const facts = factsOf('inbound', peer)
+    facts.destinationIdentity = served
+    this.#state.telemetry.refuse(facts, reason, detail, since)
+    socket.destroy()
   }
 
   /** Tells every peer to open its next tunnels elsewhere; open ones go on. */

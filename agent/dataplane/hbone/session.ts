@@ -7,7 +7,7 @@ import type { BlockPool } from '../h2/blocks.ts'
 import { H2Connection } from '../h2/connection.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
-import { stillTrusted } from './peer-trust.ts'
+import { PeerBans, stillTrusted } from './peer-trust.ts'
 import { sessionAlpns, sessionSettings, weftAlpn } from './settings.ts'
 import { SilenceWatch } from './silence.ts'
 import { noRoom, openTunnel, type SessionFailure, type TunnelResult, type TunnelSession } from './tunnel.ts'
@@ -52,6 +52,7 @@ interface Waiter {
 }
 
 const connectTimeoutMs = 5_000
+const nobody = new PeerBans()
 /** ztunnel's limit (features 2.8); beyond it another session is opened beside. */
 export const maxStreamsPerSession = 100
 
@@ -70,6 +71,7 @@ export class HboneSession {
   readonly #clock: Clock
   readonly #blocks: BlockPool
   readonly #events: SessionEvents
+  readonly #bans: () => PeerBans
   readonly #socket: TLSSocket
   readonly #timeout: Timer
   #peerExpiresAt = Number.POSITIVE_INFINITY
@@ -77,11 +79,19 @@ export class HboneSession {
   /** Monotonic time since when it has had no tunnel; the pool's sweep keeps it. */
   idleSince: number | undefined
 
-  constructor(target: SessionTarget, clock: Clock, blocks: BlockPool, events: SessionEvents) {
+  /** `bans` gives those of the moment. */
+  constructor(
+    target: SessionTarget,
+    clock: Clock,
+    blocks: BlockPool,
+    events: SessionEvents,
+    bans: () => PeerBans = () => nobody,
+  ) {
     this.target = target
     this.#clock = clock
     this.#blocks = blocks
     this.#events = events
+    this.#bans = bans
     const socket = connect({
       host: target.address,
       port: target.port,
@@ -172,6 +182,7 @@ export class HboneSession {
       if (identity !== destination) {
         return this.#fail('PEER_IDENTITY', `expected ${destination}, got ${identity}`)
       }
+      if (this.#bans().has(identity, certificate)) return this.#fail('PEER_BANNED', identity)
       this.#peerExpiresAt = certificate.validToDate.getTime()
     } catch (error) {
       return this.#fail('PEER_IDENTITY', describeError(error))
@@ -221,7 +232,11 @@ export class HboneSession {
   }
 
   /** Ends a session that is still connecting; `again` tells those that wait that they may ask for another one. */
-  #fail(reason: 'UPSTREAM_CONNECT' | 'UPSTREAM_TLS' | 'PEER_IDENTITY', detail: string, again = false): void {
+  #fail(
+    reason: 'UPSTREAM_CONNECT' | 'UPSTREAM_TLS' | 'PEER_IDENTITY' | 'PEER_BANNED',
+    detail: string,
+    again = false,
+  ): void {
     if (this.#state !== 'connecting') return
     this.#timeout.cancel()
     this.#state = 'retired'

@@ -51,6 +51,7 @@ export const outcomes: Readonly<Record<Reason, Outcome>> = {
   NOT_DECLARED: { status: 404, flags: 'NR', details: 'route_not_found', body: '' },
   WRONG_WORKLOAD: own(421, 'wrong_workload'),
   PEER_CERTIFICATE: own(403, 'peer_certificate'),
+  PEER_BANNED: unreachable,
   BAD_HANDSHAKE: own(400, 'bad_handshake'),
   BAD_REQUEST: invalid('bad_tunnel_request'),
   LOCAL_CONNECT: unreachable,

@@ -18,6 +18,7 @@ interface World {
   readonly clock: FakeClock
   readonly authority: TestAuthority
   readonly signer: Watch<Signer | undefined>
+  readonly trust: Watch<TrustBundle>
   readonly certificates: Certificates
   /** Identity and time of every request the server saw. */
   readonly asked: { identity: string; at: number; csr: string }[]
@@ -58,7 +59,7 @@ function start(
     { node: hold(nodeId), workloads: (options.workloads ?? []).map(hold) },
   )
   t.teardown(() => certificates.stop())
-  return { clock, authority, signer, certificates, asked, saved, lines, server }
+  return { clock, authority, signer, trust, certificates, asked, saved, lines, server }
 }
 
 function recordingLog(lines: World['lines']): Log {
@@ -246,3 +247,38 @@ t.test('stops while a request is under way', async t => {
 function times(world: World, offset = 0) {
   return { notBefore: world.clock.now() + offset, notAfter: world.clock.now() + offset + 24 * hour }
 }
+
+t.test('renews what is below a root that is about to go, within the time that the server gives', async t => {
+  const next = testAuthority(Date.UTC(2030, 0, 1))
+  const world = start(t, {
+    server: () => async (identity, csr) =>
+      next.sign(identity, csr, { notBefore: world.clock.now(), notAfter: world.clock.now() + 24 * hour }),
+    workloads: [web],
+  })
+  world.certificates.want([web])
+  await world.clock.advance(0)
+  const everywhere = (root: string) => [nodeId, web].map(identity => ({ identity, root }))
+  t.same(world.certificates.issued.value, everywhere(world.authority.rootHash))
+  const roots = [world.authority.root, next.root]
+  world.trust.set({ ...world.trust.value, sequence: 2, roots })
+  await world.clock.advance(hour)
+  t.same(world.certificates.issued.value, everywhere(world.authority.rootHash), 'a further root changes nothing')
+
+  const tainted = [world.authority.rootHash]
+  world.trust.set({ ...world.trust.value, sequence: 3, tainted, renewWithinMs: 60_000 })
+  await world.clock.advance(29_000)
+  t.same(world.certificates.issued.value, everywhere(world.authority.rootHash), 'not all at once')
+  await world.clock.advance(1_000)
+  t.same(world.certificates.issued.value, everywhere(next.rootHash))
+  t.equal(world.certificates.node.value.chain.includes('BEGIN CERTIFICATE'), true)
+})
+
+t.test('renews what an earlier run has left below a root that is gone', async t => {
+  const world = start(t, { workloads: [web] })
+  const next = testAuthority(world.clock.now())
+  world.certificates.want([web])
+  world.trust.set({ ...world.trust.value, sequence: 2, roots: [next.root] })
+  t.same(new Set(world.certificates.issued.value.map(({ root }) => root)), new Set(['0'.repeat(64)]))
+  await world.clock.advance(1_000)
+  t.ok(new Set(world.asked.map(({ identity }) => identity)).size === 2, 'both are asked for')
+})

@@ -36,6 +36,8 @@ t.test('refuses older, contradicting, foreign and malformed bundles', t => {
   const wrong = {
     older: { trustDomain: 'td', sequence: 3, roots: [one] },
     'same number, other roots': { trustDomain: 'td', sequence: 4, roots: [root()] },
+    'same number, somebody banned': { ...current, bannedIdentities: ['spiffe://td/ns/a/sa/b'] },
+    'same number, a root on its way out': { ...current, tainted: ['ab'.repeat(32)] },
     'same number, no roots': { trustDomain: 'td', sequence: 4, roots: [] },
     'other trust domain': { trustDomain: 'other', sequence: 5, roots: [one] },
     'a leaf': { trustDomain: 'td', sequence: 5, roots: [ca.leaf('spiffe://td/ns/a/sa/b').pem] },

@@ -28,6 +28,12 @@ const agentMessages: readonly AgentMessage[] = [
   { kind: 'report', health: [], registrations: [] },
   {
     kind: 'report',
+    health: [],
+    registrations: [],
+    certificates: [{ identity: 'spiffe://mesh.test/mesh/agent/vm-1', root: 'ab'.repeat(32) }],
+  },
+  {
+    kind: 'report',
     health: [
       { workload: 'static/api-1', healthy: true, reason: '' },
       { workload: 'static/api-2', healthy: false, reason: 'tcp 10.0.0.7:8080: connection refused' },
