@@ -23,7 +23,11 @@ export interface FindingScope {
 }
 
 /** Everything there is to say of resources together. */
-export function findingsOf(resources: readonly Resource[], scope: FindingScope): readonly Finding[] {
+export function findingsOf(
+  resources: readonly Resource[],
+  scope: FindingScope,
+  isAsked?: (resource: Resource) => boolean,
+): readonly Finding[] {
   const { rootNamespace, domain, trustDomain } = scope
   const services = scope.services()
   const workloads = scope.workloads()
@@ -32,6 +36,7 @@ export function findingsOf(resources: readonly Resource[], scope: FindingScope):
     rootNamespace,
     domain,
     now: scope.now(),
+    ...(isAsked === undefined ? {} : { isAsked }),
     ...(services === undefined ? {} : { services }),
     ...(workloads === undefined ? {} : { workloads }),
     ...(trustDomain === undefined ? {} : { trustDomain }),
@@ -51,7 +56,9 @@ export function judgeWritten(
   const sources = new Map(written.map(({ resource, source }) => [describeResource(resource), source]))
   const isWritten = (resource: Resource | undefined) =>
     resource !== undefined && sources.has(describeResource(resource))
-  const findings = findingsOf(after, scope).filter(({ resource, other }) => isWritten(resource) || isWritten(other))
+  const findings = findingsOf(after, scope, isWritten).filter(
+    ({ resource, other }) => isWritten(resource) || isWritten(other),
+  )
   const error = findings.find(({ severity }) => severity === 'error')
   if (error !== undefined) throw refusal(error, sources)
   return findings.flatMap(finding => {

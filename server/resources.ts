@@ -1,7 +1,7 @@
 import type { AnalyzedWorkload, KnownService } from '../mesh/analyze/finding.ts'
 import { type FindingView, type PlacedFinding, viewOf } from '../mesh/analyze/finding-view.ts'
 import { findConflicts, type KnownWorkload } from '../mesh/policy/policy-conflicts.ts'
-import { parseResources, parseSources } from '../mesh/resources/parse.ts'
+import { parseSources } from '../mesh/resources/parse.ts'
 import { problemsError } from '../mesh/resources/problem.ts'
 import { describeResource, type Resource } from '../mesh/resources/resource.ts'
 import { entryLabels } from '../mesh/resources/workload-to-model.ts'
@@ -12,6 +12,7 @@ import { Watch } from '../mesh/std/watch.ts'
 import { findMergeConflicts, type MergeScope, mergeFindings } from './catalogue/merge-check.ts'
 import { type FindingScope, findingsOf, judgeWritten } from './resource-findings.ts'
 import type { ResourceStore, StoredResource } from './store/store.ts'
+import { createdAt, createStoredReader } from './stored-resources.ts'
 
 export interface AppliedResource {
   readonly kind: string
@@ -83,7 +84,8 @@ export async function openResources(
   store: ResourceStore,
   { clock, log, rootNamespace, registries, workloads, domain = 'mesh', services, targets, trustDomain }: ResourcesDeps,
 ): Promise<Resources> {
-  const read = async () => parseStored(await store.list(), log)
+  const parseStored = createStoredReader(log)
+  const read = async () => parseStored(await store.list())
   const current = new Watch<readonly Resource[]>(await read())
   const refresh = async () => current.set(await read())
   const unsubscribe = store.onChange(() => {
@@ -109,7 +111,7 @@ export async function openResources(
         if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
         refuseRepeated(resources, file)
         const before = await store.list()
-        const after = stateAfter(parseStored(before, log), resources, clock.now())
+        const after = stateAfter(parseStored(before), resources, clock.now())
         refuseConflicts(after, resources, { rootNamespace, workloads: [...workloads()] })
         refuseMergeConflicts(after, resources, scope)
         const warnings = judgeWritten(after, sourced, findingScope)
@@ -122,7 +124,7 @@ export async function openResources(
     change: plan =>
       oneAtATime(async () => {
         const stored = await store.list()
-        const before = parseStored(stored, log)
+        const before = parseStored(stored)
         const { resource, result } = plan(before)
         if (resource === undefined) return result
         refuseMergeConflicts(stateAfter(before, [resource], clock.now()), [resource], scope)
@@ -151,20 +153,6 @@ function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
     last = mine.catch(() => {})
     return mine
   }
-}
-
-function parseStored(stored: readonly StoredResource[], log: Log): readonly Resource[] {
-  return stored.flatMap(one => {
-    const { resources, problems } = parseResources(one.document, `${one.kind} ${one.namespace}/${one.name}`)
-    for (const problem of problems) log.error('a stored resource is not usable', { ...problem })
-    return resources.map(resource => createdAt(resource, one.createdAt))
-  })
-}
-
-/** The resource with a creation time; one that an operator wrote into it, as an export carries it, stays. */
-function createdAt<T extends Resource>(resource: T, time: number): T {
-  const creationTimestamp = resource.metadata.creationTimestamp ?? new Date(time).toISOString()
-  return { ...resource, metadata: { ...resource.metadata, creationTimestamp } }
 }
 
 /** Takes back what {@link createdAt} has added, so that only what somebody wrote is stored. */

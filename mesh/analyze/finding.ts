@@ -78,6 +78,8 @@ export interface AnalyzedWorld {
   readonly workloads?: readonly AnalyzedWorkload[]
   /** Absent where it is not known. */
   readonly trustDomain?: string
+  /** Whether what there is to say of a policy alone is asked for; of all when absent. */
+  readonly isAsked?: (resource: Resource) => boolean
   /** Milliseconds since 1970; without it nothing is said of what holds for a time. */
   readonly now?: number
   /** Namespace whose MeshSettings, DestinationRules and Sidecars hold for the whole mesh. */

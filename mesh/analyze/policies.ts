@@ -17,12 +17,13 @@ export function policyFindings(world: AnalyzedWorld): Finding[] {
   const policies = resources.filter(isTargeted)
   const workloads = world.workloads && [...world.workloads, ...written(resources)]
   const targets = workloads && createPolicyTargets(workloads, rootNamespace)
+  const asked = policies.filter(world.isAsked ?? (() => true))
   const names = serviceNames(world)
   return [
     ...peerConflicts(world),
     ...permissive(world),
-    ...policies.flatMap(policy => targetFindings(policy, names, targets)),
-    ...policies.flatMap(policy => (policy.kind === 'AuthorizationPolicy' ? rules(policy, world, targets) : [])),
+    ...asked.flatMap(policy => targetFindings(policy, names, targets)),
+    ...asked.flatMap(policy => (policy.kind === 'AuthorizationPolicy' ? rules(policy, world, targets) : [])),
     ...tokenFindings(policies, rootNamespace),
   ]
 }
