@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isFramingHeader } from '../policy/request-authentication/framing-headers.ts'
 import { isHeaderName } from './header-operations.ts'
 import { parseJwks } from './jwks.ts'
 import { metadata } from './metadata.ts'
@@ -8,6 +9,11 @@ import { ofKubernetes, refuseUnimplemented } from './primitives.ts'
 import { duration } from './traffic-values.ts'
 
 const text = z.string().min(1)
+
+/** A header that a rule reads and removes, or writes. */
+function ownHeader(name: z.ZodString) {
+  return name.refine(one => !isFramingHeader(one), 'is what a message is addressed or delimited by')
+}
 
 const jwksUri = z
   .string()
@@ -33,17 +39,18 @@ const jwtRule = z
         if (parsed?.kind === 'bad') context.addIssue({ code: 'custom', message: parsed.message })
       })
       .optional(),
-    fromHeaders: z.array(z.strictObject({ name: text, prefix: z.string().optional() })).optional(),
+    fromHeaders: z.array(z.strictObject({ name: ownHeader(text), prefix: z.string().optional() })).optional(),
     fromParams: z.array(text).optional(),
     fromCookies: z.array(text).optional(),
-    outputPayloadToHeader: z
-      .string()
-      .refine(name => name === '' || isHeaderName(name), 'is not the name of a header')
-      .optional(),
+    outputPayloadToHeader: ownHeader(
+      z.string().refine(name => name === '' || isHeaderName(name), 'is not the name of a header'),
+    ).optional(),
     outputClaimToHeaders: z
       .array(
         z.strictObject({
-          header: z.string().regex(/^[-_A-Za-z0-9]+$/, 'must be a name of letters, digits, dashes and underscores'),
+          header: ownHeader(
+            z.string().regex(/^[-_A-Za-z0-9]+$/, 'must be a name of letters, digits, dashes and underscores'),
+          ),
           claim: text,
         }),
       )

@@ -1,12 +1,13 @@
 import type { JwtRule } from '../../model/policy.ts'
 import { octetsOf } from '../../std/octets.ts'
+import { isFramingHeader } from './framing-headers.ts'
 import type { ParsedToken } from './parse-token.ts'
 
 /** Names, in lower case, of the headers that a rule writes: no caller may bring them. */
 export function outputNames({ outputPayloadToHeader, outputClaimToHeaders }: JwtRule): readonly string[] {
   const payload = outputPayloadToHeader === undefined || outputPayloadToHeader === '' ? [] : [outputPayloadToHeader]
   const names = [...payload, ...(outputClaimToHeaders ?? []).map(({ header }) => header)]
-  return [...new Set(names.map(name => name.toLowerCase()))]
+  return [...new Set(names.map(name => name.toLowerCase()))].filter(name => !isFramingHeader(name))
 }
 
 /**
@@ -16,12 +17,14 @@ export function outputNames({ outputPayloadToHeader, outputClaimToHeaders }: Jwt
 export function outputHeaders(rule: JwtRule, token: ParsedToken): readonly string[] {
   const { outputPayloadToHeader, outputClaimToHeaders } = rule
   const pairs: string[] = []
-  if (outputPayloadToHeader !== undefined && outputPayloadToHeader !== '') {
+  const written = outputNames(rule)
+  if (outputPayloadToHeader !== undefined && written.includes(outputPayloadToHeader.toLowerCase())) {
     pairs.push(outputPayloadToHeader.toLowerCase(), token.payload)
   }
   for (const { header, claim } of outputClaimToHeaders ?? []) {
     const value = headerValue(claimOf(token.claims, claim))
-    if (value !== '' && fitsHeader(value)) pairs.push(header.toLowerCase(), value)
+    const name = header.toLowerCase()
+    if (value !== '' && fitsHeader(value) && written.includes(name)) pairs.push(name, value)
   }
   return pairs
 }

@@ -78,7 +78,10 @@ export function createTokenRule(
       if (known !== undefined) return known.answer
       const verified = keys.verify(parsed)
       if (!(verified instanceof Promise)) return { fault: verified }
-      return verified.then(wrong => (wrong === undefined ? accept(parsed) : { fault: wrong }))
+      return verified.then(
+        wrong => (wrong === undefined ? accept(parsed) : { fault: wrong }),
+        () => ({ fault: tokenFaults.signature }),
+      )
     },
   }
 }

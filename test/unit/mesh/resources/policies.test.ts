@@ -115,6 +115,14 @@ t.test('whose tokens are taken is said by the issuer or where its keys are', asy
   t.match(jwtRule({ timeout: '0s' }), [/timeout/])
 })
 
+t.test('no rule for tokens takes or writes what messages are addressed and delimited by', async t => {
+  const said = /is what a message is addressed or delimited by/
+  t.match(jwtRule({ outputPayloadToHeader: 'Content-Length' }), [said])
+  t.match(jwtRule({ outputClaimToHeaders: [{ header: 'host', claim: 'a' }] }), [said])
+  t.match(jwtRule({ fromHeaders: [{ name: 'Transfer-Encoding' }] }), [said])
+  t.same(jwtRule({ fromHeaders: [{ name: 'x-host' }] }), [])
+})
+
 t.test('only public keys of a set are ever handed on', async t => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const open = { ...publicKey.export({ format: 'jwk' }), kid: 'a', use: 'sig', key_ops: ['verify'] }
