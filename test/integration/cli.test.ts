@@ -164,6 +164,46 @@ workloads:
     t.match(await operate('get', 'PeerAuthentication', 'shop'), { code: 3, stderr: /WEFT_NOT_FOUND/ })
   })
 
+  await t.test('who may call and with which tokens is applied, warned of, shown and deleted', async t => {
+    const policies = file(
+      'policies.yaml',
+      `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: api, namespace: default, annotations: { istio.io/dry-run: "true" } }
+spec:
+  targetRefs: [{ kind: Service, name: apo }]
+  rules: [{ from: [{ source: { namespaces: [default] } }] }]
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: people, namespace: default }
+spec:
+  selector: { matchLabels: { app: api } }
+  jwtRules: [{ issuer: "https://id.example", jwks: '{"keys":[]}' }]
+`,
+    )
+    const applied = await operate('apply', '-f', policies)
+    t.equal(applied.code, 0, applied.stderr)
+    t.match(
+      applied.stdout,
+      /^AuthorizationPolicy default\/api created\nRequestAuthentication default\/people created\n/,
+    )
+    t.match(
+      applied.stdout,
+      /policies\.yaml:5:\d+: warning: spec\.targetRefs\[0\]\.name: apo is no service .*did you mean api\?/,
+    )
+    t.match(applied.stdout, /policies\.yaml:13:\d+: warning: spec\.jwtRules: lets requests without a token in/)
+    t.match((await operate('analyze')).stdout, /warning +unknown-target +AuthorizationPolicy default\/api/)
+    t.match((await operate('get', 'authorizationpolicy')).stdout, /AuthorizationPolicy +default +api/)
+    const custom =
+      'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: x }\nspec: { action: CUSTOM }\n'
+    t.match(await operate('apply', '-f', file('custom.yaml', custom)), {
+      code: 2,
+      stderr: /custom\.yaml:4:17: spec\.action: is not implemented: CUSTOM/,
+    })
+    t.match(await operate('delete', '-f', policies), { code: 0 })
+  })
+
   await t.test('a bad file is refused at its place, with what was meant, and nothing of it is applied', async t => {
     const text = `${policy('fine').replace('namespace: default', 'namespace: shop')}---
 apiVersion: security.istio.io/v1

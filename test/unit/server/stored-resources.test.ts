@@ -14,7 +14,6 @@ function stored(name: string, mode: string, createdAt = 0): StoredResource {
     document: JSON.stringify(document),
     version: 1,
     createdAt,
-    updatedAt: createdAt,
   }
 }
 
