@@ -33,6 +33,32 @@ export function naivelyMatches({ from = [], to = [], when = [] }: AuthorizationR
   )
 }
 
+/**
+ * The policies as a port of connections sees them: an ALLOW rule that names anything of requests is gone, a DENY rule has
+ * lost what it names of them.
+ */
+export function naivelyOnTcp(
+  policies: readonly Policy<AuthorizationPolicySpec>[],
+): readonly Policy<AuthorizationPolicySpec>[] {
+  return policies.map(policy => {
+    const { action = 'ALLOW', rules = [] } = policy.spec
+    const left = rules.filter(
+      rule => action !== 'ALLOW' || !/"(?:not)?(?:hosts|methods|paths)"|"request\./i.test(JSON.stringify(rule)),
+    )
+    return { ...policy, spec: { ...policy.spec, rules: left.map(withoutRequests) } }
+  })
+}
+
+function withoutRequests(rule: AuthorizationRule): AuthorizationRule {
+  return {
+    from: rule.from,
+    to: rule.to?.map(({ operation: { ports, notPorts } }) => ({
+      operation: { ...(ports === undefined ? {} : { ports }), ...(notPorts === undefined ? {} : { notPorts }) },
+    })),
+    when: rule.when?.filter(({ key }) => !key.startsWith('request.')),
+  }
+}
+
 const sourceNames = {
   principals: 'source.principal',
   namespaces: 'source.namespace',

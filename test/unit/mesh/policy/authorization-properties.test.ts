@@ -3,7 +3,7 @@ import t from 'tap'
 import type { AuthorizationPolicySpec, Policy } from '../../../../mesh/model/policy.ts'
 import { compileAuthorization } from '../../../../mesh/policy/authorization.ts'
 import type { PolicyCall } from '../../../../mesh/policy/call.ts'
-import { naivelyAllowed, naivelyMatches } from '../../../support/naive-authorization.ts'
+import { naivelyAllowed, naivelyMatches, naivelyOnTcp } from '../../../support/naive-authorization.ts'
 import { anyCall, anyPolicies, anyPolicy, anyRule } from '../../../support/policy-arbitraries.ts'
 import { ledger, policy, policyConfig } from '../../../support/policy-calls.ts'
 
@@ -34,6 +34,93 @@ t.test('all policies together answer as the naive reading of them', async t => {
       (policies, call) => judge(policies, call).allowed === naivelyAllowed(policies, call),
     ),
     options,
+  )
+  t.pass()
+})
+
+t.test('connections are judged as the naive reading of what is left of the policies there', async t => {
+  fc.assert(
+    fc.property(anyPolicies, anyCall, (policies, { request: _, ...call }) => {
+      const connection = { ...call, request: undefined }
+      const target = { ...ledger, protocol: 'tcp' } as const
+      const { allowed } = compileAuthorization(policyConfig(policies), target).judge(connection)
+      return allowed === naivelyAllowed(naivelyOnTcp(policies), connection)
+    }),
+    options,
+  )
+  t.pass()
+})
+
+t.test('on a port of connections no ALLOW lets more through than for some request', async t => {
+  fc.assert(
+    fc.property(anyPolicy('ALLOW'), anyCall, (allow, call) => {
+      const target = { ...ledger, protocol: 'tcp' } as const
+      const connection = { ...call, request: undefined }
+      const ofBytes = { ...call, request: call.request && { ...call.request, remoteIp: call.sourceIp } }
+      return (
+        !compileAuthorization(policyConfig([allow]), target).judge(connection).allowed ||
+        judge([allow], ofBytes).allowed
+      )
+    }),
+    options,
+  )
+  t.pass()
+})
+
+t.test('values of any form are judged without an error', async t => {
+  const texts = fc.array(
+    fc.oneof(fc.string(), fc.constantFrom('*', '**', '{*}', '/{**}/{*}', '::/0', '1.2.3.4/99', '][')),
+  )
+  const fields = (...names: readonly string[]) =>
+    fc.record(Object.fromEntries(names.map(name => [name, texts])), { requiredKeys: [] })
+  const rules = fc.record(
+    {
+      from: fc.array(
+        fields('principals', 'notNamespaces', 'serviceAccounts', 'ipBlocks', 'requestPrincipals', 'trustDomains').map(
+          source => ({ source }),
+        ),
+      ),
+      to: fc.array(fields('hosts', 'notPaths', 'paths', 'ports', 'notMethods').map(operation => ({ operation }))),
+      when: fc.array(
+        fc.record({
+          key: fc.oneof(
+            fc.string(),
+            fc.string().map(name => `request.headers[${name}]`),
+            fc.string().map(name => `request.auth.claims[${name}]`),
+            fc.constantFrom('source.ip', 'source.serviceAccount', 'destination.port'),
+          ),
+          values: texts,
+          notValues: texts,
+        }),
+      ),
+    },
+    { requiredKeys: [] },
+  )
+  const claims = fc.dictionary(fc.string(), fc.jsonValue())
+  fc.assert(
+    fc.property(rules, claims, fc.string(), anyCall, (rule, claims, address, call) => {
+      const strange = {
+        ...call,
+        sourceIp: address,
+        request: call.request && { ...call.request, remoteIp: address, token: { principal: undefined, claims } },
+      }
+      for (const action of ['ALLOW', 'DENY'] as const) {
+        for (const protocol of ['http', 'tcp'] as const) {
+          const config = policyConfig([policy({ action, rules: [rule] })])
+          const authorization = compileAuthorization(config, { ...ledger, protocol })
+          const [explained] = authorization.explain(strange)
+          if (
+            action === 'ALLOW' &&
+            (explained?.unenforceable.length ?? 0) > 0 &&
+            authorization.judge(strange).allowed
+          ) {
+            return false
+          }
+        }
+      }
+      return true
+    }),
+    { numRuns: 2000, seed: 21 },
   )
   t.pass()
 })
