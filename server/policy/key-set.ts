@@ -11,8 +11,8 @@ export function publicKeySet(text: string): string | undefined {
   const set = parseObject(text)
   if (set === undefined || !Array.isArray(set.keys) || set.keys.length > maxKeys) return undefined
   const keys = set.keys.flatMap((key: unknown) => {
-    const parsed = parseJwks(JSON.stringify({ keys: [key] }))
-    return parsed.kind === 'good' ? parsed.keys.map(inOrder) : []
+    const parsed = isFlat(key) ? parseJwks(JSON.stringify({ keys: [key] })) : undefined
+    return parsed?.kind === 'good' ? parsed.keys.map(inOrder) : []
   })
   return JSON.stringify({
     keys: keys
@@ -32,6 +32,14 @@ export function discoveredUri(text: string, issuer: string): string | undefined 
 /** Where an issuer's metadata is (4 of the same). */
 export function discoveryUrl(issuer: string): string {
   return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+/** A key has texts and lists of texts; what is nested deeper may be nested so deeply that it cannot be written again. */
+function isFlat(key: unknown): boolean {
+  const isText = (value: unknown) => typeof value !== 'object' || value === null
+  return (
+    isRecord(key) && Object.values(key).every(value => isText(value) || (Array.isArray(value) && value.every(isText)))
+  )
 }
 
 /** Members that matter for verifying, one way. */

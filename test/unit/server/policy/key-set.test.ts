@@ -28,6 +28,17 @@ t.test('nothing secret and nothing unknown is handed on', t => {
   t.end()
 })
 
+t.test('nothing is nested so deeply that it would be the end of the server', t => {
+  const deep = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+  for (const depth of [1000, 400_000]) {
+    const odd = `{"kty":"EC","x":${deep(depth)}}`
+    t.same(JSON.parse(publicKeySet(`{"keys":[${odd},${JSON.stringify(ec.jwk)}]}`) ?? '').keys, [ec.jwk])
+    t.equal(discoveredUri(`{"issuer":"i","jwks_uri":"u","x":${deep(depth)}}`, 'i'), 'u')
+    t.equal(discoveredUri(`{"issuer":"i","jwks_uri":${deep(depth)}}`, 'i'), undefined)
+  }
+  t.end()
+})
+
 t.test('what is no key set is none', t => {
   const many = JSON.stringify({ keys: Array.from({ length: 101 }, () => ec.jwk) })
   for (const text of [
