@@ -57,8 +57,8 @@ export interface Delta {
 
 /**
  * What to send next so that the agent comes to have the view. What it refused is not sent again while it is the same.
- * `host` and `trust` go first, because nothing can be used without them; removals go last, because a service that is
- * still called must not vanish before its successor is there.
+ * `host` and `trust` go first, because nothing can be used without them, then policies; removals go last, because a
+ * service that is still called must not vanish before its successor is there.
  */
 export function nextDelta(view: AgentView, known: Knowledge, maxBytes = maxPushBytes): Delta {
   const wanted = (resource: EncodedResource) =>
@@ -91,6 +91,8 @@ export function currentRejections(
   return current
 }
 
+/** Policies go before what they protect: a workload must not be served for a moment without them. */
 function rank(name: string): number {
-  return name === 'host' || name === 'trust' ? 0 : 1
+  if (name === 'host' || name === 'trust') return 0
+  return name.startsWith('policy/') ? 1 : 2
 }

@@ -69,3 +69,14 @@ t.test('what an agent is too old for is kept from it by name', async t => {
   t.match(old.withheld, [{ name: 'policy/x', reason: /too old.*policy-dry-run/ }])
   t.same(offeredView(all, new Set(['policy-dry-run'])), { view: all, withheld: [] })
 })
+
+t.test('in a state that goes in parts, policies come before what they protect', async t => {
+  const resources = ['workload/a', 'service/b', 'policy/c', 'trust', 'traffic/d', 'host'].map(name =>
+    resource(name, '1', 60),
+  )
+  const first = nextDelta(view(...resources), nobody, 220)
+  t.same(
+    first.changed.map(({ name }) => name),
+    ['trust', 'host', 'policy/c'],
+  )
+})
