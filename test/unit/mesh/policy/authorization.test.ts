@@ -288,3 +288,25 @@ t.test('an explanation says which field of each alternative did not hold, and wh
     },
   ])
 })
+
+t.test('nothing of a call is looked at for rules that name other callers', async t => {
+  const looksAtPort = { to: [{ operation: { ports: ['8080'] } }] }
+  const sources = [
+    { principals: ['cluster.local/ns/web/sa/other', '*/ns/ops/sa/front'] },
+    { serviceAccounts: ['front', 'web/other'] },
+    { namespaces: ['ops', 'bank'] },
+  ]
+  const rules = sources.map(source => ({ from: [{ source }], ...looksAtPort }))
+  const call = {
+    ...web,
+    get destinationPort(): number {
+      throw new Error('looked at')
+    },
+  }
+  t.ok(authorize(named('d', 'DENY', rules)).judge(call).allowed)
+  t.throws(() => authorize(named('d', 'DENY', [looksAtPort])).judge(call), /looked at/)
+  for (const namespaces of [['web'], ['w*']]) {
+    const rule = { from: [{ source: { namespaces } }], ...looksAtPort }
+    t.throws(() => authorize(named('d', 'DENY', [...rules, rule])).judge(call), /looked at/)
+  }
+})
