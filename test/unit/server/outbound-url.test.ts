@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { hasCode } from '../../../mesh/std/errors.ts'
 import { createOutboundUrls, parseAllowed } from '../../../server/outbound-url.ts'
@@ -69,6 +70,34 @@ t.test('refuses addresses in other spellings, whatever they are', async t => {
   for (const host of spellings) {
     t.equal(await reasonOf(`http://${host}/`), 'the URL leads to an address that is not written plainly', host)
   }
+})
+
+t.test('no spelling of a forbidden address is let through', async () => {
+  const octet = fc.nat(255)
+  const inside = fc.tuple(fc.constantFrom([127], [169, 254], [0], [224], [255]), octet, octet, octet)
+  const hex = (value: number) => value.toString(16)
+  const spellings: readonly ((a: number, b: number, c: number, d: number) => string)[] = [
+    (a, b, c, d) => `${a}.${b}.${c}.${d}`,
+    (a, b, c, d) => String(((a * 256 + b) * 256 + c) * 256 + d),
+    (a, b, c, d) => `0x${hex(a)}.0${b.toString(8)}.${c * 256 + d}`,
+    (a, b, c, d) => `${a}.${b * 65536 + c * 256 + d}`,
+    (a, b, c, d) => `%3${Math.floor(a / 100)}${String(a).slice(1)}.${b}.${c}.${d}`,
+    (a, b, c, d) => `[::ffff:${a}.${b}.${c}.${d}]`,
+    (a, b, c, d) => `[::${a}.${b}.${c}.${d}]`,
+    (a, b, c, d) => `[0:0:0:0:0:FFFF:${hex(a * 256 + b)}:${hex(c * 256 + d)}]`,
+    (a, b, c, d) => `[64:ff9b::${a}.${b}.${c}.${d}]`,
+    (a, b, c, d) => `[2002:${hex(a * 256 + b)}:${hex(c * 256 + d)}::1]`,
+  ]
+  const url = fc
+    .tuple(inside, fc.constantFrom(...spellings), fc.constantFrom('', ':80', ':8443'))
+    .map(([[start, ...rest], spell, port]) => {
+      const [a = 0, b = 0, c = 0, d = 0] = [...start, ...rest]
+      return `http://${spell(a, b, c, d)}${port}/`
+    })
+  await fc.assert(
+    fc.asyncProperty(url, async text => /^(?:the URL leads to|not a URL)/.test(await reasonOf(text))),
+    { numRuns: 2000 },
+  )
 })
 
 t.test('refuses what is no plain http or https URL', async t => {
