@@ -3,7 +3,7 @@ import { describeError } from '../../mesh/std/errors.ts'
 import { ConnectionLimit } from './connection-limit.ts'
 import { createHboneListener } from './hbone/listener.ts'
 import type { HboneServer } from './hbone/server.ts'
-import { handlePlaintext, type PlaintextConnections } from './inbound-plaintext.ts'
+import { handlePlaintext } from './inbound-plaintext.ts'
 import type { BoundListener, ListenerSpec } from './messages.ts'
 import { handleOutbound } from './outbound.ts'
 import type { ThreadState } from './state.ts'
@@ -26,16 +26,14 @@ export class Listeners {
   readonly #open = new Map<string, OpenListener>()
   readonly #state: ThreadState
   readonly #hbone: HboneServer
-  readonly #plaintext: PlaintextConnections
   readonly #limit: ConnectionLimit
   readonly sockets = new Set<Socket>()
 
   /** At most `maxConnections` are open at once, and at most half of those from one other host. */
-  constructor(state: ThreadState, hbone: HboneServer, plaintext: PlaintextConnections, maxConnections: number) {
+  constructor(state: ThreadState, hbone: HboneServer, maxConnections: number) {
     this.#state = state
     this.#limit = new ConnectionLimit(maxConnections, Math.ceil(maxConnections / 2))
     this.#hbone = hbone
-    this.#plaintext = plaintext
   }
 
   /** Makes exactly these listeners open; those that stay as they are keep their socket. */
@@ -84,7 +82,7 @@ export class Listeners {
       case 'inbound-plaintext':
         return {
           server: createServer(options, socket => {
-            if (this.#track(socket, 'inbound')) handlePlaintext(socket, this.#state, this.#plaintext)
+            if (this.#track(socket, 'inbound')) handlePlaintext(socket, this.#state)
           }),
         }
       case 'hbone': {

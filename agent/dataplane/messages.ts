@@ -81,6 +81,8 @@ export interface DataThreadReport {
   readonly http: readonly HttpSeriesReport[]
   /** Requests that an agent answered itself, by reason code. */
   readonly localReplies: DataThreadReport['refused']
+  /** What policies of dry runs would have decided otherwise. */
+  readonly dryRuns: readonly DryRunCount[]
   /** What outlier detection does. */
   readonly ejections: EjectionReport
   /** Access-log lines given up because their reader was too slow. */
@@ -104,6 +106,13 @@ export interface HttpSeriesReport {
   readonly labels: string
   /** `telemetry/http-series.ts` says what is where. */
   readonly values: Float64Array
+}
+
+export interface DryRunCount {
+  /** `AuthorizationPolicy default/api`; `AuthorizationPolicy none` where no rule of theirs would have matched. */
+  readonly policy: string
+  readonly verdict: 'allowed' | 'denied'
+  count: number
 }
 
 export interface EjectionReport {

@@ -9,7 +9,8 @@ export const reasons = {
   NOT_REDIRECTED: 'the connection came to a port of the agent itself and not by interception',
   NO_ROUTE: 'the address is a mesh address that no service of this host’s view owns',
   UNKNOWN_CALLER: 'the calling process belongs to no workload of this host, and the host has no default identity',
-  NO_CERTIFICATE: 'this host holds no valid certificate for the identity the caller should have, or for the TLS that a port is to end',
+  NO_CERTIFICATE:
+    'this host holds no valid certificate for the identity the caller should have, or for the TLS that a port is to end',
   NO_HEALTHY_ENDPOINT: 'the service has no endpoint that may take new connections',
   UPSTREAM_CONNECT: 'the endpoint’s host or port could not be reached',
   UPSTREAM_TLS: 'the TLS handshake with the endpoint’s host failed',
@@ -17,6 +18,9 @@ export const reasons = {
   CONNECT_REFUSED:
     'the endpoint’s agent, or a proxy that a tunnel goes through, refused the connection; what it said is beside it',
   MTLS_REQUIRED: 'plaintext came to a port that PeerAuthentication makes STRICT',
+  AUTHORIZATION_DENIED: 'an AuthorizationPolicy denies it, or none of those that allow does; the log names the rule',
+  TOKEN_REFUSED: 'the request has a token that no RequestAuthentication accepts',
+  MISDIRECTED: 'the request names another host than the TLS handshake of its connection',
   NOT_DECLARED: 'no local workload declares this address and port',
   WRONG_WORKLOAD: 'the port belongs to a workload of another identity than the one the caller addressed',
   PEER_CERTIFICATE: 'the caller’s certificate is not one of the mesh',

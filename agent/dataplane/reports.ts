@@ -1,4 +1,4 @@
-import type { DataThreadReport, EjectionReport, HttpSeriesReport, TcpSeries } from './messages.ts'
+import type { DataThreadReport, DryRunCount, EjectionReport, HttpSeriesReport, TcpSeries } from './messages.ts'
 
 /** Adds up what the data threads have counted, label set by label set. */
 export function addReports(reports: readonly DataThreadReport[]): DataThreadReport {
@@ -8,6 +8,7 @@ export function addReports(reports: readonly DataThreadReport[]): DataThreadRepo
     refused: addCounts(reports.flatMap(report => report.refused)),
     http: addHttp(reports.flatMap(report => report.http)),
     localReplies: addCounts(reports.flatMap(report => report.localReplies)),
+    dryRuns: addDryRuns(reports.flatMap(report => report.dryRuns)),
     ejections: addEjections(reports.map(report => report.ejections)),
     gauges: {
       openConnections: sum(report => report.gauges.openConnections),
@@ -42,6 +43,15 @@ function addCounts(all: DataThreadReport['refused']): DataThreadReport['refused'
   const sums = new Map<string, DataThreadReport['refused'][number]>()
   for (const entry of all) {
     const key = `${entry.direction}|${entry.reason}`
+    sums.set(key, { ...entry, count: entry.count + (sums.get(key)?.count ?? 0) })
+  }
+  return [...sums.values()]
+}
+
+function addDryRuns(all: readonly DryRunCount[]): readonly DryRunCount[] {
+  const sums = new Map<string, DryRunCount>()
+  for (const entry of all) {
+    const key = `${entry.verdict} ${entry.policy}`
     sums.set(key, { ...entry, count: entry.count + (sums.get(key)?.count ?? 0) })
   }
   return [...sums.values()]

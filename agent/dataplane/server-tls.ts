@@ -16,7 +16,7 @@ const maxHandshakesPerSource = 100
 
 /** What is inside of a caller's TLS, or why there is nothing; `isOwn` when this host's files are the reason. */
 export type Secured =
-  | { readonly kind: 'secured'; readonly socket: Socket }
+  | { readonly kind: 'secured'; readonly socket: Socket; readonly serverName: string }
   | { readonly kind: 'failed'; readonly isOwn: boolean; readonly detail: string }
 
 interface Kept {
@@ -88,11 +88,12 @@ export class ServerTlsHandshakes {
       ...(tls.carriesHttp ? { ALPNProtocols: ['h2', 'http/1.1'] } : {}),
     })
     const finish = (socket: TLSSocket, secured: Secured) => this.#underWay.get(peerAddressOf(socket))?.(secured)
-    server.on('secureConnection', socket => {
+    server.on('secureConnection', (socket: TLSSocket & { readonly servername?: string | false }) => {
       // until it is taken over; nothing that happens on a socket may end the thread
       socket.on('error', () => {})
       const isShown = socket.getPeerX509Certificate() !== undefined
-      if (!isShown || socket.authorized) return void finish(socket, { kind: 'secured', socket })
+      if (!isShown || socket.authorized)
+        return void finish(socket, { kind: 'secured', socket, serverName: socket.servername || '' })
       const detail = `the caller's certificate is not believed: ${socket.authorizationError}`
       finish(socket, { kind: 'failed', isOwn: false, detail })
     })

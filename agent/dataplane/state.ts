@@ -7,6 +7,7 @@ import type { HbonePool } from './hbone/pool.ts'
 import type { HttpConnections } from './http/serve.ts'
 import type { Http1Shared } from './http1/shared.ts'
 import type { Names } from './names.ts'
+import type { LiveCalls } from './policy/live-calls.ts'
 import type { ServerTlsHandshakes } from './server-tls.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
@@ -37,6 +38,8 @@ export interface ThreadState {
   readonly clusters: Clusters
   /** Names that calls are for. */
   readonly names: Names
+  /** What is under way to this host's own ports, to be judged again. */
+  readonly liveCalls: LiveCalls
   /** What bounds the requests to this host's own ports. */
   readonly inboundLimits: InboundLimits
   /** TLS of callers outside the mesh, where it ends here. */

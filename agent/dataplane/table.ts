@@ -7,6 +7,7 @@ import type {
   MeshServiceResource,
 } from '../../mesh/model/agent-config.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
+import type { TokenTarget } from '../../mesh/policy/request-authentication.ts'
 import type { ServerTls } from '../../mesh/routing/ingress.ts'
 import type { PathNormalization } from '../../mesh/routing/path.ts'
 import { retryPolicy } from '../../mesh/routing/retry-policy.ts'
@@ -19,6 +20,7 @@ import { createRanges, type Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostPort } from './address.ts'
 import { deliveryOf, type LocalAddress, ownPorts } from './delivery.ts'
 import type { RejectedResource } from './messages.ts'
+import { PolicyIndex, TargetPolicy } from './policy/target-policy.ts'
 import { type Caller, callerOfIdentity, callerOfWorkload } from './table-callers.ts'
 import { isRange, WideLookups } from './table-ranges.ts'
 import { type PeerLabels, peerLabels } from './telemetry/peer-labels.ts'
@@ -104,6 +106,8 @@ export interface LocalTarget {
   readonly cluster: string
   /** Host name, name and namespace of the service behind the port, as metrics show them. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string }
+  /** Who may call it. */
+  readonly policy: TargetPolicy
 }
 
 /**
@@ -142,6 +146,7 @@ export function buildTable(
     { services: routables, traffic: config.traffic, domain: config.host.dnsDomain },
     before?.routing,
   )
+  const policies = new PolicyIndex(config.policies)
   for (const workload of config.workloads) {
     const taken = workload.ports.find(port => ownPorts.has(port.port))
     if (taken !== undefined) {
@@ -162,7 +167,9 @@ export function buildTable(
       const service = serviceOf(port.service, config.host.dnsDomain)
       const address = hostPort(workload.address, port.port)
       const other = local.get(address)
-      const target = { workload, port, labels, authority: address, to, tls, cluster: `inbound|${port.port}||`, service }
+      const cluster = `inbound|${port.port}||`
+      const policy = new TargetPolicy(policies, policyTarget(workload, port), before?.local.get(address)?.policy)
+      const target = { workload, port, labels, authority: address, to, tls, cluster, service, policy }
       local.set(address, other === undefined ? target : settle(other, target))
     }
     if (workload.identity === undefined) continue
@@ -257,6 +264,10 @@ function settle(first: LocalTarget, second: LocalTarget): LocalTarget {
 function meshPeer(endpoint: MeshEndpoint): MeshPeer | undefined {
   if (endpoint.identity === undefined) return undefined
   return { destination: endpoint.identity, serverName: identitySni(endpoint.identity) }
+}
+
+function policyTarget({ namespace, labels }: LocalWorkloadResource, port: LocalPort): TokenTarget {
+  return { namespace, labels, services: [port.service, ...(port.otherServices ?? [])] }
 }
 
 function serviceOf(key: string, dnsDomain: string): LocalTarget['service'] {

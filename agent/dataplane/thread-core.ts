@@ -10,7 +10,6 @@ import { defaultHbonePort } from './hbone/settings.ts'
 import { serveInbound } from './http/inbound-requests.ts'
 import { HttpConnections } from './http/serve.ts'
 import { Http1Shared } from './http1/shared.ts'
-import { PlaintextConnections } from './inbound-plaintext.ts'
 import { Listeners } from './listeners.ts'
 import type {
   BoundListener,
@@ -22,6 +21,7 @@ import type {
   RejectedResource,
 } from './messages.ts'
 import { Names } from './names.ts'
+import { LiveCalls } from './policy/live-calls.ts'
 import { ReadGarbage } from './read-garbage.ts'
 import { redirectedFrom } from './redirected.ts'
 import { ServerTlsHandshakes } from './server-tls.ts'
@@ -66,7 +66,6 @@ export class ThreadCore {
   readonly #state: ThreadState
   readonly #listeners: Listeners
   readonly #hbone: HboneServer
-  readonly #plaintext = new PlaintextConnections()
   readonly #accessLog
   readonly #socketDirectories: readonly string[]
   #credentials: readonly Credential[] = []
@@ -111,6 +110,7 @@ export class ThreadCore {
         },
       }),
       names: new Names(clock, lookUp),
+      liveCalls: new LiveCalls(),
       serverTls: new ServerTlsHandshakes(clock),
       http1: new Http1Shared(),
       blocks,
@@ -133,7 +133,7 @@ export class ThreadCore {
     this.#hbone = new HboneServer(this.#state)
     const { maxConnections = Number.POSITIVE_INFINITY, socketDirectories = [] } = options
     this.#socketDirectories = socketDirectories
-    this.#listeners = new Listeners(this.#state, this.#hbone, this.#plaintext, maxConnections)
+    this.#listeners = new Listeners(this.#state, this.#hbone, maxConnections)
   }
 
   /** Builds the whole table, then swaps it in one assignment; returns what could not be used. */
@@ -148,7 +148,7 @@ export class ThreadCore {
       this.#state.pool.judgeAgain(config.trust)
       this.#hbone.judgeAgain(config.trust)
     }
-    this.#plaintext.judgeAgain(table)
+    this.#state.liveCalls.judgeAgain(table)
     this.#state.clusters.prune(table)
     this.#state.inboundLimits.prune(table)
     return rejected

@@ -92,6 +92,11 @@ export const agentMetrics = {
     help: 'How often outlier detection took an endpoint out, by cause.',
     labels: ['cause'],
   },
+  weft_policy_dry_run_total: {
+    kind: 'counter',
+    help: 'Connections and requests that policies of dry runs would have answered otherwise, by policy and verdict.',
+    labels: ['policy', 'verdict'],
+  },
   weft_connections_refused_total: {
     kind: 'counter',
     help: 'Connections that were not let through, by direction and reason code.',

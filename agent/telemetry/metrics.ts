@@ -87,6 +87,10 @@ export function createAgentMetrics(sources: MetricsSources, prefix = 'istio'): A
       'weft_agent_http_local_replies_total',
       report.localReplies.map(({ direction, reason, count }) => [{ direction, reason }, count]),
     )
+    set(
+      'weft_policy_dry_run_total',
+      report.dryRuns.map(({ policy, verdict, count }) => [{ policy, verdict }, count]),
+    )
     set('weft_agent_http_ejections_active', one(report.ejections.active))
     set(
       'weft_agent_http_ejections_total',

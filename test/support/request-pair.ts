@@ -7,6 +7,7 @@ import { HbonePool } from '../../agent/dataplane/hbone/pool.ts'
 import { HboneServer } from '../../agent/dataplane/hbone/server.ts'
 import type { RequestResult, SessionTarget } from '../../agent/dataplane/hbone/session.ts'
 import type { HeaderList, HttpStream } from '../../agent/dataplane/http/stream.ts'
+import { LiveCalls } from '../../agent/dataplane/policy/live-calls.ts'
 import { buildTable, type LocalTarget } from '../../agent/dataplane/table.ts'
 import { openAccessLog } from '../../agent/dataplane/telemetry/access-log.ts'
 import { HttpTelemetry } from '../../agent/dataplane/telemetry/http-telemetry.ts'
@@ -63,6 +64,7 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
     telemetry,
     clock: systemClock,
     inboundRequests,
+    liveCalls: new LiveCalls(),
   }
   const server = new HboneServer(state)
   const listener = createHboneListener(state, server, () => true)

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { PeerPrincipal } from '../../../mesh/policy/call.ts'
 import type { HttpStream } from '../http/stream.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
@@ -10,12 +11,19 @@ export interface InboundPeer {
   /** SPIFFE id, from the peer's certificate; its namespace too. */
   readonly identity: string
   readonly namespace: string
-  /** `ip:port` of the peer's end of the session. */
+  /** The same for policies; undefined in plaintext. */
+  readonly principal: PeerPrincipal | undefined
+  /** `ip:port` of the peer's end of the session, and the address alone. */
   readonly address: string
+  readonly ip: string
+  /** The name that TLS of a caller outside the mesh was for, where it ends here; empty without one. */
+  readonly serverName: string
   /** SPIFFE id that this host presented: the identity the request is for. */
   readonly served: string
   /** SHA-256 of the peer's certificate, hex. */
   readonly certificateHash: string
+  /** What PeerAuthentications of dry runs would have done to the connection; empty for nothing else. */
+  readonly dryRun: string
   /** As the caller describes itself, for telemetry only. */
   readonly labels: PeerLabels
 }
@@ -37,5 +45,5 @@ export interface InboundRequests {
 /** What serving other agents takes of a thread. */
 export type HboneState = Pick<
   ThreadState,
-  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'inboundRequests'
+  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'inboundRequests' | 'liveCalls'
 >

@@ -1,17 +1,21 @@
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { formatSpiffeId, type SpiffeId } from '../../../mesh/identity/spiffe-id.ts'
-import { canonicalHostPort } from '../address.ts'
+import type { PeerPrincipal } from '../../../mesh/policy/call.ts'
+import { canonicalHostPort, plainAddress } from '../address.ts'
 import { H2Connection } from '../h2/connection.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { H2Options } from '../h2/options.ts'
 import type { HeaderList, HttpStream } from '../http/stream.ts'
 import { connectLocal } from '../inbound.ts'
 import { describe } from '../inbound-plaintext.ts'
+import { LiveConnection, refusalOf } from '../policy/connections.ts'
 import type { Reason } from '../reasons.ts'
+import { resetSocket } from '../tcp/reset.ts'
 import { splice, streamCancel } from '../tcp/splice.ts'
 import { factsOf } from '../telemetry/facts.ts'
 import type { PeerLabels } from '../telemetry/peer-labels.ts'
-import type { ConnectionFacts } from '../telemetry/telemetry.ts'
+import type { ConnectionFacts, ConnectionRecord } from '../telemetry/telemetry.ts'
 import { peerOfBaggage } from './baggage.ts'
 import type { HboneState, InboundPeer } from './inbound-requests.ts'
 import { takeMeshFields } from './request-fields.ts'
@@ -31,8 +35,9 @@ export class InboundSession {
   readonly peerExpiresAt: number
   readonly #state: HboneState
   readonly #peer: string
-  readonly #peerNamespace: string
+  readonly #principal: PeerPrincipal
   readonly #peerAddress: string
+  readonly #peerIp: string
   readonly #certificateHash: string
   readonly #peers = new Map<string, InboundPeer>()
 
@@ -51,8 +56,9 @@ export class InboundSession {
     this.served = served
     this.peerExpiresAt = peerExpiresAt
     this.#peer = formatSpiffeId(peer)
-    this.#peerNamespace = peer.namespace
+    this.#principal = peer
     this.#peerAddress = peerAddress
+    this.#peerIp = plainAddress(socket.remoteAddress ?? '')
     const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? ''
     this.#certificateHash = fingerprint.replaceAll(':', '').toLowerCase()
     socket.setNoDelay(true)
@@ -106,13 +112,16 @@ export class InboundSession {
       telemetry.refuse(facts, reason, detail, since)
       stream.onReset = undefined
       stream.onData = chunk => stream.consumed(chunk.length)
-      stream.respond([':status', status, reasonHeader, reasonText(reason, detail)], true)
+      // which policy there is, is for those who may read policies
+      const told = reason === 'AUTHORIZATION_DENIED' ? '' : detail
+      stream.respond([':status', status, reasonHeader, reasonText(reason, told)], true)
     }
 
     if (headerOf(headers, ':method') !== 'CONNECT' || authority === undefined) {
       return refuse('400', 'BAD_REQUEST', 'only CONNECT to an address and port is served here')
     }
-    const source = this.#caller(headerOf(headers, 'baggage')).labels
+    const peer = this.#caller(headerOf(headers, 'baggage'))
+    const source = peer.labels
     facts.sourceWorkload = source.workload
     if (this.#state.draining || table === undefined) return refuse('503', 'DRAINING', notReady)
     const target = table.local.get(authority) ?? table.local.get(canonicalHostPort(authority) ?? '')
@@ -125,16 +134,33 @@ export class InboundSession {
     if (protocol === 'http' || protocol === 'http2' || protocol === 'grpc') {
       // A peer that is not ours tunnels requests too, and what is said of requests holds for them.
       stream.respond([':status', '200'], false)
-      const peer = this.#caller(headerOf(headers, 'baggage'))
       return this.#state.inboundRequests.tunnel(tunnelSocket(stream), peer, target, (reason, detail) => {
         telemetry.refuse(facts, reason, detail, since)
       })
     }
 
+    const refusal = refusalOf(peer, target, facts, telemetry)
+    if (refusal !== undefined) return refuse('403', 'AUTHORIZATION_DENIED', refusal)
+
+    const { liveCalls } = this.#state
     let reset = false
     let ended = endStream
+    let carried: { readonly record: ConnectionRecord; readonly local: Socket } | undefined
+    const live = new LiveConnection(peer, target, target.policy.prepared, (reason, detail) => {
+      liveCalls.delete(live)
+      if (carried === undefined) {
+        connecting.cancel()
+        return refuse('403', reason, detail)
+      }
+      carried.record.end(reason, detail)
+      resetSocket(carried.local)
+    })
+    liveCalls.add(live)
     const connecting = connectLocal(target, this.#state, (local, detail) => {
-      if (local === undefined) return refuse('503', 'LOCAL_CONNECT', detail)
+      if (local === undefined) {
+        liveCalls.delete(live)
+        return refuse('503', 'LOCAL_CONNECT', detail)
+      }
       if (reset) return local.resetAndDestroy()
       const counters = telemetry.metrics.counters({
         reporter: 'destination',
@@ -146,11 +172,13 @@ export class InboundSession {
         security: 'mutual_tls',
       })
       const record = telemetry.open(facts, counters, since)
+      carried = { record, local }
       stream.respond([':status', '200'], false)
       splice(local, stream, {
         fromSocket: bytes => record.received(bytes),
         fromStream: bytes => record.sent(bytes),
         ended: (end, why) => {
+          liveCalls.delete(live)
           record.end(end === 'ok' ? 'OK' : end === 'socket-reset' ? 'UPSTREAM_RESET' : 'CLIENT_RESET', why)
         },
       })
@@ -158,6 +186,7 @@ export class InboundSession {
     })
     stream.onReset = (_code, detail) => {
       reset = true
+      liveCalls.delete(live)
       connecting.cancel()
       telemetry.refuse(facts, 'CLIENT_RESET', detail, since)
     }
@@ -166,6 +195,7 @@ export class InboundSession {
     }
     // A peer that does not wait for the answer breaks the protocol's promise that a refused tunnel carried nothing.
     stream.onData = () => {
+      liveCalls.delete(live)
       connecting.cancel()
       stream.onReset = undefined
       stream.reset(streamCancel)
@@ -179,7 +209,7 @@ export class InboundSession {
     let caller = this.#peers.get(key)
     if (caller === undefined) {
       if (this.#peers.size >= maxCallers) this.#peers.clear()
-      caller = this.#learn(peerOfBaggage(baggage, this.#peer, this.#peerNamespace))
+      caller = this.#learn(peerOfBaggage(baggage, this.#peer, this.#principal.namespace))
       this.#peers.set(key, caller)
     }
     return caller
@@ -188,8 +218,12 @@ export class InboundSession {
   #learn(labels: PeerLabels): InboundPeer {
     return {
       identity: this.#peer,
-      namespace: this.#peerNamespace,
+      namespace: this.#principal.namespace,
+      principal: this.#principal,
       address: this.#peerAddress,
+      ip: this.#peerIp,
+      serverName: '',
+      dryRun: '',
       served: this.served,
       certificateHash: this.#certificateHash,
       labels,

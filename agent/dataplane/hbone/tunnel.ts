@@ -35,6 +35,9 @@ export interface TunnelSession {
 /** The response header in which an agent says why it refused: one of the reason codes, then a text. */
 export const reasonHeader = 'weft-reason'
 
+/** What an agent says of a tunnel that its workload's policies do not allow. */
+const denied = 'AUTHORIZATION_DENIED'
+
 /** The session has as many streams as it takes. */
 export const noRoom: SessionFailure = {
   kind: 'failed',
@@ -87,6 +90,7 @@ export function openTunnel(
     if (status === '200') return done({ kind: 'open', stream })
     stream.reset(streamCancel)
     const why = headerOf(response, reasonHeader)
+    if (why === denied) return done({ kind: 'failed', reason: denied, detail: '' })
     const detail = why === undefined ? `status ${status}` : why.slice(0, maxDetail)
     done({ kind: 'failed', reason: 'CONNECT_REFUSED', detail })
   }

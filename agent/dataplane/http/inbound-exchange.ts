@@ -2,6 +2,8 @@ import { fieldOf, removeField, setField } from '../../../mesh/routing/header-fie
 import { normalizePath } from '../../../mesh/routing/path.ts'
 import { h2Error } from '../h2/frames.ts'
 import type { InboundPeer } from '../hbone/inbound-requests.ts'
+import type { LiveCall } from '../policy/live-calls.ts'
+import { RequestJudge, type RequestRefusal } from '../policy/request-judge.ts'
 import type { Reason } from '../reasons.ts'
 import type { ThreadState } from '../state.ts'
 import type { LocalTarget } from '../table.ts'
@@ -11,7 +13,7 @@ import { localOrigin } from '../transport/origins.ts'
 import { protocolField } from '../transport/upstreams.ts'
 import type { Entrant } from '../upstream/admission.ts'
 import type { LocalLimits } from '../upstream/inbound-limits.ts'
-import { localReply } from './local-replies.ts'
+import { type LocalReply, localReply } from './local-replies.ts'
 import { Relay, type RelayOwner } from './relay.ts'
 import { describeRequest, grpcStatusOf, orderPseudoHeaders, pseudo, stripOwnHeaders } from './request-facts.ts'
 import { asksForRetry, isIdempotent } from './retry.ts'
@@ -23,19 +25,22 @@ const replayBytes = 64 * 1024
  * One request for a local workload: checked, delivered to its process, and reported. The caller's identity was proved
  * by the connection; nothing in the request can change it.
  */
-export class InboundExchange implements RelayOwner, Entrant {
+export class InboundExchange implements RelayOwner, Entrant, LiveCall {
   readonly #state: ThreadState
   #protocol: HttpProtocol
   readonly #headers: string[]
   readonly #target: LocalTarget
   readonly #record: RequestRecord
   readonly #relay: Relay
+  readonly #judge: RequestJudge
   #opening: Cancellable | undefined
   #bounds: LocalLimits | undefined
   #fresh = false
   #attempts = 0
   #headSeen = false
   #sentAt = 0
+  #isJudged = false
+  #isOver = false
 
   constructor(
     state: ThreadState,
@@ -63,8 +68,14 @@ export class InboundExchange implements RelayOwner, Entrant {
     record.upstreamCluster = target.cluster
     record.routeName = 'default'
     this.#relay = new Relay(down, endStream, this, record, replayBytes, telemetry.passed)
+    this.#judge = new RequestJudge(state, headers, caller, target, record)
     telemetry.openConnections += 1
+    state.liveCalls.add(this)
     this.#start(caller)
+  }
+
+  get authority(): string {
+    return this.#target.authority
   }
 
   #start(caller: InboundPeer): void {
@@ -78,7 +89,29 @@ export class InboundExchange implements RelayOwner, Entrant {
     stripOwnHeaders(headers)
     forwardCertificate(headers, caller)
     this.#state.telemetry.http.trace(this.#record, headers)
-    this.#enter()
+    if (isMisdirected(headers[pseudo.authority] ?? '', caller.serverName)) {
+      return this.#refuse('MISDIRECTED', `the handshake was for ${caller.serverName}`)
+    }
+    const refusal = this.#judge.judge()
+    if (refusal instanceof Promise) void refusal.then(settled => this.#judged(settled))
+    else this.#judged(refusal)
+  }
+
+  #judged(refusal: RequestRefusal | undefined): void {
+    if (this.#isOver) return
+    this.#isJudged = true
+    if (refusal === undefined) this.#enter()
+    else this.#answer(refusal.reply, refusal.detail)
+  }
+
+  /** One that waits for its token to be checked is judged when that is done. */
+  judgeAgain(target: LocalTarget): void {
+    const why = this.#isJudged ? this.#judge.judgeAgain(target) : undefined
+    if (why === undefined) return
+    if (!this.#headSeen) return this.#refuse('AUTHORIZATION_DENIED', why)
+    this.#opening?.cancel()
+    this.#fail('AUTHORIZATION_DENIED', why)
+    this.#relay.abort()
   }
 
   /** Within the limits of the workload's inbound pool, if it has one. */
@@ -175,13 +208,14 @@ export class InboundExchange implements RelayOwner, Entrant {
   }
 
   #refuse(reason: Reason, detail: string): void {
+    // which policy there is, is for those who may read policies
+    const told = reason === 'AUTHORIZATION_DENIED' ? '' : detail
+    this.#answer(localReply(reason, { isGrpc: this.#record.isGrpc, detail: told, rule: '' }), detail)
+  }
+
+  #answer({ reason, headers, body, status, flags, details, grpcStatus }: LocalReply, detail: string): void {
     const record = this.#record
     this.#opening?.cancel()
-    const { headers, body, status, flags, details, grpcStatus } = localReply(reason, {
-      isGrpc: record.isGrpc,
-      detail,
-      rule: '',
-    })
     record.status = status
     record.flags = flags
     record.codeDetails = details
@@ -198,7 +232,9 @@ export class InboundExchange implements RelayOwner, Entrant {
   }
 
   #report(): void {
-    const { telemetry } = this.#state
+    const { telemetry, liveCalls } = this.#state
+    this.#isOver = true
+    liveCalls.delete(this)
     this.#bounds?.admission.leave(this, this.#bounds.countsConnections)
     this.#bounds = undefined
     telemetry.openConnections -= 1
@@ -207,12 +243,23 @@ export class InboundExchange implements RelayOwner, Entrant {
 }
 
 /**
- * Tells the application who calls (Envoy's x-forwarded-client-cert, APPEND_FORWARD as Istio's sidecars). What a caller
- * without identity says of certificates is removed.
+ * Tells the application who calls, in Envoy's x-forwarded-client-cert: the caller itself and nobody else, whatever it says
+ * of others (SANITIZE_SET).
  */
 function forwardCertificate(headers: string[], caller: InboundPeer): void {
   if (caller.identity === '') return removeField(headers, 'x-forwarded-client-cert')
   const own = `By=${caller.served};Hash=${caller.certificateHash};Subject="";URI=${caller.identity}`
-  const before = fieldOf(headers, 'x-forwarded-client-cert')
-  setField(headers, 'x-forwarded-client-cert', before === undefined ? own : `${before},${own}`)
+  setField(headers, 'x-forwarded-client-cert', own)
+}
+
+/** Whether a request is for another host than the TLS that ended here was made for (RFC 9110 section 15.5.20). */
+function isMisdirected(authority: string, serverName: string): boolean {
+  if (serverName === '') return false
+  const port = authority.lastIndexOf(':')
+  const host = (port === -1 ? authority : authority.slice(0, port)).toLowerCase()
+  return withoutDot(host) !== withoutDot(serverName.toLowerCase())
+}
+
+function withoutDot(name: string): string {
+  return name.endsWith('.') ? name.slice(0, -1) : name
 }

@@ -53,6 +53,18 @@ export function localReply(reason: Reason, options: ReplyOptions): LocalReply {
   return { reason, ...reply, flags: joinFlags(outcome.flags, flags), details: outcome.details }
 }
 
+/** The answer to a request whose token is refused (RFC 6750 section 3); gRPC's caller is told the challenge too. */
+export function tokenReply(
+  refused: { readonly status: 401 | 403; readonly wwwAuthenticate: string; readonly reason: string },
+  isGrpc: boolean,
+): LocalReply {
+  const { status, wwwAuthenticate, reason: text } = refused
+  const reply = isGrpc ? grpcReply(grpcStatusOf(status), text) : textReply(status, text)
+  reply.headers.push('www-authenticate', wwwAuthenticate, 'weft-reason', reasonText('TOKEN_REFUSED', text))
+  const details = `jwt_authn_access_denied{${text.replaceAll(' ', '_')}}`
+  return { reason: 'TOKEN_REFUSED', ...reply, flags: '', details }
+}
+
 /**
  * The answer that a route gives itself (`directResponse`). One that speaks of another place says which: with nothing
  * else said, Envoy names the one that was asked for, `location`.

@@ -1,7 +1,7 @@
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { GrpcMessages } from './grpc-messages.ts'
 import type { RequestCopy } from './mirror.ts'
-import { grpcStatusOf, headBytes } from './request-facts.ts'
+import { grpcStatusOf, headBytes, ownTrailers } from './request-facts.ts'
 import type { HeaderList, HttpStream } from './stream.ts'
 
 /** RFC 9113 section 7. */
@@ -258,7 +258,7 @@ export class Relay {
   }
 
   readonly #onRequestTrailers = (trailers: HeaderList): void => {
-    this.#requestTrailers = trailers
+    this.#requestTrailers = ownTrailers(trailers)
     this.#onRequestEnd()
   }
 

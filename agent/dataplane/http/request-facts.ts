@@ -1,5 +1,5 @@
 import { isGrpcRequest } from '../../../mesh/routing/grpc.ts'
-import { fieldOf, startsWithFolded } from '../../../mesh/routing/header-fields.ts'
+import { fieldOf, removeField, startsWithFolded } from '../../../mesh/routing/header-fields.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { HttpStream } from './stream.ts'
 
@@ -69,6 +69,14 @@ export function stripOwnHeaders(headers: string[]): void {
     }
   }
   if (to >= 0) headers.length = to
+}
+
+/** The trailers of a request without what a caller may not say of itself: backends may take them for headers. */
+export function ownTrailers(trailers: readonly string[]): readonly string[] {
+  const kept = trailers.slice()
+  stripOwnHeaders(kept)
+  removeField(kept, 'x-forwarded-client-cert')
+  return kept
 }
 
 function isOwn(name: string): boolean {

@@ -215,6 +215,8 @@ export class OutboundTcp {
       if (result.kind === 'failed') {
         if (this.#gone) return this.#refuse('CLIENT_RESET', '')
         if (result.again === true && this.#asked < maxAsks) return this.#hbone(active, upstream, peer)
+        // a verdict on the caller says nothing about the endpoint
+        if (result.reason === 'AUTHORIZATION_DENIED') return this.#refuse(result.reason, upstream.target.authority)
         return this.#failed(active, upstream, result.reason, result.detail)
       }
       this.#carry(active, upstream, result.stream)

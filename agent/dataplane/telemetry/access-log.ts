@@ -19,6 +19,10 @@ export interface AccessRecord {
   readonly destinationWorkload: string
   /** Address of the HBONE session; empty for plaintext. */
   readonly hboneAddress: string
+  /** The rule of an AuthorizationPolicy that decided, those that audit it, and what dry runs would have done. */
+  readonly policy: string
+  readonly audit: string
+  readonly dryRun: string
   /** From the caller's point of view, as in Istio's metrics. */
   readonly bytesSent: number
   readonly bytesReceived: number
@@ -45,7 +49,12 @@ function line(record: AccessRecord, now: number): string {
     `,"dst.service":${jsonName(record.destinationService)},"dst.identity":${jsonName(record.destinationIdentity)}` +
     `,"dst.workload":${jsonName(record.destinationWorkload)}` +
     `${record.hboneAddress === '' ? '' : `,"dst.hbone_addr":"${record.hboneAddress}"`}` +
+    `${optional('policy', record.policy)}${optional('audit', record.audit)}${optional('dry_run', record.dryRun)}` +
     `,"bytes_sent":${record.bytesSent},"bytes_recv":${record.bytesReceived}` +
     `,"duration_ms":${record.durationMs.toFixed(1)}}\n`
   )
+}
+
+function optional(name: string, value: string): string {
+  return value === '' ? '' : `,"${name}":${jsonName(value)}`
 }

@@ -14,6 +14,9 @@ export function factsOf(direction: ConnectionFacts['direction'], sourceAddress: 
     destinationIdentity: '',
     destinationWorkload: '',
     hboneAddress: '',
+    policy: '',
+    audit: '',
+    dryRun: '',
   }
 }
 

@@ -14,7 +14,7 @@ export function requestAsJson(record: RequestRecord): string {
     `,"upstream_service_time":${service < 0 ? 'null' : `"${Math.floor(service)}"`}` +
     `,"request_id":${orNull(record.requestId)},"upstream_local_address":${addressOrNull(record.upstreamLocalAddress)}` +
     `,"downstream_remote_address":${addressOrNull(record.downstreamRemoteAddress)}${callerOf(record)}` +
-    `${placeOf(record)}${record.detail === '' ? '}\n' : `,"weft_detail":${jsonText(record.detail)}}\n`}`
+    `${placeOf(record)}${notesOf(record)}${record.detail === '' ? '}\n' : `,"weft_detail":${jsonText(record.detail)}}\n`}`
   )
 }
 
@@ -114,6 +114,13 @@ function placeOf(record: RequestRecord): string {
     text,
   })
   return text
+}
+
+/** What policies that decide nothing have found. */
+function notesOf({ audit, dryRun }: RequestRecord): string {
+  if (audit === '' && dryRun === '') return ''
+  const audited = audit === '' ? '' : `,"weft_audit":${jsonName(audit)}`
+  return dryRun === '' ? audited : `${audited},"weft_dry_run":${jsonName(dryRun)}`
 }
 
 function orNull(text: string): string {

@@ -35,9 +35,12 @@ export class RequestRecord {
   codeDetails = ''
   terminationDetails = ''
   transportFailure = ''
-  /** The route's name (`default`), and the rule it comes from. */
+  /** The route's name (`default`), and the rule it comes from; inbound the policy's rule that decided. */
   routeName = ''
   rule = ''
+  /** Rules that audit the request, and what policies of dry runs would have done. */
+  audit = ''
+  dryRun = ''
   /** Payload bytes that the caller sent, and that it received; beside them the heads, for the metrics' sizes. */
   bytesReceived = 0
   bytesSent = 0

@@ -2,6 +2,7 @@ import type { Clock } from '../../../mesh/std/clock.ts'
 import type { DataThreadReport } from '../messages.ts'
 import type { Reason } from '../reasons.ts'
 import type { AccessLog, AccessRecord } from './access-log.ts'
+import { DryRuns } from './dry-runs.ts'
 import type { HttpTelemetry } from './http-telemetry.ts'
 import type { TcpCounters, TcpMetrics } from './tcp-metrics.ts'
 
@@ -17,6 +18,7 @@ export type ConnectionFacts = {
 export class Telemetry {
   readonly metrics: TcpMetrics
   readonly http: HttpTelemetry
+  readonly dryRuns = new DryRuns()
   readonly #log: AccessLog
   readonly #clock: Clock
   /** Is told of all bytes that pass, as they do. */
@@ -39,7 +41,8 @@ export class Telemetry {
 
   /** All that was counted since the thread started. */
   report(): Omit<DataThreadReport, 'gauges' | 'ejections'> {
-    return { ...this.metrics.report(), ...this.http.metrics.report(), droppedLogLines: this.#log.dropped() }
+    const counts = { ...this.metrics.report(), ...this.http.metrics.report(), dryRuns: this.dryRuns.report() }
+    return { ...counts, droppedLogLines: this.#log.dropped() }
   }
 
   /** Counts and logs a connection that was never let through. */

@@ -20,6 +20,7 @@ const report: DataThreadReport = {
   refused: [{ direction: 'inbound', reason: 'NO_ROUTE', count: 7 }],
   http: requests(),
   localReplies: [{ direction: 'outbound', reason: 'NO_HTTP_ROUTE', count: 9 }],
+  dryRuns: [{ policy: 'AuthorizationPolicy default/api', verdict: 'denied', count: 11 }],
   ejections: { active: 2, totals: { 'consecutive-5xx': 3 } },
   droppedLogLines: 8,
 }

@@ -125,7 +125,7 @@ t.test('every reason has an answer, with the length it says and the reason in it
     t.equal(fields['weft-reason'], `${reason} shop/cart`)
     t.equal(Number(fields[':status']), status)
     t.equal(details, outcomes[reason].details)
-    t.match(details, /^[a-z0-9_.{}]+$/, 'one word, for the text format of the access log')
+    t.match(details, /^[a-z0-9_.{}[\]]+$/, 'one word, for the text format of the access log')
   }
 })
 
