@@ -24,7 +24,7 @@ export function statusText(status: StatusView): string {
   const notes = [
     ...agents.flatMap(agent => agentNotes(agent, now)),
     ...registries.flatMap(registry => registryNotes(registry, now)),
-    ...status.tokenKeys.flatMap(keys => tokenKeysNotes(keys, now)),
+    ...(status.tokenKeys ?? []).flatMap(keys => tokenKeysNotes(keys, now)),
     ...(status.permissive ?? []).map(one => permissiveNote(one, now)),
     ...status.problems.map(one => `${one.item}: ${one.reason}`),
   ]

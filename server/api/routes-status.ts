@@ -16,8 +16,8 @@ export interface StatusView {
   readonly now: number
   readonly agents: readonly AgentStatus[]
   readonly registries: readonly RegistryStatus[]
-  /** Where keys of tokens come from; nothing when no rule names a URL. */
-  readonly tokenKeys: readonly TokenKeysStatus[]
+  /** Where keys of tokens come from; nothing when no rule names a URL. A server of before them has none. */
+  readonly tokenKeys?: readonly TokenKeysStatus[]
   /** Of the merged catalogue: what one registry alone does not show. */
   readonly problems: readonly RegistryProblem[]
   /** Policies that permit plaintext for a time; the soonest first. A server of before them has none. */
