@@ -101,6 +101,11 @@ function targetFindings(
       if (kind === 'Gateway' || kind === 'GatewayClass') {
         return [{ ...of, message: 'is a gateway, of which weft has none: the policy holds for nothing there' }]
       }
+      const serving = targets?.serving(`${namespace}/${name}`) ?? []
+      if (serving.length > 0 && targets?.of(scopeOf(policy)).length === 0) {
+        const message = `${name} has workloads of other namespaces only, and policies hold for those of their own`
+        return [{ ...of, path: [...path, 'name'], message }]
+      }
       if (names === undefined || names.has(`${namespace}/${name}`)) return []
       const siblings = [...names]
         .filter(one => one.startsWith(`${namespace}/`))

@@ -8,6 +8,8 @@ type Scope = Parameters<typeof policyApplies>[0]
 export interface PolicyTargets {
   /** The workloads that a policy holds for; what it does not look at costs nothing. */
   of(policy: Pick<Policy<Scope['spec']>, 'namespace' | 'spec'>): readonly AnalyzedWorkload[]
+  /** The workloads of a service, `<namespace>/<name>`, of whatever namespace they are. */
+  serving(service: string): readonly AnalyzedWorkload[]
 }
 
 export function createPolicyTargets(workloads: readonly AnalyzedWorkload[], rootNamespace: string): PolicyTargets {
@@ -25,7 +27,10 @@ export function createPolicyTargets(workloads: readonly AnalyzedWorkload[], root
     if (label !== undefined) return byLabel.get(JSON.stringify(label)) ?? []
     return namespace === rootNamespace ? workloads : (byNamespace.get(namespace) ?? [])
   }
-  return { of: policy => candidates(policy).filter(workload => policyApplies(policy, workload, rootNamespace)) }
+  return {
+    of: policy => candidates(policy).filter(workload => policyApplies(policy, workload, rootNamespace)),
+    serving: service => byService.get(service) ?? [],
+  }
 }
 
 /** All services that a policy names, however it names them. */

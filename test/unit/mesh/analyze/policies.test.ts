@@ -50,6 +50,8 @@ t.test('a service that a policy names and nobody knows is said, with the one tha
   t.match(findings([refs({ kind: 'Gateway', group: 'gateway.networking.k8s.io', name: 'cart' })]), [
     /^warning unknown-target spec\.targetRefs\[0\]: is a gateway/,
   ])
+  const moved = { ...known, workloads: [{ ...cart, namespace: 'vms' }] }
+  t.match(findings([refs({ kind: 'Service', name: 'cart' })], moved), [/cart has workloads of other namespaces only/])
   t.same(findings([refs({ kind: 'Service', name: 'x' })]), [], 'nothing is said where nobody knows what there is')
 })
 
