@@ -85,7 +85,7 @@ t.test('keys are fetched by the issuer that a policy names, and reach the agents
   await server.api.post('/v1/resources?file=tokens.json', policy({ issuer: idp.origin }))
   await eventually(async () => assert.equal(await judge(agent, key, idp.origin), 'verified'))
   t.match(await judge(agent, next, idp.origin), /Jwks doesn't have key/)
-  const { tokenKeys } = await server.api.get<StatusView>('/v1/status')
+  const { tokenKeys = [] } = await server.api.get<StatusView>('/v1/status')
   t.match(tokenKeys, [{ uri: idp.origin, state: 'fresh' }])
   const { body } = await httpOnce('GET', `http://${server.running.addresses.metrics}/metrics`)
   t.match(body, 'weft_server_token_keys{state="fresh"} 1')
@@ -108,7 +108,7 @@ t.test('the keys outlive a restart of the server while nobody answers for them',
   const agent = await agentOf(t, second, host)
   await eventually(async () => assert.equal(await judge(agent, key, 'idp'), 'verified'))
   await eventually(async () => {
-    const { tokenKeys } = await second.api.get<StatusView>('/v1/status')
+    const { tokenKeys = [] } = await second.api.get<StatusView>('/v1/status')
     assert.deepEqual(
       tokenKeys.map(({ state }) => state),
       ['stale'],
@@ -127,7 +127,7 @@ t.test(
     await server.api.post('/v1/resources?file=tokens.json', policy({ issuer: 'idp', jwksUri: `${idp.origin}/keys` }))
     await eventually(async () => assert.match(await judge(agent, key, 'idp'), /any valid public key/))
     await eventually(async () => {
-      const { tokenKeys } = await server.api.get<StatusView>('/v1/status')
+      const { tokenKeys = [] } = await server.api.get<StatusView>('/v1/status')
       assert.match(tokenKeys[0]?.reason ?? '', /leads to a loopback address/)
     })
     t.same(idp.asked, [])
