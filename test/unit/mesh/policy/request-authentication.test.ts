@@ -308,6 +308,19 @@ t.test('dry-run policies have no effect, and are told where they would have one'
   t.notOk('dryRun' in (await both.authenticate(tokenRequest(), now)))
 })
 
+t.test('a dry run that changes nothing for the caller is not told', async t => {
+  const dry = tokenPolicy({ name: 'dry', dryRun: true }, { jwtRules: [rule] })
+  const forced = tokenPolicy({ name: 'forced', createdAt: 1 }, { jwtRules: [rule] })
+  const both = compiled(configOf([dry, forced]))
+  for (const text of [token(key, claims), token(other, claims), 'x']) {
+    const outcome = await both.authenticate(tokenRequest(bearer(text)), now)
+    t.notOk('dryRun' in outcome, text)
+    if (outcome.kind !== 'none') t.equal(outcome.by.policy, 'shop/forced')
+  }
+  const alone = await compiled(configOf([dry])).authenticate(tokenRequest(bearer(token(key, claims))), now)
+  t.match(alone, { kind: 'none', dryRun: { kind: 'verified' } })
+})
+
 t.test('finds tokens where rules look for them', t => {
   const rules = [
     { ...rule, fromHeaders: [{ name: 'X-Jwt', prefix: 'Tok ' }] },
