@@ -3,6 +3,7 @@ import { findConflicts } from '../policy/policy-conflicts.ts'
 import { authorizationWarnings, type PolicySurroundings } from '../policy/policy-warnings.ts'
 import { permissiveUntilAnnotation } from '../resources/annotations.ts'
 import type { AuthorizationPolicy } from '../resources/authorization-policy.ts'
+import type { MeshSettings } from '../resources/mesh-settings.ts'
 import type { RequestAuthentication } from '../resources/request-authentication.ts'
 import { describeResource, type Resource } from '../resources/resource.ts'
 import { entryLabels } from '../resources/workload-to-model.ts'
@@ -19,11 +20,12 @@ export function policyFindings(world: AnalyzedWorld): Finding[] {
   const targets = workloads && createPolicyTargets(workloads, rootNamespace)
   const asked = policies.filter(world.isAsked ?? (() => true))
   const names = serviceNames(world)
+  const settings = settingsOf(world)
   return [
     ...peerConflicts(world),
     ...permissive(world),
     ...asked.flatMap(policy => targetFindings(policy, names, targets)),
-    ...asked.flatMap(policy => (policy.kind === 'AuthorizationPolicy' ? rules(policy, world, targets) : [])),
+    ...asked.flatMap(policy => (policy.kind === 'AuthorizationPolicy' ? rules(policy, world, settings, targets) : [])),
     ...tokenFindings(policies, rootNamespace),
   ]
 }
@@ -120,12 +122,20 @@ function targetFindings(
   return [{ severity: 'warning', code: 'unknown-target', resource: policy, path: ['spec', 'selector'], message }]
 }
 
-function rules(policy: AuthorizationPolicy, world: AnalyzedWorld, targets: PolicyTargets | undefined): Finding[] {
+function settingsOf({ resources, rootNamespace }: AnalyzedWorld): MeshSettings['spec'] {
+  const [settings] = resources
+    .filter(resource => resource.kind === 'MeshSettings')
+    .filter(({ metadata }) => metadata.namespace === rootNamespace)
+  return settings?.spec ?? {}
+}
+
+function rules(
+  policy: AuthorizationPolicy,
+  world: AnalyzedWorld,
+  settings: MeshSettings['spec'],
+  targets: PolicyTargets | undefined,
+): Finding[] {
   const chosen = targets?.of(scopeOf(policy)) ?? []
-  const mesh = world.resources.find(
-    resource => resource.kind === 'MeshSettings' && resource.metadata.namespace === world.rootNamespace,
-  )
-  const settings = mesh?.kind === 'MeshSettings' ? mesh.spec : {}
   const { trustDomainAliases = [] } = settings
   const surroundings: PolicySurroundings = {
     rootNamespace: world.rootNamespace,
