@@ -10,7 +10,7 @@ import type { TokenKeysStatus } from '../status.ts'
 import { fetchKeys } from './fetch-keys.ts'
 import type { KeptKeys, KeyFile } from './key-file.ts'
 import { type KeySource, keySourceId, keySources } from './key-sources.ts'
-import { createSlots } from './slots.ts'
+import { createSlots, type Slots } from './slots.ts'
 
 /** Keys that tokens are verified by, kept up to date. */
 export interface TokenKeys {
@@ -34,11 +34,11 @@ export interface TokenKeysDeps {
 
 const refreshMs = 20 * 60_000
 const backoffLimits = { baseMs: 2000, capMs: 5 * 60_000 }
-/** Slow hosts in the resources of one namespace hold up nobody for long. */
-const maxFetches = 8
+/** Of one namespace at once: what it names that never answers holds up nobody else. */
+const maxFetches = 4
 
 interface Followed {
-  readonly source: KeySource
+  source: KeySource
   readonly stop: AbortController
   readonly done: Promise<void>
   status: TokenKeysStatus
@@ -53,7 +53,7 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
   const { clock, random, log, resources, fetchText, file } = deps
   const kept = new Map<string, KeptKeys>(readFile(file, log))
   const followed = new Map<string, Followed>()
-  const slots = createSlots(maxFetches)
+  const slots = new Map<string, Slots>()
   const keysOf = new Watch<KeysOf>(lookUp(kept))
   const ended = { success: 0, failure: 0 }
   let stopped = false
@@ -66,11 +66,17 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
     followed.set(id, one)
   }
 
+  function slotsOf({ namespace }: KeySource): Slots {
+    const known = slots.get(namespace) ?? createSlots(maxFetches)
+    slots.set(namespace, known)
+    return known
+  }
+
   async function refresh(one: Followed, id: string): Promise<void> {
     const { signal } = one.stop
     const backoff = createBackoff(backoffLimits, random)
     while (!signal.aborted) {
-      const isGood = await slots.run(() => fetchOnce(one, id), signal)
+      const isGood = await slotsOf(one.source).run(() => fetchOnce(one, id), signal)
       if (isGood) backoff.reset()
       await sleep(clock, isGood ? refreshMs * (0.9 + 0.2 * random()) : 1000 + backoff.nextMs(), signal)
     }
@@ -129,11 +135,17 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
   function followAll(): void {
     if (stopped) return
     const wanted = new Map(keySources(resources.value).map(source => [keySourceId(source), source]))
-    for (const [id, { source, stop }] of followed) {
-      if (wanted.get(id)?.timeoutMs === source.timeoutMs) continue
-      stop.abort()
+    const namespaces = new Set([...wanted.values()].map(({ namespace }) => namespace))
+    for (const [id, one] of followed) {
+      const source = wanted.get(id)
+      if (source?.timeoutMs === one.source.timeoutMs) {
+        one.source = source
+        continue
+      }
+      one.stop.abort()
       followed.delete(id)
     }
+    for (const namespace of slots.keys()) if (!namespaces.has(namespace)) slots.delete(namespace)
     for (const [id, source] of wanted) if (!followed.has(id)) follow(source)
     const gone = [...kept.keys()].filter(id => !wanted.has(id))
     for (const id of gone) kept.delete(id)

@@ -8,25 +8,37 @@ export interface KeySource {
   readonly uri: string
   /** For each fetch: the longest of the rules that need it. */
   readonly timeoutMs: number
+  /** That needs it, and among several the one that needs the fewest: nobody's sources wait for those of others. */
+  readonly namespace: string
 }
 
 const usualTimeoutMs = 5000
 const timeoutLimits = { least: 100, most: 30_000 }
 
-/** The sources that RequestAuthentications need; rules with keys of their own need none. Without repetition, by uri. */
+/** The sources that RequestAuthentications need; rules with keys of their own need none. Without repetition. */
 export function keySources(resources: readonly Resource[]): readonly KeySource[] {
+  const needed = resources.flatMap(needs)
+  const countOf = new Map<string, number>()
+  for (const { namespace } of needed) countOf.set(namespace, (countOf.get(namespace) ?? 0) + 1)
+  const fewest = (a: string, b: string) => ((countOf.get(b) ?? 0) < (countOf.get(a) ?? 0) ? b : a)
   const sources = new Map<string, KeySource>()
-  for (const resource of resources) {
-    if (resource.kind !== 'RequestAuthentication') continue
-    for (const { jwks = '', jwksUri, issuer = '', timeout } of resource.spec.jwtRules ?? []) {
-      if (jwks !== '' || (jwksUri === undefined && issuer === '')) continue
-      const kind = jwksUri === undefined ? 'issuer' : 'jwks'
-      const uri = jwksUri ?? issuer
-      const known = sources.get(keySourceId({ kind, uri }))?.timeoutMs ?? 0
-      sources.set(keySourceId({ kind, uri }), { kind, uri, timeoutMs: Math.max(known, timeoutOf(timeout)) })
-    }
+  for (const source of needed) {
+    const id = keySourceId(source)
+    const known = sources.get(id) ?? source
+    const timeoutMs = Math.max(known.timeoutMs, source.timeoutMs)
+    sources.set(id, { ...source, timeoutMs, namespace: fewest(known.namespace, source.namespace) })
   }
   return [...sources.values()]
+}
+
+function needs(resource: Resource): readonly KeySource[] {
+  if (resource.kind !== 'RequestAuthentication') return []
+  const { namespace } = resource.metadata
+  return (resource.spec.jwtRules ?? []).flatMap(({ jwks = '', jwksUri, issuer = '', timeout }): KeySource[] => {
+    if (jwks !== '' || (jwksUri === undefined && issuer === '')) return []
+    const kind = jwksUri === undefined ? 'issuer' : 'jwks'
+    return [{ kind, uri: jwksUri ?? issuer, timeoutMs: timeoutOf(timeout), namespace }]
+  })
 }
 
 /** Tells sources apart. */

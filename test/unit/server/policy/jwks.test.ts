@@ -33,6 +33,11 @@ function resources(...rules: readonly JwtRule[]): readonly Resource[] {
   return resources
 }
 
+function inBank(resource: Resource): Resource {
+  if (resource.kind !== 'RequestAuthentication') throw new Error('no RequestAuthentication')
+  return { ...resource, metadata: { ...resource.metadata, namespace: 'bank' } }
+}
+
 function world(t: Test, rules: readonly JwtRule[], folder = temporaryFolder(t), allow = ['127.0.0.1']) {
   const clock = new FakeClock()
   const log = recordedLog()
@@ -227,16 +232,21 @@ t.test('each fetch has the time-out of its rules', async t => {
   t.match(keys.status(), [{ state: 'missing', reason: /does not answer in time/ }])
 })
 
-t.test('hosts that never answer do not keep others from being fetched', async t => {
+t.test('hosts that never answer keep no other namespace from being fetched, and their own not for long', async t => {
   const silent = await urlServer(t, () => {})
   const server = await urlServer(t, says(one))
   const rules = Array.from({ length: 20 }, (_, index) => ({ issuer: 'i', jwksUri: `${silent.origin}/${index}` }))
-  const uri = `${server.origin}/keys`
-  const { clock, keysOf } = world(t, [...rules, { issuer: 'j', jwksUri: uri }])
-  await until('as many are asked as may be', () => silent.asked.length === 8)
-  await until('the other one has its turn', async () => {
+  const [own, other] = [`${server.origin}/own`, `${server.origin}/other`]
+  const { clock, watch, keysOf } = world(t, rules)
+  await until('as many are asked as may be', () => silent.asked.length === 4)
+  const slow = resources(...rules, { issuer: 'i', jwksUri: own }, { issuer: 'i', jwksUri: other })
+  watch.set([...slow, ...resources({ issuer: 'i', jwksUri: other }).map(inBank)])
+  await until('the other one is fetched, although the first one names it too', () => keysOf(other) !== undefined)
+  t.equal(keysOf(own), undefined)
+  t.equal(silent.asked.length, 4)
+  await until('their own has its turn', async () => {
     await clock.advance(5000)
-    return keysOf(uri) !== undefined
+    return keysOf(own) !== undefined
   })
 })
 
