@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { version } from '../mesh/std/version.ts'
 import { addAgentCommand } from './agent-command.ts'
 import { addAnalyzeCommand } from './analyze-command.ts'
+import { addCaCommand } from './ca-command.ts'
 import type { CliContext } from './context.ts'
 import { addDeregisterCommand } from './deregister-command.ts'
 import { addExplainCommand } from './explain-command.ts'
@@ -32,6 +33,7 @@ export function buildProgram(context: CliContext): Command {
   addDeregisterCommand(program, context)
   addMaintainCommand(program, context)
   addTokenCommand(program, context)
+  addCaCommand(program, context)
   addResourceCommands(program, context)
   addAnalyzeCommand(program, context)
   addStatusCommand(program, context)

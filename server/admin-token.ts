@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { formatApiToken, newApiToken } from '../mesh/identity/api-token.ts'
+import { formatApiToken, newApiToken, parseApiToken } from '../mesh/identity/api-token.ts'
 import { hashSecret } from '../mesh/identity/join-token.ts'
-import { writePrivateFile } from './identity/files.ts'
+import { readPrivateFile, writePrivateFile } from './identity/files.ts'
 import type { ApiTokenStore } from './store/store.ts'
 
 /**
@@ -21,4 +22,20 @@ export async function ensureAdminToken(
   writePrivateFile(file, `${formatApiToken(token)}\n`)
   await store.create({ id: randomUUID(), hash: hashSecret(token.secret), createdAt: options.now })
   return file
+}
+
+/**
+ * Lets the token in the file `admin-token`, where it still is, name the root that signs now: a command that reads it
+ * knows the server by that. A file that cannot be read or written stays as it is; the error is returned.
+ */
+export function renameRootOfAdminToken(dataDir: string, rootHash: string): unknown {
+  const file = join(dataDir, 'admin-token')
+  if (!existsSync(file)) return undefined
+  try {
+    const token = parseApiToken(readPrivateFile(file))
+    if (token.rootHash !== rootHash) writePrivateFile(file, `${formatApiToken({ ...token, rootHash })}\n`)
+    return undefined
+  } catch (error) {
+    return error
+  }
 }

@@ -10,6 +10,7 @@ import type { MtlsVerdict } from './compile/settings.ts'
 import type { Authority } from './identity/authority.ts'
 import type { Joined, JoinRequest } from './identity/join.ts'
 import type { JoinTokens } from './identity/join-tokens.ts'
+import type { Rotator } from './identity/rotator.ts'
 import type { Migration, MigrationRequest } from './migrate.ts'
 import type { Nodes } from './nodes.ts'
 import type { ViewOfRegistry } from './registry-parts.ts'
@@ -37,6 +38,7 @@ export interface ServerParts {
   readonly views: readonly ViewOfRegistry[]
   readonly resources: Resources
   readonly authority: Authority
+  readonly rotator: Rotator
   readonly joinTokens: JoinTokens
   readonly apiTokens: ApiTokenStore
   readonly nodes: Nodes

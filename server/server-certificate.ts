@@ -5,7 +5,8 @@ import { type Clock, clampTimerMs, type Random, type Timer } from '../mesh/std/c
 import { describeError } from '../mesh/std/errors.ts'
 import type { Log } from '../mesh/std/log.ts'
 import { Watch } from '../mesh/std/watch.ts'
-import type { Authority } from './identity/authority.ts'
+import type { OwnAuthority } from './identity/authority.ts'
+import { acceptedRoots, presentedRoots } from './identity/ca-state.ts'
 
 /** What the server presents to agents and to API clients, and whom it believes. PEM throughout. */
 export interface ServerCredentials {
@@ -18,7 +19,7 @@ export interface ServerCredentials {
 }
 
 export interface ServerCertificateDeps {
-  readonly authority: Authority
+  readonly authority: Pick<OwnAuthority, 'trustDomain' | 'issue' | 'ca'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -32,8 +33,8 @@ export interface ServerCertificateOptions {
 const retryMs = 60_000
 
 /**
- * Keeps the server's own certificate: a new key and certificate at every start and at half of its life, never written
- * to disk. When renewing fails the old one stays in use and it is tried again every minute. Throws what the authority
+ * Keeps the server's own certificate: a new key and certificate at every start, at half of its life and when the roots
+ * change, never written to disk. When renewing fails the old one stays in use and it is tried again every minute. Throws what the authority
  * throws when there is no first one.
  */
 export function startServerCertificate(
@@ -45,8 +46,14 @@ export function startServerCertificate(
   const issue = (): ServerCredentials => {
     const { privateKey, publicKey } = generateKeys()
     const { chain, notAfter } = authority.issue(identity, publicKey, options.ttlMs)
-    const { roots } = authority.trustBundle
-    return Object.freeze({ key: encodePrivateKey(privateKey), chain: [...chain, ...roots].join(''), roots, notAfter })
+    const state = authority.ca.state.value
+    const whole = [...chain, ...presentedRoots(state)].join('')
+    return Object.freeze({
+      key: encodePrivateKey(privateKey),
+      chain: whole,
+      roots: acceptedRoots(state),
+      notAfter,
+    })
   }
   const due = (notAfter: number): number => renewAt({ notBefore: clock.now(), notAfter }, random)
 
@@ -72,5 +79,19 @@ export function startServerCertificate(
     wait()
   }
   wait()
-  return { credentials, stop: () => timer.cancel() }
+  const unsubscribe = authority.ca.state.subscribe(() => {
+    const chain = presentedRoots(authority.ca.state.value).join('')
+    const roots = acceptedRoots(authority.ca.state.value).join('')
+    if (credentials.value.chain.endsWith(chain) && credentials.value.roots.join('') === roots) return
+    renewTime = clock.now()
+    timer.cancel()
+    renew()
+  })
+  return {
+    credentials,
+    stop() {
+      unsubscribe()
+      timer.cancel()
+    },
+  }
 }

@@ -15,8 +15,10 @@ import { followTokenKeys } from './assembly/token-keys.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
 import type { ServerConfig } from './config.ts'
+import { createHostTrust } from './identity/host-trust.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
+import { startRotator } from './identity/rotator.ts'
 import { migrate } from './migrate.ts'
 import type { ServerParts } from './parts.ts'
 
@@ -57,11 +59,14 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
   const tokenKeys = followTokenKeys({ ...deps, resources: resources.current, fetchText }, config)
   const { keysOf } = tokenKeys
   const { views, mtls } = startCompiling({ ...deps, authority, sources, snapshot, ready, keysOf }, config)
+  const hosts = createHostTrust()
   const { metrics, pusher } = startPushing(
-    { ...deps, authority, credentials, sources, snapshot, views, tokenKeys },
+    { ...deps, authority, credentials, hosts, sources, snapshot, views, tokenKeys },
     { serverName: config.name, leafTtlMs },
   )
 
+  const rotator = startRotator({ clock, log, authority, hosts, nodes: () => nodes.all.value })
+  started.add(() => rotator.stop())
   const status = () => registries.status()
   const migrateDeps = { resources, merge, views: registries.views, catalogue: () => snapshot.value, registries: status }
   const api: Omit<ServerParts, 'credentials'> = {
@@ -77,6 +82,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     views: registries.views,
     resources,
     authority,
+    rotator,
     joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
     apiTokens: store.apiTokens,
     nodes,

@@ -35,8 +35,8 @@ export interface ApiCall {
 
 const deadlineMs = 20_000
 const maxAnswerBytes = 64 * 1024 * 1024
-/** Leaf, issuing certificate, root, and one to spare. */
-const maxChainLength = 4
+/** Leaf, issuing certificate, root, and those of roots that later ones were certified by. */
+const maxChainLength = 8
 
 /** Sends one JSON request as {@link callApi} does. */
 export function postJson(clock: Clock, to: FirstContact, path: string, body: unknown): Promise<JsonAnswer> {
@@ -85,7 +85,7 @@ function openSocket(to: FirstContact, signal: AbortSignal): Promise<TLSSocket> {
 function verifyServer(socket: TLSSocket, rootHash: string, now: number): string {
   const chain = presentedChain(socket)
   const roots = chain.map(der => pemBlock('CERTIFICATE', der)).filter(pem => hashOrNothing(pem) === rootHash)
-  if (roots.length === 0) throw untrusted('the server does not present the root that the token names', { rootHash })
+  if (roots.length === 0) throw forgotten(rootHash)
   try {
     const [leaf = ''] = parseCertificate(chain[0] ?? Buffer.alloc(0)).uris
     const { trustDomain } = parseSpiffeId(leaf)
@@ -159,6 +159,13 @@ function exchange(
       })
     })
     request.end(body)
+  })
+}
+
+function forgotten(rootHash: string): MeshError {
+  return new MeshError('WEFT_SERVER_UNTRUSTED', 'the server does not present the root that the token names', {
+    fields: { rootHash },
+    next: 'check the address; if the root of the mesh has changed since the token was made (weft ca status), use a new token',
   })
 }
 

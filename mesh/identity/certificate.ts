@@ -18,7 +18,7 @@ import { encodePublicKey, type KeyPair } from './keys.ts'
 import { signatureOids } from './signature.ts'
 import { checkTrustDomain, formatSpiffeId, parseSpiffeId } from './spiffe-id.ts'
 import { checkLeaf, checkSignedBy } from './verify.ts'
-import { type Certificate, encodePem, parseCertificate } from './x509.ts'
+import { type Certificate, encodePem, parseCertificate, publicKeyOf } from './x509.ts'
 
 export { parseCertificate } from './x509.ts'
 
@@ -98,6 +98,27 @@ export function issueCa(request: IssueCa): string {
   const issued = parseCertificate(pem)
   // An issuing certificate will stand between its issuer and the leaves it signs, which path length 0 forbids.
   checkSignedBy(issued, issuer ?? issued, isRoot ? 0 : 1)
+  return pem
+}
+
+/**
+ * Certifies the key of a root by another root, PEM, for as long as both are valid: who knows only the other root then
+ * believes what is below the first. Throws like {@link issueLeaf}.
+ */
+export function crossSign(rootPem: string, by: Issuer): string {
+  const [root, issuer] = [parseCertificate(rootPem), parseCertificate(by.certificatePem)]
+  const publicKey = publicKeyOf(root)
+  const keyId = root.subjectKeyId ?? keyIdOf(publicKey)
+  const extensions: Extensions = {
+    uris: root.uris,
+    isCa: true,
+    keyUsage: new Set(['keyCertSign', 'cRLSign']),
+    subjectKeyId: keyId,
+    authorityKeyId: issuer.subjectKeyId ?? keyIdOf(createPublicKey(by.privateKey)),
+  }
+  const { notBefore, notAfter } = root
+  const pem = build({ notBefore, notAfter }, decode(root.subject), publicKey, extensions, issuer, by.privateKey)
+  checkSignedBy(parseCertificate(pem), issuer, 2)
   return pem
 }
 

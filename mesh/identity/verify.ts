@@ -4,8 +4,8 @@ import { extendedKeyUsages } from './extensions.ts'
 import { parseSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { type Certificate, parseCertificate, publicKeyOf } from './x509.ts'
 
-/** Leaf, issuing certificate, root, and one to spare. */
-const maxChainLength = 4
+/** Leaf, issuing certificate, root, and those of roots that later ones were certified by. */
+const maxChainLength = 8
 
 /**
  * The SPIFFE id of a peer, from the leaf (DER) of a TLS handshake whose chain has already been verified against the

@@ -66,6 +66,10 @@ export const errorCatalogue = {
     when: 'A trust bundle is of another trust domain, older than the one in use, or holds something that is no root. The one in use stays.',
     next: 'check which server the agent talks to, and whether that server was restored from an old backup',
   },
+  WEFT_ROTATION: {
+    when: 'A rotation of the root was asked for while one is under way, or one was to be forced or taken back and none is.',
+    next: 'see weft ca status',
+  },
   WEFT_PEER_IDENTITY: {
     when: 'A peer proved an identity other than the one that was expected.',
     next: 'check which workload really listens there and what the registry says about it',

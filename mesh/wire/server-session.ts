@@ -50,6 +50,8 @@ export interface SessionStatus {
   /** The last version sent; more than `ackedVersion` while an acknowledgement is awaited. */
   readonly sentVersion: number
   readonly rejected: readonly RejectedResource[]
+  /** Hash of the trust resource that the agent has in use; absent while it has none. */
+  readonly trust?: string
   /** When the agent was last heard, in milliseconds since 1970. */
   readonly lastSeen: number
   readonly facts: Readonly<Record<string, string>>
@@ -135,7 +137,7 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
     greeted = true
     capabilities = new Set(hello.capabilities)
     for (const { name, hash } of hello.have) applied.set(name, hash)
-    status.set({ ...status.value, facts: hello.facts, agentVersion: hello.agentVersion })
+    status.set({ ...status.value, ...heldTrust(), facts: hello.facts, agentVersion: hello.agentVersion })
     const { serverName, serverVersion } = options
     send({ kind: 'welcome', protocol: Math.min(hello.protocol, protocolVersion), serverName, serverVersion })
     pump()
@@ -184,8 +186,13 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
     complaints = [...reasons].slice(0, maxComplaints).map(([name, reason]) => ({ name, reason }))
     if (refusals.length > 0) log.warn('agent refused part of its config', { version, rejected: refusals.slice(0, 10) })
     const ackedVersion = complete ? version : status.value.ackedVersion
-    status.set({ ...status.value, ackedVersion, rejected: shownRejections() })
+    status.set({ ...status.value, ...heldTrust(), ackedVersion, rejected: shownRejections() })
     pump()
+  }
+
+  function heldTrust(): { readonly trust?: string } {
+    const trust = applied.get('trust')
+    return trust === undefined ? {} : { trust }
   }
 
   async function sign(request: SignRequest): Promise<void> {

@@ -4,6 +4,7 @@ import type { ServerParts } from '../parts.ts'
 import { authenticate } from './api-tokens.ts'
 import { type ApiOptions, startApi } from './http-api.ts'
 import type { Route } from './route.ts'
+import { caRoutes } from './routes-ca.ts'
 import { identityRoutes } from './routes-identity.ts'
 import { resourceRoutes } from './routes-resources.ts'
 import { serviceRoutes } from './routes-services.ts'
@@ -14,6 +15,7 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
   const now = () => parts.clock.now()
   return [
     ...identityRoutes({ join: request => parts.join(request), tokens: parts.joinTokens, now }),
+    ...caRoutes(parts.rotator),
     ...resourceRoutes(parts.resources),
     ...serviceRoutes({
       now,

@@ -1,10 +1,11 @@
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import type { Trust } from '../../mesh/model/trust.ts'
 import { derived } from '../../mesh/std/derived.ts'
-import { Watch } from '../../mesh/std/watch.ts'
+import type { Watch } from '../../mesh/std/watch.ts'
 import { createPlacement } from '../compile/placement.ts'
 import type { CompileSettings, KeysOf } from '../compile/settings.ts'
 import type { ServerConfig } from '../config.ts'
-import type { Authority } from '../identity/authority.ts'
+import type { OwnAuthority } from '../identity/authority.ts'
 import { startMtls } from '../mtls.ts'
 import { placementVerdict } from '../placement.ts'
 import { startViews } from '../push/views.ts'
@@ -12,7 +13,7 @@ import type { PartDeps } from './deps.ts'
 import type { Sources } from './sources.ts'
 
 export interface CompilingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'> {
-  readonly authority: Authority
+  readonly authority: Pick<OwnAuthority, 'trust'>
   readonly sources: Pick<Sources, 'nodes' | 'resources' | 'trusted'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly ready: Watch<boolean>
@@ -31,13 +32,15 @@ export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
   started.add(() => mayHold.stop())
   const mtls = startMtls({ clock, log, resources: resources.current }, config)
   started.add(() => mtls.stop())
+  const settings = derived([deps.authority.trust], () => compileSettings(config, deps.authority.trust.value))
+  started.add(() => settings.stop())
   const views = startViews({
     clock,
     log,
     catalogue: snapshot,
     resources: resources.current,
     ready,
-    settings: new Watch(compileSettings(config, deps.authority)),
+    settings: settings.watch,
     mayHold: mayHold.watch,
     mtls: mtls.verdict,
     keysOf: deps.keysOf,
@@ -46,14 +49,13 @@ export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
   return { views, mtls: mtls.verdict }
 }
 
-function compileSettings(config: ServerConfig, authority: Authority): CompileSettings {
-  const { sequence, roots } = authority.trustBundle
+function compileSettings(config: ServerConfig, trust: Trust): CompileSettings {
   return {
     trustDomain: config.trustDomain,
     dnsDomain: config.dnsDomain,
     rootNamespace: config.rootNamespace,
     virtualIpRanges: [config.virtualIps.ipv4, config.virtualIps.ipv6],
     ...(config.defaultIdentity === '' ? {} : { defaultIdentity: config.defaultIdentity }),
-    trust: { sequence, roots },
+    trust,
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { MeshError } from '../../mesh/std/errors.ts'
+import { describeError, MeshError } from '../../mesh/std/errors.ts'
+import { renameRootOfAdminToken } from '../admin-token.ts'
 import type { ServerConfig } from '../config.ts'
 import { openAuthority } from '../identity/authority.ts'
 import { startServerCertificate } from '../server-certificate.ts'
@@ -19,6 +20,12 @@ export async function startIdentity({ clock, random, log, started }: PartDeps, c
     { serverName: config.name, ttlMs: leafTtlMs },
   )
   started.add(() => certificate.stop())
+  const renameRoot = () => {
+    const error = renameRootOfAdminToken(dataDir, authority.rootHash)
+    if (error !== undefined) log.warn('admin-token still names an earlier root', { error: describeError(error) })
+  }
+  renameRoot()
+  started.add(authority.ca.state.subscribe(renameRoot))
   return { authority, leafTtlMs, credentials: certificate.credentials }
 }
 

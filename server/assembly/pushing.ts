@@ -2,6 +2,7 @@ import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { version } from '../../mesh/std/version.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { Authority } from '../identity/authority.ts'
+import type { HostTrust } from '../identity/host-trust.ts'
 import { createSigner } from '../identity/sign.ts'
 import type { TokenKeys } from '../policy/jwks.ts'
 import { startPusher } from '../push/pusher.ts'
@@ -14,6 +15,7 @@ import type { Sources } from './sources.ts'
 
 export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'> {
   readonly authority: Authority
+  readonly hosts: HostTrust
   readonly credentials: Watch<ServerCredentials>
   readonly sources: Pick<Sources, 'nodes' | 'registries' | 'reports' | 'trusted'>
   readonly snapshot: Watch<CatalogueSnapshot>
@@ -23,7 +25,7 @@ export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'>
 
 /** Starts what keeps connected agents at their views and signs for them, and what counts that. No agent can connect yet. */
 export function startPushing(deps: PushingDeps, options: { readonly serverName: string; readonly leafTtlMs: number }) {
-  const { clock, log, started, authority, credentials, snapshot, views } = deps
+  const { clock, log, started, authority, credentials, hosts, snapshot, views } = deps
   const { nodes, registries, reports, trusted } = deps.sources
   const metrics = createServerMetrics({
     now: () => clock.now(),
@@ -54,7 +56,11 @@ export function startPushing(deps: PushingDeps, options: { readonly serverName: 
       views,
       nodes: nodes.all,
       sign: request => signer.sign(request),
-      report: (node, report) => reports.report(node, report),
+      report(node, report) {
+        reports.report(node, report)
+        hosts.presents(node, report.certificates)
+      },
+      trustHeld: (node, hash) => hosts.holds(node, hash),
       left: node => reports.left(node),
       observe: metrics,
     },

@@ -1,14 +1,17 @@
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
-import { type Issuer, issueLeaf, parseCertificate } from '../../mesh/identity/certificate.ts'
+import { issueLeaf, parseCertificate } from '../../mesh/identity/certificate.ts'
 import { spkiHash } from '../../mesh/identity/keys.ts'
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
-import { checkSignedBy, checkValidity } from '../../mesh/identity/verify.ts'
+import type { Trust } from '../../mesh/model/trust.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
-import { describeError, MeshError } from '../../mesh/std/errors.ts'
+import { derived } from '../../mesh/std/derived.ts'
+import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
-import { type CaOptions, createCa, hasCa, loadCa, renewIssuing } from './ca-files.ts'
-import { maxLeafTtlMs, openIssuanceLog } from './issuance-log.ts'
+import type { Watch } from '../../mesh/std/watch.ts'
+import { type Ca, openCa } from './ca.ts'
+import { type CaState, signingGeneration, trustOfState } from './ca-state.ts'
+import { type IssuanceLog, maxLeafTtlMs, openIssuanceLog } from './issuance-log.ts'
 
 /** A certificate with what a peer needs to verify it. */
 export interface IssuedChain {
@@ -28,9 +31,9 @@ export interface Recipient {
 /** The certificate authority of a mesh. It signs what it is told to: who may have what is decided by its callers. */
 export interface Authority {
   readonly trustDomain: string
-  /** Current roots; frozen. */
+  /** What agents are told to believe now; frozen. */
   readonly trustBundle: TrustBundle
-  /** SHA-256 of the root's public key (SPKI), hex: what join tokens carry. */
+  /** SHA-256 of the public key (SPKI) of the root that signs now, hex: what join tokens carry. */
   readonly rootHash: string
   /**
    * Issues a leaf for the id, valid from a little before now for `ttlMs` (24 hours when left out), no longer than the
@@ -38,6 +41,14 @@ export interface Authority {
    * another node or to the authority, WEFT_STORE when the issuance cannot be recorded.
    */
   issue(spiffeId: string, publicKey: KeyObject, ttlMs?: number, recipient?: Recipient): IssuedChain
+}
+
+/** An authority whose keys are here. */
+export interface OwnAuthority extends Authority {
+  readonly ca: Ca
+  readonly issued: IssuanceLog
+  /** {@link Authority.trustBundle}, followed. */
+  readonly trust: Watch<Trust>
 }
 
 export interface AuthorityDeps {
@@ -65,43 +76,28 @@ const theServer: Recipient = { node: '', evidence: 'server' }
  * WEFT_STATE_CORRUPT, WEFT_CONFIG_INVALID (see {@link loadCa}) or WEFT_CERTIFICATE_REFUSED when the root is not valid
  * now: the server then must not start.
  */
-export async function openAuthority(options: AuthorityOptions, { clock, log }: AuthorityDeps): Promise<Authority> {
-  const at = (): CaOptions => ({ ...options, now: clock.now() })
-  if (!hasCa(options.dataDir)) {
-    create(at())
-    log.info('certificate authority created', { trustDomain: options.trustDomain })
-  }
-  const { root, issuing: first, bundle } = loadCa(at())
+export async function openAuthority(options: AuthorityOptions, { clock, log }: AuthorityDeps): Promise<OwnAuthority> {
+  const ca = openCa(options, { clock, log })
   const issued = openIssuanceLog({ folder: join(options.dataDir, 'issued'), now: clock.now(), log })
-  const caKeys = new Set([spkiHash(root.certificatePem)])
-  let issuing = first
-
-  /** The issuing certificate, replaced at half of its life. */
-  const current = (): Issuer => {
-    const { notBefore, notAfter } = parseCertificate(issuing.certificatePem)
-    if (clock.now() <= (notBefore + notAfter) / 2) return issuing
-    try {
-      issuing = renewIssuing(root, at())
-      log.info('issuing certificate renewed', { previousNotAfter: new Date(notAfter).toISOString() })
-    } catch (error) {
-      log.error('issuing certificate cannot be renewed, the old one stays in use', {
-        notAfter: new Date(notAfter).toISOString(),
-        error: describeError(error),
-      })
-    }
-    return issuing
-  }
-  checkOwnChain(current(), root, bundle, clock.now())
+  const trust = derived([ca.state], () => trustOfState(ca.state.value)).watch
 
   return {
     trustDomain: options.trustDomain,
-    trustBundle: bundle,
-    rootHash: spkiHash(root.certificatePem),
+    ca,
+    issued,
+    trust,
+    get trustBundle() {
+      return trust.value
+    },
+    get rootHash() {
+      return spkiHash(signingGeneration(ca.state.value).root)
+    },
     issue(spiffeId, publicKey, ttlMs = defaultLeafTtlMs, recipient = theServer) {
       const now = clock.now()
       const keyHash = spkiHash(publicKey)
       const owner = issued.ownerOf(keyHash, now)
-      if (caKeys.has(keyHash) || keyHash === spkiHash(issuing.certificatePem)) {
+      const { issuing } = ca.signing()
+      if (isKeyOfAuthority(keyHash, ca.state.value) || keyHash === spkiHash(issuing.certificatePem)) {
         throw new MeshError('WEFT_CSR_REFUSED', 'key belongs to the certificate authority', { fields: { spiffeId } })
       }
       if (owner !== undefined && owner !== recipient.node) {
@@ -110,43 +106,21 @@ export async function openAuthority(options: AuthorityOptions, { clock, log }: A
           next: 'remove the state directory of the agent if the host is a copy of another, and join again',
         })
       }
-      const issuer = current()
       const life = Math.min(Math.max(ttlMs, 1000), maxLeafTtlMs)
       const leaf = issueLeaf({
         spiffeId,
         publicKey,
-        issuer,
+        issuer: issuing,
         notBefore: now - Math.min(backdateMs, life / 10),
         notAfter: now + life,
       })
       const { serial, notBefore, notAfter } = parseCertificate(leaf)
       issued.append({ at: now, ...recipient, identity: spiffeId, keyHash, serial, notBefore, notAfter })
-      return { chain: [leaf, issuer.certificatePem], notAfter }
+      return { chain: [leaf, issuing.certificatePem], notAfter }
     },
   }
 }
 
-function create(options: CaOptions): void {
-  try {
-    createCa(options)
-  } catch (cause) {
-    if (cause instanceof MeshError) throw cause
-    throw new MeshError('WEFT_STORE', 'certificate authority cannot be written', {
-      fields: { dataDir: options.dataDir },
-      cause,
-    })
-  }
-}
-
-/** What agents will check, checked first: a server with a wrong clock or a foreign file must not hand anything out. */
-function checkOwnChain(issuing: Issuer, root: Issuer, bundle: TrustBundle, now: number): void {
-  const [below, above] = [parseCertificate(issuing.certificatePem), parseCertificate(root.certificatePem)]
-  checkValidity(above, now)
-  checkValidity(below, now)
-  checkSignedBy(below, above, 0)
-  if (!bundle.roots.includes(root.certificatePem)) {
-    throw new MeshError('WEFT_STATE_CORRUPT', 'root is not in the trust bundle', {
-      next: 'restore the folder ca of the data directory from a backup',
-    })
-  }
+function isKeyOfAuthority(keyHash: string, { roots, former }: CaState): boolean {
+  return [...roots, ...former.map(({ root }) => root)].some(root => spkiHash(root) === keyHash)
 }

@@ -3,15 +3,24 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from
 import { join } from 'node:path'
 import { type Issuer, issueCa, parseCertificate } from '../../mesh/identity/certificate.ts'
 import { decodePrivateKey, encodePrivateKey, generateKeys, isEncrypted, spkiHash } from '../../mesh/identity/keys.ts'
-import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
+import { type CaState, formatCaState, parseCaState } from './ca-state.ts'
 import { flushFolder, readPrivateFile, writePrivateFile } from './files.ts'
 
-/** What the authority keeps in `<data directory>/ca`: two files with a key and its certificate, and the bundle. */
+/**
+ * What the authority keeps in `<data directory>/ca`: of each generation two files with a key and its certificate, and
+ * one with everything that changes in one piece.
+ */
 export interface CaFiles {
+  readonly state: CaState
+  /** By what is in the names of their files. */
+  readonly generations: ReadonlyMap<string, Issuers>
+}
+
+/** The keys of a generation. */
+export interface Issuers {
   readonly root: Issuer
   readonly issuing: Issuer
-  readonly bundle: TrustBundle
 }
 
 export interface CaOptions {
@@ -29,7 +38,12 @@ const issuingLifeMs = 365 * day
 /** CA certificates begin a little earlier, for hosts whose clocks are behind. */
 const backdateMs = 3_600_000
 
-const names = { root: 'root.pem', issuing: 'issuing.pem', bundle: 'trust-bundle.json' } as const
+const stateFile = 'trust-bundle.json'
+
+function namesOf(files: string) {
+  const suffix = files === '' ? '' : `-${files}`
+  return { root: `root${suffix}.pem`, issuing: `issuing${suffix}.pem` }
+}
 
 /** True when there is an authority in the data directory. */
 export function hasCa(dataDir: string): boolean {
@@ -48,15 +62,42 @@ export function createCa(options: CaOptions): void {
   }
   const folder = join(dataDir, `.ca-${randomBytes(6).toString('hex')}`)
   mkdirSync(folder, { mode: 0o700 })
-  const keys = generateKeys()
-  const validity = { notBefore: now - backdateMs, notAfter: now + rootLifeMs }
-  const root: Issuer = { certificatePem: issueCa({ trustDomain, keys, ...validity }), privateKey: keys.privateKey }
-  writeIssuer(join(folder, names.root), root, passphrase)
-  writeIssuer(join(folder, names.issuing), newIssuing(root, trustDomain, now), passphrase)
-  const bundle: TrustBundle = { trustDomain, sequence: 1, roots: [root.certificatePem] }
-  writePrivateFile(join(folder, names.bundle), `${JSON.stringify(bundle, undefined, 2)}\n`)
+  const { root, issuing } = newIssuers(trustDomain, now)
+  writeIssuers(folder, '', { root, issuing }, passphrase)
+  const roots = [root.certificatePem]
+  const current = { files: '', root: root.certificatePem }
+  const state = { trustDomain, sequence: 1, roots, current, former: [], history: [], bans: [] }
+  writePrivateFile(join(folder, stateFile), formatCaState(state))
   renameSync(folder, join(dataDir, 'ca'))
   flushFolder(dataDir)
+}
+
+/** Makes a further root with its issuing certificate; nobody hears of it before it is in the state. */
+export function createGeneration(options: CaOptions): Issuers & { readonly files: string } {
+  const issuers = newIssuers(options.trustDomain, options.now)
+  const files = spkiHash(issuers.root.certificatePem).slice(0, 16)
+  writeIssuers(join(options.dataDir, 'ca'), files, issuers, options.passphrase)
+  return { ...issuers, files }
+}
+
+/** Replaces the state in one step. Throws WEFT_STORE when it cannot be written; the old one then stays. */
+export function writeState(dataDir: string, state: CaState): void {
+  const path = join(dataDir, 'ca', stateFile)
+  try {
+    writePrivateFile(path, formatCaState(state))
+  } catch (cause) {
+    throw new MeshError('WEFT_STORE', 'state of the authority cannot be written', { fields: { path }, cause })
+  }
+}
+
+/** Removes the keys of generations that the state does not name: of a rotation that is over, or that never began. */
+export function removeUnused(dataDir: string, { current, rotation }: CaState): void {
+  const folder = join(dataDir, 'ca')
+  const used = [current, ...(rotation === undefined ? [] : [rotation.from, rotation.to])]
+  const names = new Set(used.flatMap(({ files }) => Object.values(namesOf(files))))
+  for (const name of readdirSync(folder)) {
+    if (/^(root|issuing)(-[0-9a-f]{16})?\.pem$/.test(name) && !names.has(name)) rmSync(join(folder, name))
+  }
 }
 
 /**
@@ -71,23 +112,45 @@ export function loadCa(options: CaOptions): CaFiles {
       next: 'chmod 700 it',
     })
   }
-  const root = readIssuer(join(folder, names.root), options)
-  const issuing = readIssuer(join(folder, names.issuing), options)
-  const bundle = readBundle(join(folder, names.bundle))
-  if (bundle.trustDomain !== options.trustDomain) {
+  const state = readState(join(folder, stateFile))
+  const { current, rotation } = state
+  const used = [current, ...(rotation === undefined ? [] : [rotation.from, rotation.to])]
+  const generations = new Map(used.map(({ files }) => [files, readIssuers(folder, files, options)] as const))
+  if (state.trustDomain !== options.trustDomain) {
     throw new MeshError('WEFT_CONFIG_INVALID', 'authority in the data directory is of another trust domain', {
-      fields: { path: folder, configured: options.trustDomain, found: bundle.trustDomain },
+      fields: { path: folder, configured: options.trustDomain, found: state.trustDomain },
       next: 'configure the trust domain it was made for, or another data directory',
     })
   }
-  return { root, issuing, bundle }
+  return { state, generations }
 }
 
 /** Replaces the issuing key and certificate by new ones and returns them; the old ones stay valid until they expire. */
-export function renewIssuing(root: Issuer, { dataDir, trustDomain, passphrase, now }: CaOptions): Issuer {
+export function renewIssuing(root: Issuer, files: string, options: CaOptions): Issuer {
+  const { dataDir, trustDomain, passphrase, now } = options
   const issuing = newIssuing(root, trustDomain, now)
-  writeIssuer(join(dataDir, 'ca', names.issuing), issuing, passphrase)
+  writeIssuer(join(dataDir, 'ca', namesOf(files).issuing), issuing, passphrase)
   return issuing
+}
+
+function newIssuers(trustDomain: string, now: number): Issuers {
+  const keys = generateKeys()
+  const validity = { notBefore: now - backdateMs, notAfter: now + rootLifeMs }
+  const root: Issuer = { certificatePem: issueCa({ trustDomain, keys, ...validity }), privateKey: keys.privateKey }
+  return { root, issuing: newIssuing(root, trustDomain, now) }
+}
+
+function writeIssuers(folder: string, files: string, { root, issuing }: Issuers, passphrase: string | undefined): void {
+  writeIssuer(join(folder, namesOf(files).root), root, passphrase)
+  writeIssuer(join(folder, namesOf(files).issuing), issuing, passphrase)
+}
+
+function readIssuers(folder: string, files: string, options: CaOptions): Issuers {
+  const names = namesOf(files)
+  return {
+    root: readIssuer(join(folder, names.root), options),
+    issuing: readIssuer(join(folder, names.issuing), options),
+  }
 }
 
 function newIssuing(root: Issuer, trustDomain: string, now: number): Issuer {
@@ -127,15 +190,9 @@ function readKeyOf(certificatePem: string, keyPem: string, passphrase: string | 
   }
 }
 
-function readBundle(path: string): TrustBundle {
+function readState(path: string): CaState {
   try {
-    const value: unknown = JSON.parse(readPrivateFile(path))
-    const { trustDomain, sequence, roots } = value as Partial<Record<keyof TrustBundle, unknown>>
-    if (typeof trustDomain !== 'string' || !Number.isSafeInteger(sequence) || !Array.isArray(roots)) {
-      throw new TypeError('fields are missing')
-    }
-    for (const root of roots) parseCertificate(String(root))
-    return Object.freeze({ trustDomain, sequence: Number(sequence), roots: Object.freeze(roots.map(String)) })
+    return parseCaState(readPrivateFile(path))
   } catch (cause) {
     throw corrupt(path, cause)
   }

@@ -28,6 +28,8 @@ export interface IssuanceLog {
   append(issued: Issued): void
   /** The node that holds a valid certificate for this key; empty string for the server, undefined for nobody. */
   ownerOf(keyHash: string, now: number): string | undefined
+  /** Of each key the certificate that ends last, as far as it is still valid. */
+  valid(now: number): readonly Issued[]
 }
 
 export interface IssuanceLogDeps {
@@ -44,14 +46,16 @@ const firstSweep = 1_000
  * WEFT_STORE when the folder cannot be read.
  */
 export function openIssuanceLog({ folder, now, log }: IssuanceLogDeps): IssuanceLog {
-  const owners = new Map<string, { node: string; until: number }>()
+  const owners = new Map<string, Issued>()
   let sweepAt = firstSweep
-  const remember = ({ keyHash, node, notAfter }: Issued) => {
-    owners.set(keyHash, { node, until: Math.max(notAfter, owners.get(keyHash)?.until ?? 0) })
+  const remember = (issued: Issued) => {
+    const { keyHash, notAfter } = issued
+    const until = owners.get(keyHash)?.notAfter ?? 0
+    owners.set(keyHash, notAfter >= until ? issued : { ...issued, notAfter: until })
   }
   const sweep = (at: number) => {
     if (owners.size < sweepAt) return
-    for (const [keyHash, { until }] of owners) if (until < at) owners.delete(keyHash)
+    for (const [keyHash, { notAfter }] of owners) if (notAfter < at) owners.delete(keyHash)
     sweepAt = Math.max(firstSweep, owners.size * 2)
   }
   try {
@@ -68,8 +72,9 @@ export function openIssuanceLog({ folder, now, log }: IssuanceLogDeps): Issuance
     },
     ownerOf(keyHash, at) {
       const owner = owners.get(keyHash)
-      return owner === undefined || owner.until < at ? undefined : owner.node
+      return owner === undefined || owner.notAfter < at ? undefined : owner.node
     },
+    valid: at => [...owners.values()].filter(({ notAfter }) => notAfter >= at),
   }
 }
 

@@ -25,6 +25,8 @@ export interface PusherDeps {
   /** A node is not connected any more; a session that a newer one of its node has replaced does not count. */
   readonly left: (node: string) => void
   readonly observe: PushObserver
+  /** The node has this trust resource in use (its hash). */
+  readonly trustHeld?: (node: string, hash: string) => void
 }
 
 /** What is counted. */
@@ -111,6 +113,9 @@ export function startPusher(deps: PusherDeps, options: PusherOptions): Pusher {
     gone.delete(node)
     if (other !== undefined) replace(other, certificate, log)
     session.status.subscribe(observer(deps.observe))
+    session.status.subscribe(({ trust }) => {
+      if (trust !== undefined && connected.get(node)?.session === session) deps.trustHeld?.(node, trust)
+    })
     log.info('agent connected', { peer: certificate.remoteAddress })
   }
 

@@ -8,7 +8,9 @@ import type { ApiCredentials } from '../../server/api/http-api.ts'
 import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
 import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
+import { createHostTrust } from '../../server/identity/host-trust.ts'
 import { joinNode } from '../../server/identity/join.ts'
+import { startRotator } from '../../server/identity/rotator.ts'
 import { migrate } from '../../server/migrate.ts'
 import { openNodes } from '../../server/nodes.ts'
 import type { ServerParts } from '../../server/parts.ts'
@@ -66,6 +68,14 @@ export async function createApiWorld(t: Test) {
   const issued = () => served.issue('spiffe://td/mesh/server/s1', { notBefore: 0, notAfter: clock.now() + 3_600_000 })
   const credentials = new Watch<ApiCredentials>(issued())
   const confirmed: string[] = []
+  const rotator = startRotator({
+    clock,
+    log,
+    authority: world.authority,
+    hosts: createHostTrust(),
+    nodes: () => nodes.all.value,
+  })
+  t.teardown(() => rotator.stop())
   const parts: ServerParts = {
     name: 's1',
     version: '1.2.3',
@@ -81,6 +91,7 @@ export async function createApiWorld(t: Test) {
     views,
     resources,
     authority: world.authority,
+    rotator,
     joinTokens: world.tokens,
     apiTokens: store.apiTokens,
     nodes,

@@ -7,7 +7,7 @@ import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Trust } from '../../../mesh/model/trust.ts'
 
 /** Longest chain that a peer can have shown and been believed. */
-const maxChain = 4
+const maxChain = 8
 
 /** Whom nobody may have a connection with, prepared for one question a handshake. */
 export class PeerBans {

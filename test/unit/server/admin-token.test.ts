@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
+import { parseApiToken } from '../../../mesh/identity/api-token.ts'
 import { silentLog } from '../../../mesh/std/log.ts'
-import { ensureAdminToken } from '../../../server/admin-token.ts'
+import { ensureAdminToken, renameRootOfAdminToken } from '../../../server/admin-token.ts'
 import { authenticate } from '../../../server/api/api-tokens.ts'
 import { openSqliteStore } from '../../../server/store/sqlite.ts'
 
@@ -30,4 +31,19 @@ t.test('a token whose hash could not be kept is replaced at the next start', asy
   const file = (await ensureAdminToken(real.apiTokens, { dataDir, rootHash, now: 1 })) ?? ''
   await authenticate(real.apiTokens, `Bearer ${readFileSync(file, 'utf8').trim()}`)
   t.pass('the new one is valid')
+})
+
+t.test('names the root that signs now, wherever the token still is', async t => {
+  const dataDir = t.testdir()
+  t.equal(renameRootOfAdminToken(dataDir, rootHash), undefined, 'without a token there is nothing to do')
+  const store = openSqliteStore(':memory:', { log: silentLog })
+  t.teardown(() => store.close())
+  const file = (await ensureAdminToken(store.apiTokens, { dataDir, rootHash, now: 1 })) ?? ''
+  const { secret } = parseApiToken(readFileSync(file, 'utf8'))
+  t.equal(renameRootOfAdminToken(dataDir, 'b'.repeat(64)), undefined)
+  t.same(parseApiToken(readFileSync(file, 'utf8')), { secret, rootHash: 'b'.repeat(64) })
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  writeFileSync(file, 'something else')
+  t.match(renameRootOfAdminToken(dataDir, rootHash), { code: 'WEFT_UNAUTHENTICATED' })
+  t.equal(readFileSync(file, 'utf8'), 'something else')
 })

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { MeshError } from '../../../mesh/std/errors.ts'
 import { silentLog } from '../../../mesh/std/log.ts'
-import { type Authority, openAuthority } from '../../../server/identity/authority.ts'
+import { type OwnAuthority, openAuthority } from '../../../server/identity/authority.ts'
 import { startServerCertificate } from '../../../server/server-certificate.ts'
 import { FakeClock } from '../../fakes/clock.ts'
 
@@ -47,7 +47,7 @@ t.test('a certificate that lives longer than a timer can hold is renewed in time
 t.test('when renewing fails the old certificate stays and it is tried again', async t => {
   const { clock, authority } = await authorityOf(t)
   let broken = false
-  const flaky: Authority = {
+  const flaky: OwnAuthority = {
     ...authority,
     issue(...args) {
       if (broken) throw new MeshError('WEFT_STORE', 'disk is full')
