@@ -8,6 +8,7 @@ import type { HttpConnections } from './http/serve.ts'
 import type { Http1Shared } from './http1/shared.ts'
 import type { Names } from './names.ts'
 import type { LiveCalls } from './policy/live-calls.ts'
+import type { ReadGarbage } from './read-garbage.ts'
 import type { ServerTlsHandshakes } from './server-tls.ts'
 import type { Table } from './table.ts'
 import type { Telemetry } from './telemetry/telemetry.ts'
@@ -48,6 +49,8 @@ export interface ThreadState {
   readonly http1: Http1Shared
   /** Output buffers of all HTTP/2 connections. */
   readonly blocks: BlockPool
+  /** Keeps the memory of reads in bounds. */
+  readonly reads: ReadGarbage
   /** Where named credentials are, for calls by TLS to endpoints outside the mesh. */
   readonly credentialDirectory: string
   /** The port where other agents serve HBONE. */

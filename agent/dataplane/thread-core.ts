@@ -85,7 +85,7 @@ export class ThreadCore {
     lookUp: (name: string) => void = () => {},
   ) {
     const blocks = new BlockPool()
-    const garbage = new ReadGarbage()
+    const reads = new ReadGarbage()
     this.#accessLog = openAccessLog(options.accessLog, clock)
     const http = new HttpTelemetry({ log: this.#accessLog, clock, random, spans }, options.accessLogEncoding)
     const connections = new ConnectionPool(clock)
@@ -95,7 +95,7 @@ export class ThreadCore {
       table: undefined,
       contexts: new TlsContexts([], undefined),
       draining: false,
-      pool: new HbonePool(clock, blocks),
+      pool: new HbonePool(clock, { blocks, reads }),
       httpConnections: new HttpConnections(),
       connections,
       inboundLimits: new InboundLimits(clock, counts),
@@ -114,10 +114,11 @@ export class ThreadCore {
       serverTls: new ServerTlsHandshakes(clock),
       http1: new Http1Shared(),
       blocks,
+      reads,
       credentialDirectory: options.credentialDirectory ?? defaultCredentialDirectory,
       hbonePort: options.hbonePort ?? defaultHbonePort,
       ...kernel,
-      telemetry: new Telemetry(new TcpMetrics(), http, this.#accessLog, clock, bytes => garbage.passed(bytes)),
+      telemetry: new Telemetry(new TcpMetrics(), http, this.#accessLog, clock, bytes => reads.passed(bytes)),
       clock,
       random,
     }

@@ -8,6 +8,7 @@ import { HboneServer } from '../../agent/dataplane/hbone/server.ts'
 import type { RequestResult, SessionTarget } from '../../agent/dataplane/hbone/session.ts'
 import type { HeaderList, HttpStream } from '../../agent/dataplane/http/stream.ts'
 import { LiveCalls } from '../../agent/dataplane/policy/live-calls.ts'
+import { ReadGarbage } from '../../agent/dataplane/read-garbage.ts'
 import { buildTable, type LocalTarget } from '../../agent/dataplane/table.ts'
 import { openAccessLog } from '../../agent/dataplane/telemetry/access-log.ts'
 import { HttpTelemetry } from '../../agent/dataplane/telemetry/http-telemetry.ts'
@@ -37,7 +38,7 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
   const mesh = aTrustedMesh()
   const taken: TakenRequest[] = []
   const contexts = (name: string) => new TlsContexts([mesh.credential(name)], mesh.trust)
-  const pool = new HbonePool(clock, new BlockPool())
+  const pool = new HbonePool(clock, { blocks: new BlockPool() })
   const ports = [
     { port: 8080, protocol: 'tcp', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/api' } as const,
     { port: 8081, protocol: 'tcp', mtls: 'STRICT', mtlsFrom: 'default', service: 'default/api' } as const,
@@ -64,6 +65,7 @@ export async function aRequestPair(t: Teardown, serve: InboundRequests['request'
     telemetry,
     clock: systemClock,
     inboundRequests,
+    reads: new ReadGarbage(() => {}),
     liveCalls: new LiveCalls(),
   }
   const server = new HboneServer(state)

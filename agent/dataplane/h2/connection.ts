@@ -73,6 +73,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   readonly #pings: Pings
   readonly #deadlines: Deadlines
   readonly #keepalive: Keepalive | undefined
+  readonly #reads: H2Options['reads']
   readonly #pingLimit: EventLimit
   readonly #settingsLimit: EventLimit
   #nextId = 1
@@ -92,6 +93,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
     this.#role = role
     this.#clock = clock
     this.#limits = limits
+    this.#reads = options.reads
     this.#maxStreams = options.maxConcurrentStreams ?? 100
     this.#writer = new FrameWriter(socket, options.blocks ?? new BlockPool(), () => {
       this.#keepalive?.written()
@@ -214,6 +216,7 @@ export class H2Connection implements HttpClientConnection, HttpServerConnection 
   }
 
   readonly #received = (chunk: Buffer): void => {
+    this.#reads?.read(chunk)
     this.#keepalive?.heard()
     this.#reader.push(chunk)
     if (this.#state === 'open') this.#deadlines.owes(this.#reader.waitsForRest)

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../mesh/std/clock.ts'
+import type { ReadGarbage } from '../read-garbage.ts'
 import type { BlockPool } from './blocks.ts'
 import type { Dialect } from './dialect.ts'
 import type { KeepaliveOptions } from './keepalive.ts'
@@ -20,4 +21,6 @@ export interface H2Options {
   readonly keepalive?: Partial<KeepaliveOptions> | false
   /** Output buffers, to be shared by all connections of a thread. */
   readonly blocks?: BlockPool
+  /** Is told of what is read, where TLS reads. */
+  readonly reads?: Pick<ReadGarbage, 'read'> | undefined
 }

@@ -45,5 +45,5 @@ export interface InboundRequests {
 /** What serving other agents takes of a thread. */
 export type HboneState = Pick<
   ThreadState,
-  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'inboundRequests' | 'liveCalls'
+  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'reads' | 'inboundRequests' | 'liveCalls'
 >

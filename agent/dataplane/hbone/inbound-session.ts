@@ -62,7 +62,8 @@ export class InboundSession {
     const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? ''
     this.#certificateHash = fingerprint.replaceAll(':', '').toLowerCase()
     socket.setNoDelay(true)
-    this.connection = new H2Connection(socket, 'server', { ...settings, clock: state.clock, blocks: state.blocks })
+    const { clock, blocks, reads } = state
+    this.connection = new H2Connection(socket, 'server', { ...settings, clock, blocks, reads })
     const takesRequests = settings.dialect === 'weft'
     this.connection.onStream = (stream, headers, endStream) => {
       if (!takesRequests || headerOf(headers, ':method') === 'CONNECT') this.#tunnel(stream, headers, endStream)

@@ -1,10 +1,16 @@
 import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
-import type { BlockPool } from '../h2/blocks.ts'
 import type { HeaderList } from '../h2/stream.ts'
 import type { TlsContexts } from '../tls-contexts.ts'
 import { PeerBans } from './peer-trust.ts'
-import { HboneSession, type Pending, type RequestResult, type SessionEvents, type SessionTarget } from './session.ts'
+import {
+  HboneSession,
+  type Pending,
+  type RequestResult,
+  type SessionEvents,
+  type SessionTarget,
+  type SessionWire,
+} from './session.ts'
 import type { TunnelResult } from './tunnel.ts'
 
 /** How long a session without tunnels is kept (features 2.8), and how often that is looked at. */
@@ -21,13 +27,13 @@ export class HbonePool {
   /** Those that take no more tunnels and still carry some. */
   readonly #retired = new Set<HboneSession>()
   readonly #clock: Clock
-  readonly #blocks: BlockPool
+  readonly #wire: SessionWire
   #sweep: Timer | undefined
   #bans = new PeerBans()
 
-  constructor(clock: Clock, blocks: BlockPool) {
+  constructor(clock: Clock, wire: SessionWire) {
     this.#clock = clock
-    this.#blocks = blocks
+    this.#wire = wire
   }
 
   /** Sessions that take tunnels. */
@@ -108,7 +114,7 @@ export class HbonePool {
       retired: gone => this.#forget(key, gone),
       ended: gone => this.#retired.delete(gone),
     }
-    const session = new HboneSession(target, this.#clock, this.#blocks, events, () => this.#bans)
+    const session = new HboneSession(target, this.#clock, this.#wire, events, () => this.#bans)
     list.push(session)
     return session
   }

@@ -3,8 +3,8 @@ import { peerSpiffeId } from '../../../mesh/identity/verify.ts'
 import type { TrustResource } from '../../../mesh/model/agent-config.ts'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
 import { describeError } from '../../../mesh/std/errors.ts'
-import type { BlockPool } from '../h2/blocks.ts'
 import { H2Connection } from '../h2/connection.ts'
+import type { H2Options } from '../h2/options.ts'
 import type { H2Stream, HeaderList } from '../h2/stream.ts'
 import type { IdentityContext } from '../tls-contexts.ts'
 import { PeerBans, stillTrusted } from './peer-trust.ts'
@@ -22,6 +22,9 @@ export interface SessionTarget {
   readonly port: number
   readonly trustDomain: string
 }
+
+/** What all connections of a thread share. */
+export type SessionWire = Pick<H2Options, 'blocks' | 'reads'>
 
 /** What a session tells its pool; each is called once, in this order. */
 export interface SessionEvents {
@@ -69,7 +72,7 @@ export class HboneSession {
   /** Set where the peer takes requests. */
   #silence: SilenceWatch | undefined
   readonly #clock: Clock
-  readonly #blocks: BlockPool
+  readonly #wire: SessionWire
   readonly #events: SessionEvents
   readonly #bans: () => PeerBans
   readonly #socket: TLSSocket
@@ -83,13 +86,13 @@ export class HboneSession {
   constructor(
     target: SessionTarget,
     clock: Clock,
-    blocks: BlockPool,
+    wire: SessionWire,
     events: SessionEvents,
     bans: () => PeerBans = () => nobody,
   ) {
     this.target = target
     this.#clock = clock
-    this.#blocks = blocks
+    this.#wire = wire
     this.#events = events
     this.#bans = bans
     const socket = connect({
@@ -193,8 +196,8 @@ export class HboneSession {
     this.#state = 'ready'
     const connection = new H2Connection(this.#socket, 'client', {
       ...settings,
+      ...this.#wire,
       clock: this.#clock,
-      blocks: this.#blocks,
     })
     this.#connection = connection
     const tunnels = tunnelsOf(connection, this.#socket)

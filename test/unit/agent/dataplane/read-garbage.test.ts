@@ -12,6 +12,20 @@ t.test('a collection is asked for each time enough has passed', async t => {
   t.equal(collections, 2)
 })
 
+t.test('a block that TLS reads are cut out of counts whole, and once', async t => {
+  let collections = 0
+  const garbage = new ReadGarbage(() => {
+    collections += 1
+  })
+  const reads = (block: Buffer, count: number) => {
+    for (let at = 0; at < count; at += 1) garbage.read(block.subarray(at * 100, at * 100 + 100))
+  }
+  reads(Buffer.alloc(65_536), 600)
+  t.equal(collections, 0)
+  for (let blocks = 0; blocks < 127; blocks += 1) reads(Buffer.alloc(65_536), 1)
+  t.equal(collections, 1)
+})
+
 t.test('threads that start together all find a collector', async t => {
   const source = new URL('../../../../agent/dataplane/read-garbage.ts', import.meta.url)
   const program = `

@@ -15,7 +15,7 @@ import { eventually } from '../../../../support/eventually.ts'
 t.test('a connection by TLS is for those only who ask the same of its peer', async t => {
   const clock = new FakeClock()
   const blocks = new BlockPool()
-  const pool = new HbonePool(clock, blocks)
+  const pool = new HbonePool(clock, { blocks })
   const deps = { clock, blocks, pool, http1: new Http1Shared(), credentialDirectory: '/none' }
   const { table } = buildTable(aConfig({ services: [aService({ external: true, endpoints: [aPlainEndpoint()] })] }))
   const target = table.services.get('240.240.0.1:80')?.endpoints[0]
@@ -58,7 +58,7 @@ t.test(
     const deps = {
       clock,
       blocks,
-      pool: new HbonePool(clock, blocks),
+      pool: new HbonePool(clock, { blocks }),
       http1: new Http1Shared(),
       credentialDirectory: '/none',
     }
