@@ -232,6 +232,14 @@ export interface LoadBalancerSpec {
     readonly maglev?: Optional<{ readonly tableSize?: Optional<number> }>
     readonly minimumRingSize?: Optional<number>
   }>
+  /** Round robin by the load that endpoints report (ORCA). Durations may be negative, which is none. */
+  readonly backendUtilization?: Optional<{
+    readonly weightStabilizationPeriod?: Optional<string>
+    readonly weightExpirationPeriod?: Optional<string>
+    readonly weightUpdatePeriod?: Optional<string>
+    readonly errorUtilizationPenaltyPercent?: Optional<number>
+    readonly metricNamesForComputingUtilization?: Optional<readonly string[]>
+  }>
   readonly localityLbSetting?: Optional<LocalityLbSpec>
   readonly zoneAwareLbSetting?: Optional<ZoneAwareLbSpec>
   readonly warmup?: Optional<{

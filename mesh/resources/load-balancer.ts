@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { parseDurationMs } from '../std/duration.ts'
 import { localityLbSetting, zoneAwareLbSetting } from './locality-setting.ts'
-import { refuseKey, unimplemented } from './primitives.ts'
+import { refuseKey } from './primitives.ts'
 import { duration, uint32, wrapped } from './traffic-values.ts'
 
 /** Envoy's limit on Maglev's table. */
@@ -48,6 +49,18 @@ const consistentHash = z
     }
   })
 
+/** Istio takes any duration here: what is negative is none. */
+const anyDuration = z.string().refine(text => parseDurationMs(text) !== undefined, 'must be a duration such as 10s')
+
+/** Weights that follow from what endpoints report of their load with their responses. */
+const backendUtilization = z.strictObject({
+  weightStabilizationPeriod: anyDuration.optional(),
+  weightExpirationPeriod: anyDuration.optional(),
+  weightUpdatePeriod: anyDuration.optional(),
+  errorUtilizationPenaltyPercent: wrapped(uint32),
+  metricNamesForComputingUtilization: z.array(z.string()).optional(),
+})
+
 export const loadBalancer = z
   .strictObject({
     simple: z.enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST']).optional(),
@@ -63,10 +76,10 @@ export const loadBalancer = z
       .optional(),
     /** Istio's old name of `warmup.duration`. */
     warmupDurationSecs: duration({ step: 0 }).optional(),
-    backendUtilization: unimplemented('weights that endpoints report themselves'),
+    backendUtilization: backendUtilization.optional(),
   })
   .superRefine((balancer, context) => {
-    onlyOne(balancer, ['simple', 'consistentHash'], context)
+    onlyOne(balancer, ['simple', 'consistentHash', 'backendUtilization'], context)
     onlyOne(balancer, ['localityLbSetting', 'zoneAwareLbSetting'], context)
   })
 

@@ -1,8 +1,9 @@
 import type { LoadBalancerSpec, LocalityLbSpec } from '../model/traffic.ts'
-import type { BalancerSettings, HashKey, LocalitySettings } from './cluster.ts'
+import type { BalancerSettings, HashKey, LocalitySettings, WarmupSettings } from './cluster.ts'
 import { milliseconds } from './policy-values.ts'
 
 type ConsistentHashSpec = NonNullable<LoadBalancerSpec['consistentHash']>
+type UtilizationSpec = NonNullable<LoadBalancerSpec['backendUtilization']>
 
 /**
  * The balancer that a `loadBalancer` means (Istio destination_rule.proto, LoadBalancerSettings): least requests without
@@ -11,6 +12,8 @@ type ConsistentHashSpec = NonNullable<LoadBalancerSpec['consistentHash']>
 export function balancerSettings(spec: LoadBalancerSpec | undefined): BalancerSettings {
   const hash = spec?.consistentHash
   if (hash !== undefined) return hashSettings(hash)
+  const utilization = spec?.backendUtilization
+  if (utilization !== undefined) return utilizationSettings(utilization, warmup(spec))
   switch (spec?.simple) {
     case 'PASSTHROUGH':
       return { kind: 'passthrough' }
@@ -66,9 +69,20 @@ function hashKey(spec: ConsistentHashSpec): HashKey | undefined {
   return httpQueryParameterName === undefined ? undefined : { kind: 'query', name: httpQueryParameterName }
 }
 
-type Warmup = Extract<BalancerSettings, { readonly kind: 'least-request' | 'round-robin' | 'random' }>['warmup']
+/** Envoy's `client_side_weighted_round_robin`, with its defaults; it updates no weights oftener than every 100 ms. */
+function utilizationSettings(utilization: UtilizationSpec, warmup: WarmupSettings): BalancerSettings {
+  return {
+    kind: 'backend-utilization',
+    warmup,
+    stabilizationMs: milliseconds(utilization.weightStabilizationPeriod) ?? 10_000,
+    expirationMs: milliseconds(utilization.weightExpirationPeriod) ?? 180_000,
+    updateMs: Math.max(milliseconds(utilization.weightUpdatePeriod) ?? 1000, 100),
+    errorPenalty: (utilization.errorUtilizationPenaltyPercent ?? 100) / 100,
+    metrics: utilization.metricNamesForComputingUtilization ?? [],
+  }
+}
 
-function warmup(spec: LoadBalancerSpec | undefined): Warmup {
+function warmup(spec: LoadBalancerSpec | undefined): WarmupSettings {
   const durationMs = milliseconds(spec?.warmup?.duration ?? spec?.warmupDurationSecs) ?? 0
   if (durationMs <= 0) return undefined
   const { minimumPercent, aggression } = spec?.warmup ?? {}

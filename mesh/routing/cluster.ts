@@ -49,13 +49,29 @@ export interface TunnelSettings {
   readonly port: number
 }
 
+/** How weights follow from what endpoints report of their load. */
+export interface UtilizationSettings {
+  /** Reports count once an endpoint has sent them for so long. */
+  readonly stabilizationMs: number
+  /** An endpoint that has sent none for so long has no weight of its own any more. */
+  readonly expirationMs: number
+  readonly updateMs: number
+  /** What a share of errors of 1 adds to the utilization. */
+  readonly errorPenalty: number
+  /** Whose highest is the utilization: `named_metrics.queue`, `utilization.*`; else the application's or the CPU's. */
+  readonly metrics: readonly string[]
+}
+
+export type WarmupSettings =
+  | { readonly durationMs: number; readonly minimumPercent: number; readonly aggression: number }
+  | undefined
+
 export type BalancerSettings =
   | {
       readonly kind: 'least-request' | 'round-robin' | 'random'
-      readonly warmup:
-        | { readonly durationMs: number; readonly minimumPercent: number; readonly aggression: number }
-        | undefined
+      readonly warmup: WarmupSettings
     }
+  | ({ readonly kind: 'backend-utilization'; readonly warmup: WarmupSettings } & UtilizationSettings)
   /** To the address that the caller asked for. */
   | { readonly kind: 'passthrough' }
   | { readonly kind: 'ring-hash'; readonly minimumRingSize: number; readonly key: HashKey }

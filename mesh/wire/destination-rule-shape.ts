@@ -20,6 +20,7 @@ import {
   objectOf,
   oneOf,
   percent,
+  signedDuration,
   text,
 } from './shape.ts'
 
@@ -96,6 +97,13 @@ const consistentHash = objectOf<Hash>({
 const loadBalancer = objectOf<LoadBalancerSpec>({
   simple: oneOf('UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'),
   consistentHash,
+  backendUtilization: objectOf<Part<LoadBalancerSpec, 'backendUtilization'>>({
+    weightStabilizationPeriod: signedDuration,
+    weightExpirationPeriod: signedDuration,
+    weightUpdatePeriod: signedDuration,
+    errorUtilizationPenaltyPercent: count,
+    metricNamesForComputingUtilization: texts,
+  }),
   localityLbSetting: localityLb,
   zoneAwareLbSetting: zoneAwareLb,
   warmup: objectOf<Part<LoadBalancerSpec, 'warmup'>>({

@@ -41,6 +41,11 @@ export const duration: Shape<string> = (raw, path): raw is string => {
   return (ms !== undefined && ms >= 0) || fail(path, 'is not a duration')
 }
 
+/** A Go duration of either sign. */
+export const signedDuration: Shape<string> = (raw, path): raw is string => {
+  return (typeof raw === 'string' && parseDurationMs(raw) !== undefined) || fail(path, 'is not a duration')
+}
+
 export const flag: Shape<boolean> = (raw, path): raw is boolean => {
   return typeof raw === 'boolean' || fail(path, 'is neither true nor false')
 }

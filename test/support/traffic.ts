@@ -130,6 +130,13 @@ const portPolicy = {
       maglev: { tableSize: 65537 },
       minimumRingSize: 512,
     },
+    backendUtilization: {
+      weightStabilizationPeriod: '10s',
+      weightExpirationPeriod: '3m',
+      weightUpdatePeriod: '-1s',
+      errorUtilizationPenaltyPercent: 150,
+      metricNamesForComputingUtilization: ['named_metrics.queue'],
+    },
     localityLbSetting: {
       distribute: [{ from: 'eu/*', to: { 'eu/eu-1/*': 80, 'us/*': 20 } }],
       failover: [{ from: 'eu', to: 'us' }],

@@ -234,9 +234,11 @@ export class OutboundExchange implements RelayOwner, Entrant {
     const upstream = this.#upstream
     if (upstream !== undefined) {
       this.#active?.cluster.answered(upstream, grpcStatus > 0 ? statusOfGrpc(grpcStatus) : status)
+      this.#active?.cluster.reported(upstream, headers)
     }
     if (this.#retry({ kind: 'status', status, grpcStatus })) return
     this.#headSeen = true
+    this.#listenForLoad()
     this.#tryTimeout?.cancel()
     record.status = status
     record.grpcStatus = grpcStatus
@@ -247,6 +249,12 @@ export class OutboundExchange implements RelayOwner, Entrant {
     if (!this.#isAgent) stripOwnHeaders(answer)
     this.#shape(answer)
     this.#relay.respond(answer, endStream, false)
+  }
+
+  #listenForLoad(): void {
+    const [cluster, upstream] = [this.#active?.cluster, this.#upstream]
+    if (cluster?.goesByLoad !== true || upstream === undefined) return
+    this.#relay.onTrailers = trailers => cluster.reported(upstream, trailers)
   }
 
   #shape(answer: string[]): void {

@@ -43,6 +43,8 @@ export class Relay {
   #endSent = false
   #responseEnded = false
   #over = false
+  /** Told of the response's trailers before the caller has them; of none where nobody asks. */
+  onTrailers: ((trailers: HeaderList) => void) | undefined
   /** The request's chunks that an upstream may still need, and how many of them the attached one has. */
   readonly #held: Buffer[] = []
   #heldBytes = 0
@@ -281,6 +283,7 @@ export class Relay {
   readonly #onResponseHeaders = (headers: HeaderList, endStream: boolean): void => {
     if (!this.#committed) return this.#owner.responseHead(headers, endStream)
     this.#noteTrailers(headers)
+    this.onTrailers?.(headers)
     this.#responseEnded = true
     this.#leaveUpstream()
     this.#down.respond(headers, true)

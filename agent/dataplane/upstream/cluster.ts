@@ -7,6 +7,7 @@ import { type BreakerShare, CircuitBreaker } from './circuit-breaker.ts'
 import type { ClusterEndpoint } from './endpoint.ts'
 import { type EjectionEvent, type LocalOutcome, OutlierDetector } from './outlier.ts'
 import { Priorities } from './priorities.ts'
+import { noteLoad } from './reported-load.ts'
 import { type Warmup, warmupFactor } from './slow-start.ts'
 import { zoneKey } from './zone-shares.ts'
 
@@ -88,6 +89,11 @@ export class Cluster<E extends ClusterEndpoint> {
     return this.#priorities.available
   }
 
+  /** Whether what endpoints report of their load counts. */
+  get goesByLoad(): boolean {
+    return this.#settings.balancer.kind === 'backend-utilization'
+  }
+
   /** Other settings from now on; what is under way and what was learnt of the endpoints stays. */
   configure(settings: ClusterSettings): void {
     const before = this.#settings
@@ -110,6 +116,7 @@ export class Cluster<E extends ClusterEndpoint> {
       if (states.has(state)) continue
       state.isMember = false
       state.healthySince = undefined
+      state.load = undefined
     }
     for (const { state, health } of endpoints) {
       state.isMember = true
@@ -149,6 +156,11 @@ export class Cluster<E extends ClusterEndpoint> {
   answered(endpoint: E, status: number): void {
     this.#reached(endpoint)
     this.outliers.answered(endpoint, status)
+  }
+
+  /** Takes what a response's head or trailers say of the endpoint's load, where the balancer goes by it. */
+  reported(endpoint: E, headers: readonly string[]): void {
+    if (this.goesByLoad) noteLoad(endpoint.state, headers, this.#clock.monotonic())
   }
 
   /** Gives up its endpoints and its timer. Requests under way may still report. */
@@ -198,7 +210,8 @@ export class Cluster<E extends ClusterEndpoint> {
       warmup === undefined
         ? ({ weight }: E) => weight
         : ({ weight, state }: E) => weight * warmupFactor(warmup, state.healthySince, this.#clock.monotonic())
-    return new Priorities(() => makeBalancer(this.#settings.balancer, weightOf, this.#random), this.#random)
+    const now = () => this.#clock.monotonic()
+    return new Priorities(() => makeBalancer(this.#settings.balancer, weightOf, this.#random, now), this.#random)
   }
 
   #group(): void {
@@ -221,7 +234,9 @@ export class Cluster<E extends ClusterEndpoint> {
     if (this.#validUntil === Number.POSITIVE_INFINITY) return
     const now = this.#clock.monotonic()
     if (now < this.#validUntil) return
-    const minHealthPercent = this.#settings.outlier?.minHealthPercent ?? 0
+    const { balancer, outlier } = this.#settings
+    const minHealthPercent = outlier?.minHealthPercent ?? 0
     this.#validUntil = this.#priorities.arrange({ now, minHealthPercent, warmup: this.#warmup })
+    if (balancer.kind === 'backend-utilization') this.#validUntil = Math.min(this.#validUntil, now + balancer.updateMs)
   }
 }

@@ -1,5 +1,6 @@
 import type { Locality } from '../../../mesh/model/locality.ts'
 import type { Health } from '../../../mesh/model/workload.ts'
+import type { ReportedLoad } from './reported-load.ts'
 
 /** An endpoint of a cluster as balancing sees it; whoever builds the tables implements it. */
 export interface ClusterEndpoint {
@@ -35,6 +36,8 @@ export class EndpointState {
   ejectedAt: number | undefined
   /** By what the base ejection time was multiplied at the last ejection; shrinks while it behaves. */
   ejectionMultiplier = 0
+  /** What it has reported of its load, where that counts. */
+  load: ReportedLoad | undefined
 
   begin(): void {
     this.active += 1
