@@ -51,6 +51,35 @@ export const agentSettings = {
       env: 'WEFT_AGENT_SERVER_API_PORT',
     },
   },
+  join: {
+    evidence: {
+      doc: 'What this host joins with by itself when it has not joined, or its certificate has expired: nomad, kubernetes, consul, x509, aws, gcp or azure; empty: nothing, somebody joins it. See docs/join.md.',
+      format: ['', 'nomad', 'kubernetes', 'consul', 'x509', 'aws', 'gcp', 'azure'],
+      default: '',
+      env: 'WEFT_AGENT_JOIN_EVIDENCE',
+      arg: 'evidence',
+    },
+    evidenceFile: {
+      doc: 'File with that evidence: a token, a document, or for x509 the certificate with its chain and its key, PEM. Empty with aws, gcp and azure asks the metadata service of the cloud.',
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_JOIN_EVIDENCE_FILE',
+      arg: 'evidence-file',
+    },
+    rootHash: {
+      doc: "SHA-256 of the public key of the mesh's root, in hexadecimal: which server is believed. Join tokens carry it, evidence does not.",
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_JOIN_ROOT_HASH',
+      arg: 'root-hash',
+    },
+    audience: {
+      doc: 'The audience that is asked for of the metadata service of gcp.',
+      format: String,
+      default: '',
+      env: 'WEFT_AGENT_JOIN_AUDIENCE',
+    },
+  },
   stateDir: {
     doc: 'Directory of keys, certificates and the last config. It must survive reboots.',
     format: String,

@@ -9,6 +9,9 @@ import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
 import { agentSettings } from './config-schema.ts'
 import { declaredBySettings } from './registration/declared.ts'
 
+/** What a host can join with, besides a token; empty for nothing. */
+export type EvidenceName = '' | 'nomad' | 'kubernetes' | 'consul' | 'x509' | 'aws' | 'gcp' | 'azure'
+
 /** An agent's settings, checked, with every default filled in. Their meaning is in `config-schema.ts`. */
 export interface AgentSettings {
   readonly node: string
@@ -18,6 +21,13 @@ export interface AgentSettings {
     readonly websocketPort: number
     readonly grpcPort: number
     readonly apiPort: number
+  }
+  readonly join: {
+    readonly evidence: EvidenceName
+    readonly evidenceFile: string
+    /** Hex; empty when nothing is joined by evidence. */
+    readonly rootHash: string
+    readonly audience: string
   }
   readonly stateDir: string
   readonly ports: {

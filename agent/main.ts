@@ -7,6 +7,7 @@ import { startAgent } from './agent.ts'
 import { type AgentSettings, loadAgentSettings } from './config.ts'
 import { agentState } from './control/agent-state.ts'
 import { joinMesh } from './control/join.ts'
+import { joinAsConfigured, joinIfNeeded } from './control/join-settings.ts'
 import { openStateDirectory } from './control/state-directory.ts'
 import { cleanupCapture } from './intercept/cleanup.ts'
 
@@ -27,6 +28,7 @@ export async function runAgent(invocation: AgentInvocation): Promise<number> {
   const settings = loadSettings(invocation)
   const log = createLog(settings.logLevel)
   guardProcess(log)
+  await joinIfNeeded(settings, { clock: systemClock, random: systemRandom, log })
   const agent = await startAgent(settings, { clock: systemClock, random: systemRandom, log })
   const stop = (signal: NodeJS.Signals) => {
     log.info('signal received', { signal })
@@ -52,18 +54,20 @@ export interface Joined {
 }
 
 /**
- * `weft agent join`: joins this host with a token from a file, or from standard input for `-`. Throws the codes of
- * {@link joinMesh}.
+ * `weft agent join`: joins this host with a token from a file, or from standard input for `-`; without one with the
+ * evidence that the settings name. Throws the codes of {@link joinMesh} and {@link joinByEvidence}.
  */
-export async function joinAgent(invocation: AgentInvocation, tokenFile: string): Promise<Joined> {
+export async function joinAgent(invocation: AgentInvocation, tokenFile: string | undefined): Promise<Joined> {
   refuseDangerousEnvironment(process.env)
   const settings = loadSettings(invocation)
   const log = createLog('warn', process.stderr)
   const state = agentState(await openStateDirectory(settings.stateDir, { clock: systemClock, log }))
-  const held = await joinMesh(
-    { clock: systemClock, state },
-    { node: settings.node, server: settings.server, token: await readToken(tokenFile) },
-  )
+  const deps = { clock: systemClock, state }
+  const { node, server } = settings
+  const held =
+    tokenFile === undefined
+      ? await joinAsConfigured(deps, settings)
+      : await joinMesh(deps, { node, server, token: await readToken(tokenFile) })
   return { node: settings.node, identity: held.identity, stateDir: settings.stateDir }
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { agentSettings } from '../agent/config-schema.ts'
+import { MeshError } from '../mesh/std/errors.ts'
 import { becomeAgentProcess } from './agent-process.ts'
 import type { CliContext } from './context.ts'
 import { addSettingOptions, givenSettings } from './setting-options.ts'
@@ -21,8 +22,11 @@ export function addAgentCommand(program: Command, context: CliContext): void {
 
   addSettingOptions(agent.command('join'), agentSettings)
     .description('join this host to a mesh: its key is made here and stays here')
-    .requiredOption('--token-file <path>', 'file with the join token, - for standard input')
-    .action(async (options: { tokenFile: string }, command: Command) => {
+    .option('--token-file <path>', 'file with the join token, - for standard input; or --evidence')
+    .action(async (options: { tokenFile?: string; evidence?: string }, command: Command) => {
+      if (options.tokenFile !== undefined && options.evidence !== undefined) {
+        throw new MeshError('WEFT_USAGE', 'a host joins with a token or with other evidence, not with both')
+      }
       const { joinAgent } = await load()
       const joined = await joinAgent(givenSettings(command, agentSettings), options.tokenFile)
       context.print(`${joined.node} has joined as ${joined.identity}; its key is in ${joined.stateDir}`)

@@ -34,7 +34,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['mesh/wire/'],
   ws: ['agent/control/ws.ts', 'server/push/ws.ts'],
   'node-forge': ['mesh/identity/'],
-  jose: ['mesh/policy/request-authentication/'],
+  jose: ['mesh/policy/request-authentication/', 'server/identity/attest/'],
   systeminformation: ['agent/host-process.ts'],
   convict: ['agent/config.ts', 'server/config.ts'],
   zod: ['mesh/resources/'],

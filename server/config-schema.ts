@@ -120,6 +120,12 @@ export const serverSettings = {
     default: [] as object[],
     env: 'WEFT_SERVER_REGISTRIES',
   },
+  attestors: {
+    doc: 'Evidence that hosts may join with, besides join tokens: a list of mappings, one a kind, each with its options; see docs/join.md. The environment variable takes JSON.',
+    format: Array,
+    default: [] as object[],
+    env: 'WEFT_SERVER_ATTESTORS',
+  },
   merge: {
     rule: {
       doc: 'What holds when two registries speak of one service: error (the first in this file wins, and the collision is reported), union, or prefer:<registry>.',

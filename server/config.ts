@@ -6,6 +6,7 @@ import type { LogLevel } from '../mesh/std/log.ts'
 import { type Setting, type SettingProblem, settingFromText, settingProblems } from '../mesh/std/settings.ts'
 import { invalidSettings, parseSettingsFile } from '../mesh/std/settings-file.ts'
 import { environmentLayer, flagLayer } from '../mesh/std/settings-layers.ts'
+import { type AttestorConfig, attestorProblems, toAttestorConfigs } from './attestor-config.ts'
 import { composeMergeRules, type MergeRulesText } from './catalogue/merge-rules.ts'
 import { serverSettings } from './config-schema.ts'
 import { resourcesRegistry } from './placement.ts'
@@ -31,6 +32,7 @@ export interface ServerConfig {
   readonly rootNamespace: string
   readonly defaultIdentity: string
   readonly registries: readonly RegistryConfig[]
+  readonly attestors: readonly AttestorConfig[]
   readonly merge: MergeRulesText
   readonly massRemoval: {
     readonly percent: number
@@ -74,8 +76,9 @@ export function loadServerConfig(sources: ServerConfigSources): ServerConfig {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends object ? Mutable<T[K]> : T[K] }
-type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'merge'>> & {
+type Loaded = Mutable<Omit<ServerConfig, 'registries' | 'attestors' | 'merge'>> & {
   registries: object[]
+  attestors: object[]
   merge: { rule: string; services: string[] }
 }
 
@@ -85,7 +88,8 @@ function resolved(loaded: Loaded, configDir: string | undefined): ServerConfig {
   const ports = [loaded.listen.websocketPort, loaded.listen.grpcPort, loaded.listen.apiPort, loaded.listen.metricsPort]
   const twice = ports.find((port, index) => port !== 0 && ports.indexOf(port) !== index)
   if (twice !== undefined) throw invalidSettings(`two listeners share port ${twice}`, { port: twice })
-  return { ...loaded, name: loaded.name === '' ? hostname() : loaded.name, registries }
+  const attestors = toAttestorConfigs(loaded.attestors)
+  return { ...loaded, name: loaded.name === '' ? hostname() : loaded.name, registries, attestors }
 }
 
 function readConfigFile(file: string): object {
@@ -99,26 +103,36 @@ function readConfigFile(file: string): object {
 }
 
 function configProblems(value: unknown): SettingProblem[] {
-  // the registries' own options depend on their kind, so they have a check of their own
-  if (typeof value !== 'object' || value === null || !('registries' in value))
-    return settingProblems(value, serverSettings)
-  const { registries, ...rest } = value
-  return [...settingProblems(rest, serverSettings), ...registryProblems(registries)]
+  // options of registries and attestors depend on their kind, so they have checks of their own
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return settingProblems(value, serverSettings)
+  const { registries, attestors, ...rest }: { registries?: unknown; attestors?: unknown } = value
+  return [
+    ...settingProblems(rest, serverSettings),
+    ...(registries === undefined ? [] : registryProblems(registries)),
+    ...(attestors === undefined ? [] : attestorProblems(attestors)),
+  ]
 }
 
-/** The environment gives the list of registries as JSON. */
+/** The environment gives the lists of registries and attestors as JSON. */
 function readSetting(setting: Setting, text: string, path: string): unknown {
-  return path === 'registries' ? registriesFromText(setting.env, text) : settingFromText(setting, text)
+  if (path === 'registries') return listFromText(setting.env, text, 'registries', registryProblems)
+  if (path === 'attestors') return listFromText(setting.env, text, 'attestors', attestorProblems)
+  return settingFromText(setting, text)
 }
 
-function registriesFromText(name: string, text: string): unknown {
+function listFromText(
+  name: string,
+  text: string,
+  what: string,
+  problems: (value: unknown) => readonly SettingProblem[],
+): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw invalidSettings(`${name} must be a JSON list of registries`, { key: name }, cause)
+    throw invalidSettings(`${name} must be a JSON list of ${what}`, { key: name }, cause)
   }
-  const [problem] = registryProblems(value)
+  const [problem] = problems(value)
   if (problem !== undefined) throw invalidSettings(`${name}: ${problem.message}`, { key: problem.path.join('.') })
   return value
 }

@@ -8,7 +8,7 @@ import type { MergeScope } from './catalogue/merge-check.ts'
 import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
 import type { Authority } from './identity/authority.ts'
-import type { Joined, JoinRequest } from './identity/join.ts'
+import type { Join } from './identity/join.ts'
 import type { JoinTokens } from './identity/join-tokens.ts'
 import type { Rotator } from './identity/rotator.ts'
 import type { Migration, MigrationRequest } from './migrate.ts'
@@ -43,7 +43,7 @@ export interface ServerParts {
   readonly apiTokens: ApiTokenStore
   readonly nodes: Nodes
   /** Answers a host that joins; throws MeshErrors that may be shown to it. */
-  join(request: JoinRequest): Promise<Joined>
+  readonly join: Join
   registries(): readonly RegistryStatus[]
   /** Where keys of tokens come from. */
   tokenKeys(): readonly TokenKeysStatus[]

@@ -7,6 +7,7 @@ import {
 import type { Resource } from '../mesh/resources/resource.ts'
 import type { Placement } from './compile/placement.ts'
 import type { MayHold, MtlsVerdict } from './compile/settings.ts'
+import type { Admission } from './identity/admission.ts'
 import { mayHold } from './identity/placement.ts'
 import type { RegistryConfig } from './registry-config.ts'
 import type { NodeRecord } from './store/store.ts'
@@ -21,6 +22,12 @@ export function operatorDeclared(registries: readonly RegistryConfig[]): (regist
   return registry => trusted.has(registry)
 }
 
+/** Whether a scheduler decides what is where in the registry of that name, and not who registers there. */
+export function scheduled(registries: readonly Pick<RegistryConfig, 'kind' | 'name'>[]): (registry: string) => boolean {
+  const names = new Set(registries.filter(({ kind }) => kind === 'nomad' || kind === 'kubernetes').map(one => one.name))
+  return registry => names.has(registry)
+}
+
 /**
  * Which identities the nodes may hold by where the catalogue places workloads; the same judgement as when certificates
  * are signed.
@@ -29,13 +36,15 @@ export function placementVerdict(
   placement: Pick<Placement, 'workloadsOn'>,
   nodes: ReadonlyMap<string, NodeRecord>,
   operatorDeclared: (registry: string) => boolean,
+  admission?: Admission,
 ): MayHold {
+  const claim = { operatorDeclared, admission }
   return (name, identity) => {
     const node = nodes.get(name)
     const [namespace = '', serviceAccount = ''] = identity.split('/')
     if (node === undefined) return false
     const workloads = placement.workloadsOn(name)
-    return mayHold({ node, identity: { namespace, serviceAccount }, workloads, operatorDeclared }) !== undefined
+    return mayHold({ ...claim, node, identity: { namespace, serviceAccount }, workloads }) !== undefined
   }
 }
 

@@ -2,6 +2,7 @@ import { type Running, Started } from '../mesh/std/lifecycle.ts'
 import { version } from '../mesh/std/version.ts'
 import { Watch } from '../mesh/std/watch.ts'
 import { ensureAdminToken } from './admin-token.ts'
+import { createAttestors } from './assembly/attestors.ts'
 import { startCompiling } from './assembly/compiling.ts'
 import type { PartDeps, ServerDeps } from './assembly/deps.ts'
 import { startIdentity } from './assembly/identity.ts'
@@ -67,6 +68,9 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
 
   const rotator = startRotator({ clock, log, authority, hosts, nodes: () => nodes.all.value })
   started.add(() => rotator.stop())
+  const attestors = createAttestors({ clock, log, started, joinTokens: store.joinTokens }, config.attestors)
+  const admission = () => sources.admission.value
+  const join = joinNode({ attestors, admission, nodes, proofs: store.proofs, authority, clock, log, leafTtlMs })
   const status = () => registries.status()
   const migrateDeps = { resources, merge, views: registries.views, catalogue: () => snapshot.value, registries: status }
   const api: Omit<ServerParts, 'credentials'> = {
@@ -86,7 +90,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
     apiTokens: store.apiTokens,
     nodes,
-    join: joinNode({ tokens: store.joinTokens, nodes, authority, clock, log, leafTtlMs }),
+    join,
     registries: status,
     tokenKeys: () => tokenKeys.status(),
     agents: () => pusher.agents(),

@@ -1,6 +1,6 @@
 import { createCsr } from '../../mesh/identity/csr.ts'
 import { parseJoinToken } from '../../mesh/identity/join-token.ts'
-import { decodePrivateKey, encodePrivateKey, generateKeys } from '../../mesh/identity/keys.ts'
+import { decodePrivateKey, encodePrivateKey, generateKeys, type KeyPair } from '../../mesh/identity/keys.ts'
 import { agentSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
@@ -15,20 +15,41 @@ export interface JoinDeps {
   readonly state: AgentState
 }
 
-export interface JoinOptions {
+/** Which server, and what this host is called. */
+interface JoinTarget {
   readonly node: string
   readonly server: { readonly host: string; readonly apiPort: number }
+}
+
+export interface JoinOptions extends JoinTarget {
   /** The whole token, as read from a file or from standard input; never from the command line. */
   readonly token: string
 }
 
+/** What a host is known by elsewhere, as `server/identity/attest` judges it. */
+export interface HostEvidence {
+  readonly kind: string
+  readonly payload: string
+}
+
+export interface EvidenceOptions extends JoinTarget {
+  /** SHA-256 of the public key (SPKI) of the root that the server must chain to, hex: evidence does not carry it. */
+  readonly rootHash: string
+  /** Gets the evidence; `ask` puts a question to the server, which has been proved by then. */
+  evidence(ask: AskServer, keys: KeyPair): Promise<HostEvidence>
+}
+
+/** Posts JSON to a path of the server's API and gives the body of its answer; throws the server's refusal. */
+export type AskServer = (path: string, body: unknown) => Promise<unknown>
+
 /**
  * Joins this host to a mesh: makes its key, proves the server by the token's root hash and itself by the token's
- * secret, and keeps the certificate. The key is saved before it is used, so trying again asks for the same one.
+ * secret, and keeps the certificate. The roots of the mesh are what the proven server says: they may have changed since
+ * the token was made. The key is saved before it is used, so trying again asks for the same one.
  * Throws WEFT_TOKEN_REFUSED, WEFT_SERVER_UNTRUSTED, WEFT_SERVER_UNREACHABLE, or the server's own refusal.
  */
 export async function joinMesh(deps: JoinDeps, options: JoinOptions): Promise<HeldCertificate> {
-  const { node, server } = options
+  const { node } = options
   const token = parseJoinToken(options.token.trim())
   if (token.node !== node) {
     throw new MeshError('WEFT_TOKEN_REFUSED', 'the join token is for another node', {
@@ -36,13 +57,43 @@ export async function joinMesh(deps: JoinDeps, options: JoinOptions): Promise<He
       next: `set node to ${token.node}, or create a token with weft token create --node ${node}`,
     })
   }
+  return join(deps, { ...options, rootHash: token.rootHash, request: async () => ({ secret: token.secret }) })
+}
+
+/**
+ * Joins this host by what it is known by elsewhere. Nothing of that is sent before the server has proved to be one of the
+ * given root. A host that has joined before keeps its key, so that this also brings back one whose certificate has
+ * expired. Throws as {@link joinMesh} does, and WEFT_EVIDENCE_REFUSED.
+ */
+export function joinByEvidence(deps: JoinDeps, options: EvidenceOptions): Promise<HeldCertificate> {
+  const { rootHash } = options
+  if (!/^[0-9a-f]{64}$/.test(rootHash)) {
+    throw new MeshError('WEFT_USAGE', 'the root hash is not a SHA-256 in hexadecimal', { fields: { rootHash } })
+  }
+  const request = async (ask: AskServer, keys: KeyPair) => ({ evidence: await options.evidence(ask, keys) })
+  return join(deps, { ...options, request })
+}
+
+interface Joining extends JoinTarget {
+  readonly rootHash: string
+  /** The fields of the request that say by what right. */
+  request(ask: AskServer, keys: KeyPair): Promise<Readonly<Record<string, unknown>>>
+}
+
+async function join(deps: JoinDeps, joining: Joining): Promise<HeldCertificate> {
+  const { node, server, rootHash } = joining
   const known = await deps.state.node()
   const keys = known === undefined ? generateKeys() : decodePrivateKey(known.key)
   const key = encodePrivateKey(keys.privateKey)
   if (known === undefined) await deps.state.saveNode({ key })
 
-  const contact = { host: server.host, port: server.apiPort, rootHash: token.rootHash }
-  const request = { secret: token.secret, node, csr: createCsr(keys).toString('base64') }
+  const contact = { host: server.host, port: server.apiPort, rootHash }
+  const ask: AskServer = async (path, body) => {
+    const { status, body: said } = await postJson(deps.clock, contact, path, body)
+    if (status !== 200) throw refusal(status, said)
+    return said
+  }
+  const request = { ...(await joining.request(ask, keys)), node, csr: createCsr(keys).toString('base64') }
   const answer = await postJson(deps.clock, contact, '/v1/join', request)
   if (answer.status !== 200) throw refusal(answer.status, answer.body)
 

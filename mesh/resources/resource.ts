@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type AuthorizationPolicy, authorizationPolicy } from './authorization-policy.ts'
 import { type DestinationRule, destinationRule } from './destination-rule.ts'
+import { type JoinPolicy, joinPolicy } from './join-policy.ts'
 import { type MeshSettings, meshSettings } from './mesh-settings.ts'
 import { type PeerAuthentication, peerAuthentication, securityVersions } from './peer-authentication.ts'
 import { type RequestAuthentication, requestAuthentication } from './request-authentication.ts'
@@ -24,6 +25,7 @@ export type Resource =
   | DestinationRule
   | Sidecar
   | MeshSettings
+  | JoinPolicy
 
 export type ResourceKind = Resource['kind']
 
@@ -40,6 +42,7 @@ export const resourceSchemas = {
   DestinationRule: destinationRule,
   Sidecar: sidecar,
   MeshSettings: meshSettings,
+  JoinPolicy: joinPolicy,
 } as const
 
 /** The API versions each kind is written under. */
@@ -55,6 +58,7 @@ export const resourceVersions: Readonly<Record<ResourceKind, readonly string[]>>
   DestinationRule: networkingVersions,
   Sidecar: networkingVersions,
   MeshSettings: weftVersions,
+  JoinPolicy: weftVersions,
 }
 
 /** Kinds of Istio's that Weft will not take yet. */

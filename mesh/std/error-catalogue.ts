@@ -82,6 +82,10 @@ export const errorCatalogue = {
     when: 'A join token is unknown, used, expired, revoked, or for another node.',
     next: 'create a new one with weft token create --node <name>',
   },
+  WEFT_EVIDENCE_REFUSED: {
+    when: 'What a host brought to join with is forged, too old, for another audience or node, used before, or no JoinPolicy lets it in.',
+    next: "see the server's log for the reason, which is not told to the host",
+  },
   WEFT_NOT_JOINED: {
     when: 'An agent was started on a host that has not joined a mesh, or whose node key was lost.',
     next: 'create a token with weft token create --node <name> and run weft agent join --token-file <file>',

@@ -6,7 +6,7 @@ import { commandSections } from './command-blocks.ts'
 import { errorSections } from './error-blocks.ts'
 import { agentMetricTable, istioLabelList, serverMetricTable } from './metric-blocks.ts'
 import { outcomeTable } from './outcome-blocks.ts'
-import { registryTables, settingTable } from './setting-blocks.ts'
+import { attestorTables, registryTables, settingTable } from './setting-blocks.ts'
 
 /** Pages of the reference with the blocks in them that are made from the code; the rest is written by hand. */
 export const generatedBlocks: Readonly<Record<string, () => Readonly<Record<string, string>>>> = {
@@ -14,6 +14,7 @@ export const generatedBlocks: Readonly<Record<string, () => Readonly<Record<stri
   'docs/reference/configuration.md': () => ({
     server: settingTable(serverSettings),
     registries: registryTables(),
+    attestors: attestorTables(),
     agent: settingTable(agentSettings),
   }),
   'docs/reference/metrics.md': () => ({

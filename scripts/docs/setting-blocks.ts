@@ -1,4 +1,5 @@
 import { type Setting, type SettingsTree, settingsOf } from '../../mesh/std/settings.ts'
+import { attestorKinds } from '../../server/attestor-schema.ts'
 import { commonOptions, registryKinds } from '../../server/registry-schema.ts'
 import { code, prose, table } from './markdown.ts'
 
@@ -20,6 +21,14 @@ export function registryTables(): string {
     return registryTable(`Registries of kind \`${kind}\``, options, required)
   })
   return [registryTable('Registries of every kind', commonOptions, []), ...kinds].join('\n\n')
+}
+
+/** A table of the options of every kind of attestor. */
+export function attestorTables(): string {
+  const kinds = Object.entries(attestorKinds).map(([kind, { options, required }]) => {
+    return registryTable(`Attestors of kind \`${kind}\``, options, required)
+  })
+  return kinds.join('\n\n')
 }
 
 function registryTable(title: string, options: SettingsTree, required: readonly string[]): string {

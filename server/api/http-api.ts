@@ -40,6 +40,8 @@ const openLimit = { perSecond: 10, maxSources: 4096 }
 const statusOf: Partial<Record<ErrorCode, number>> = {
   WEFT_UNAUTHENTICATED: 401,
   WEFT_TOKEN_REFUSED: 403,
+  WEFT_EVIDENCE_REFUSED: 403,
+  WEFT_REGISTRY_UNAVAILABLE: 503,
   WEFT_IDENTITY_NOT_PLACED: 403,
   WEFT_NOT_FOUND: 404,
   WEFT_RESOURCE_CONFLICT: 409,
@@ -117,7 +119,9 @@ async function handle(
     else admit(limit, request)
     if (found === undefined) throw new MeshError('WEFT_NOT_FOUND', `the API has no ${request.method} ${path}`)
     const body = await readBody(request, found.route.open === true ? maxOpenBodyBytes : maxBodyBytes)
-    const result = await found.route.handle({ params: found.params, query: new URLSearchParams(query), body })
+    const address = request.socket.remoteAddress ?? ''
+    const asked = { params: found.params, query: new URLSearchParams(query), body, address }
+    const result = await found.route.handle(asked)
     answer(response, 200, result ?? {})
   } catch (error) {
     // nobody is there to take an answer, and it is nobody's mistake here

@@ -5,6 +5,8 @@ export interface ApiRequest {
   /** What the path's `:name` segments matched, decoded. */
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
+  /** Where it came from. */
+  readonly address: string
   /** The body as text, at most the API's limit long. */
   readonly body: string
 }

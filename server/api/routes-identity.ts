@@ -1,7 +1,11 @@
+import type { Clock } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
-import type { Joined, JoinRequest } from '../identity/join.ts'
+import { type Evidence, type EvidenceKind, evidenceKinds } from '../identity/attest/attestor.ts'
+import type { Join } from '../identity/join.ts'
 import type { JoinTokens } from '../identity/join-tokens.ts'
 import type { JoinTokenRecord } from '../store/store.ts'
+import { createJoinQueue } from './join-queue.ts'
+import { createRateLimit } from './rate-limit.ts'
 import { type ApiRequest, jsonBody, type Route, textField } from './route.ts'
 
 /** A join token as the API lists it. */
@@ -15,13 +19,20 @@ export interface TokenView {
 }
 
 export interface IdentityRoutesDeps {
-  join(request: JoinRequest): Promise<Joined>
+  readonly join: Join
+  readonly clock: Clock
   readonly tokens: JoinTokens
   now(): number
 }
 
+/** Evidence costs signatures and questions to others: one attempt a second from an address. */
+const evidenceLimit = { perSecond: 1, maxSources: 4096 }
+
 /** Joining and join tokens. The token's text leaves the server once, in the answer to its creation. */
 export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
+  const perHost = createRateLimit(deps.clock, evidenceLimit)
+  const queue = createJoinQueue(deps.clock)
+  const aborted = new AbortController()
   return [
     {
       method: 'POST',
@@ -30,7 +41,13 @@ export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
       handle(request) {
         const body = jsonBody(request)
         const csr = Buffer.from(textField(body, 'csr'), 'base64')
-        return deps.join({ secret: textField(body, 'secret'), node: textField(body, 'node'), csr })
+        const evidence = evidenceIn(body)
+        const node = textField(body, 'node')
+        if (evidence.kind === 'join-token') return deps.join({ evidence, node, csr }, aborted.signal)
+        if (!perHost.take(request.address)) {
+          throw new MeshError('WEFT_RATE_LIMITED', 'too many attempts came from this address')
+        }
+        return queue.run(signal => deps.join({ evidence, node, csr }, signal))
       },
     },
     {
@@ -57,6 +74,22 @@ export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
       },
     },
   ]
+}
+
+/** A join token is the field `secret`; everything else says its kind. */
+function evidenceIn(body: Readonly<Record<string, unknown>>): Evidence {
+  const { evidence } = body
+  if (evidence === undefined) return { kind: 'join-token', payload: textField(body, 'secret') }
+  if (typeof evidence !== 'object' || evidence === null) throw new MeshError('WEFT_USAGE', 'evidence is not an object')
+  const { kind, payload } = { kind: undefined, payload: undefined, ...evidence }
+  if (!isKind(kind) || typeof payload !== 'string') {
+    throw new MeshError('WEFT_USAGE', `evidence has no payload, or its kind is none of ${evidenceKinds.join(', ')}`)
+  }
+  return { kind, payload }
+}
+
+function isKind(kind: unknown): kind is EvidenceKind {
+  return evidenceKinds.some(known => known === kind)
 }
 
 function tokenRequest(request: ApiRequest) {

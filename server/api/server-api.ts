@@ -14,7 +14,7 @@ import { statusRoutes } from './routes-status.ts'
 export function apiRoutes(parts: ServerParts): readonly Route[] {
   const now = () => parts.clock.now()
   return [
-    ...identityRoutes({ join: request => parts.join(request), tokens: parts.joinTokens, now }),
+    ...identityRoutes({ join: parts.join, clock: parts.clock, tokens: parts.joinTokens, now }),
     ...caRoutes(parts.rotator),
     ...resourceRoutes(parts.resources),
     ...serviceRoutes({

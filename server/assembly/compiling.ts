@@ -14,7 +14,7 @@ import type { Sources } from './sources.ts'
 
 export interface CompilingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'> {
   readonly authority: Pick<OwnAuthority, 'trust'>
-  readonly sources: Pick<Sources, 'nodes' | 'resources' | 'trusted'>
+  readonly sources: Pick<Sources, 'nodes' | 'resources' | 'trusted' | 'admission'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly ready: Watch<boolean>
   /** Keys of issuers that are not written in the rules themselves. */
@@ -24,10 +24,10 @@ export interface CompilingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started
 /** Starts compiling what each agent is to have, for those that are followed. */
 export function startCompiling(deps: CompilingDeps, config: ServerConfig) {
   const { clock, log, started, snapshot, ready } = deps
-  const { nodes, resources, trusted } = deps.sources
+  const { nodes, resources, trusted, admission } = deps.sources
   const place = createPlacement()
-  const mayHold = derived([snapshot, nodes.all], () => {
-    return placementVerdict(place(snapshot.value), nodes.all.value, trusted)
+  const mayHold = derived([snapshot, nodes.all, admission], () => {
+    return placementVerdict(place(snapshot.value), nodes.all.value, trusted, admission.value)
   })
   started.add(() => mayHold.stop())
   const mtls = startMtls({ clock, log, resources: resources.current }, config)

@@ -17,7 +17,7 @@ export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'>
   readonly authority: Authority
   readonly hosts: HostTrust
   readonly credentials: Watch<ServerCredentials>
-  readonly sources: Pick<Sources, 'nodes' | 'registries' | 'reports' | 'trusted'>
+  readonly sources: Pick<Sources, 'nodes' | 'registries' | 'reports' | 'trusted' | 'admission'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly views: Views
   readonly tokenKeys: Pick<TokenKeys, 'status' | 'fetches'>
@@ -26,7 +26,7 @@ export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'>
 /** Starts what keeps connected agents at their views and signs for them, and what counts that. No agent can connect yet. */
 export function startPushing(deps: PushingDeps, options: { readonly serverName: string; readonly leafTtlMs: number }) {
   const { clock, log, started, authority, credentials, hosts, snapshot, views } = deps
-  const { nodes, registries, reports, trusted } = deps.sources
+  const { nodes, registries, reports, trusted, admission } = deps.sources
   const metrics = createServerMetrics({
     now: () => clock.now(),
     // Not before a scrape.
@@ -46,6 +46,7 @@ export function startPushing(deps: PushingDeps, options: { readonly serverName: 
     nodes,
     workloads: () => snapshot.value.workloads.values(),
     operatorDeclared: trusted,
+    admission: () => admission.value,
     log,
     leafTtlMs: options.leafTtlMs,
   })

@@ -1,10 +1,12 @@
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
+import { derived } from '../../mesh/std/derived.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { ServerConfig } from '../config.ts'
 import { createHostReports } from '../health/host-reports.ts'
+import { createAdmission } from '../identity/admission.ts'
 import { knownWorkloads } from '../known-workloads.ts'
 import { openNodes } from '../nodes.ts'
-import { operatorDeclared, resourcesRegistry } from '../placement.ts'
+import { operatorDeclared, resourcesRegistry, scheduled } from '../placement.ts'
 import { startHostsRegistry } from '../registrations/hosts-registry.ts'
 import { itemRulesOf, massRemovalOf, startRegistries, withRegistry } from '../registries.ts'
 import { knownServices } from '../resource-findings.ts'
@@ -35,6 +37,15 @@ export async function startSources({ store, snapshot, started, ...deps }: Source
   })
   started.add(() => resources.stop())
   const trusted = operatorDeclared(config.registries)
+  const admission = derived([resources.current], () =>
+    createAdmission({
+      resources: resources.current.value,
+      rootNamespace: config.rootNamespace,
+      operatorDeclared: trusted,
+      scheduled: scheduled(config.registries),
+    }),
+  )
+  started.add(() => admission.stop())
   const configured = await startRegistries({ ...deps, resources }, config)
   started.add(() => configured.stop())
   const reports = createHostReports({ clock })
@@ -47,6 +58,7 @@ export async function startSources({ store, snapshot, started, ...deps }: Source
       nodes: nodes.all,
       others: configured.views,
       operatorDeclared: trusted,
+      admission: admission.watch,
       rules: itemRulesOf(config),
     },
     {
@@ -60,6 +72,7 @@ export async function startSources({ store, snapshot, started, ...deps }: Source
     nodes,
     resources,
     trusted,
+    admission: admission.watch,
     reports,
     /** Without what hosts register themselves. */
     configured,

@@ -6,6 +6,7 @@ import { assertNever } from '../../mesh/std/assert-never.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { NodeRecord, NodeStore } from '../store/store.ts'
+import type { Admission } from './admission.ts'
 import type { Authority } from './authority.ts'
 import { mayHold } from './placement.ts'
 
@@ -27,6 +28,8 @@ export interface SignerDeps {
   readonly workloads: () => Iterable<Workload>
   /** Whether only an operator can write into the registry of that name. */
   readonly operatorDeclared: (registry: string) => boolean
+  /** What JoinPolicies say now; without it only nodes with join tokens are signed for. */
+  readonly admission?: () => Admission
   readonly log: Log
   /** Life of the certificates; the authority's default when left out. */
   readonly leafTtlMs?: number
@@ -64,7 +67,7 @@ export function createSigner(deps: SignerDeps): Signer {
         throw refuse('key is not the one the node has joined with')
       }
       const recipient = { node, evidence }
-      return authority.issue(formatSpiffeId(wanted), publicKey, deps.leafTtlMs, recipient).chain
+      return authority.issue(formatSpiffeId(wanted), publicKey, lifeOf(wanted, record, deps), recipient).chain
     },
   }
 }
@@ -77,17 +80,29 @@ function isAgentOf(currentIdentity: string, node: string, trustDomain: string): 
 function evidenceFor(wanted: SpiffeId, node: NodeRecord, deps: SignerDeps): string | undefined {
   switch (wanted.kind) {
     case 'agent':
-      return wanted.node === node.name ? 'renewal' : undefined
+      return wanted.node === node.name && isStillLetIn(node, deps) ? 'renewal' : undefined
     case 'workload':
       return mayHold({
         node,
         identity: wanted,
         workloads: deps.workloads(),
         operatorDeclared: deps.operatorDeclared,
+        admission: deps.admission?.(),
       })
     case 'server':
       return undefined
     default:
       return assertNever(wanted)
   }
+}
+
+/** A node with a join token is let in until it is banned, one with other evidence as long as a policy says so. */
+function isStillLetIn({ name, evidence }: NodeRecord, { admission }: SignerDeps): boolean {
+  return evidence === undefined || (admission?.().admitting(evidence, name).length ?? 0) > 0
+}
+
+function lifeOf(wanted: SpiffeId, node: NodeRecord, { admission, leafTtlMs }: SignerDeps): number | undefined {
+  const identity = wanted.kind === 'workload' ? `${wanted.namespace}/${wanted.serviceAccount}` : undefined
+  const allowed = admission?.().lifeMs(node, identity)
+  return allowed === undefined ? leafTtlMs : Math.min(allowed, leafTtlMs ?? allowed)
 }

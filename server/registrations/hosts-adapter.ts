@@ -6,7 +6,9 @@ import type { Ranges } from '../../mesh/std/ip-ranges.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Table } from '../../mesh/std/table.ts'
 import { Watch } from '../../mesh/std/watch.ts'
+import { hostsRegistry } from '../../mesh/wire/registration.ts'
 import type { AdapterDeps, RegistryAdapter } from '../../registry-adapters/adapter.ts'
+import type { Admission } from '../identity/admission.ts'
 import { mayHold } from '../identity/placement.ts'
 import type { NodeRecord, RegistrationRecord } from '../store/store.ts'
 import { judgeRegistrations } from './judge.ts'
@@ -22,6 +24,8 @@ export interface HostsDeps {
   readonly known: KnownWorkloads
   /** Whether only an operator can write into the registry of that name; never true of this one. */
   readonly operatorDeclared: (registry: string) => boolean
+  /** What JoinPolicies say; none lets nothing in that joined with other evidence than a token. */
+  readonly admission?: Watch<Admission>
   /** Where addresses may be; anywhere when absent. */
   readonly allowed?: Ranges
 }
@@ -39,7 +43,7 @@ export function createHostsAdapter(deps: HostsDeps, { log }: Pick<AdapterDeps, '
       resources: resources.value,
       at: address => known.at(address),
       ...(deps.allowed === undefined ? {} : { allowed: deps.allowed }),
-      mayHold: (node, identity) => holds(nodes.value.get(node), identity, known.on(node), deps.operatorDeclared),
+      mayHold: (node, identity) => holds(nodes.value.get(node), identity, known.on(node), deps),
     })
     return { snapshot: hostsSnapshot(admitted, resources.value, problems), refused: problems }
   }
@@ -53,6 +57,7 @@ export function createHostsAdapter(deps: HostsDeps, { log }: Pick<AdapterDeps, '
       }
       const ends = [registrations.subscribe(poke), resources.subscribe(poke), nodes.subscribe(poke)]
       ends.push(known.subscribe(touched))
+      if (deps.admission !== undefined) ends.push(deps.admission.subscribe(poke))
       let last: RegistrySnapshot | undefined
       let told: readonly RegistryProblem[] = []
       try {
@@ -75,11 +80,14 @@ function holds(
   node: NodeRecord | undefined,
   identity: string,
   workloads: Iterable<Workload>,
-  operatorDeclared: (registry: string) => boolean,
+  { operatorDeclared, admission }: Pick<HostsDeps, 'operatorDeclared' | 'admission'>,
 ): boolean {
   const [namespace = '', serviceAccount = ''] = identity.split('/')
   if (node === undefined) return false
-  return mayHold({ node, identity: { namespace, serviceAccount }, workloads, operatorDeclared }) !== undefined
+  const claim = { node, identity: { namespace, serviceAccount }, workloads, operatorDeclared }
+  if (mayHold({ ...claim, admission: admission?.value }) !== undefined) return true
+  // a policy that names this registry lets hosts say themselves which of the identities it names they are
+  return !node.banned && admission?.value.right(node, identity, hostsRegistry) !== undefined
 }
 
 function concerns({ addresses, nodes }: Touched, registrations: Table<readonly RegistrationRecord[]>): boolean {

@@ -12,6 +12,7 @@ import { type RegistryView, startRegistryView } from '../catalogue/registry-view
 import { createValidator } from '../catalogue/validate.ts'
 import type { ViewCache } from '../catalogue/view-cache.ts'
 import type { NodeRegistrations } from '../health/host-reports.ts'
+import type { Admission } from '../identity/admission.ts'
 import type { NodeRecord, RegistrationStore } from '../store/store.ts'
 import { createHostsAdapter } from './hosts-adapter.ts'
 import { startRegistrationKeeper } from './keeper.ts'
@@ -31,6 +32,8 @@ export interface HostsRegistryDeps {
   /** All other registries. */
   readonly others: readonly Pick<RegistryView, 'snapshot'>[]
   readonly operatorDeclared: (registry: string) => boolean
+  /** What JoinPolicies say; a registration that one of them believes is believed. */
+  readonly admission?: Watch<Admission>
   readonly rules: Omit<ItemRules, 'trustCallers'>
 }
 

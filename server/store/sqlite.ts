@@ -3,6 +3,7 @@ import { createSqliteApiTokens } from './sqlite/api-tokens.ts'
 import { openDatabase } from './sqlite/database.ts'
 import { createSqliteJoinTokens } from './sqlite/join-tokens.ts'
 import { createSqliteNodes } from './sqlite/nodes.ts'
+import { createSqliteProofs } from './sqlite/proofs.ts'
 import { createSqliteRegistrations } from './sqlite/registrations.ts'
 import { createSqliteResources } from './sqlite/resources.ts'
 import { migrate } from './sqlite/schema.ts'
@@ -29,6 +30,7 @@ export function openSqliteStore(path: string, { log }: SqliteStoreDeps): Store {
     resources: createSqliteResources(database, log),
     joinTokens: createSqliteJoinTokens(database),
     nodes: createSqliteNodes(database),
+    proofs: createSqliteProofs(database),
     virtualIps: createSqliteVirtualIps(database),
     apiTokens: createSqliteApiTokens(database),
     registrations: createSqliteRegistrations(database),

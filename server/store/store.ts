@@ -6,6 +6,7 @@ export interface Store {
   readonly resources: ResourceStore
   readonly joinTokens: JoinTokenStore
   readonly nodes: NodeStore
+  readonly proofs: ProofStore
   readonly virtualIps: VirtualIpStore
   readonly apiTokens: ApiTokenStore
   readonly registrations: RegistrationStore
@@ -81,12 +82,44 @@ export interface NodeRecord {
   /** SHA-256 of the public key (SPKI) that the node joined with, hex. */
   readonly keyHash: string
   readonly banned: boolean
+  /** What it joined with; absent for a join token. */
+  readonly evidence?: NodeEvidence
+}
+
+/** What is kept of the evidence of a node. */
+export interface NodeEvidence {
+  readonly kind: string
+  /** From 1 to 5, see `server/identity/attest/attestor.ts`. */
+  readonly grade: number
+  /** Which machine it is, whatever it is called. */
+  readonly instance: string
+  readonly claims: Readonly<Record<string, string>>
+  /** When it was last judged. */
+  readonly at: number
 }
 
 export interface NodeStore {
   get(name: string): Promise<NodeRecord | undefined>
   list(): Promise<readonly NodeRecord[]>
   put(record: NodeRecord): Promise<void>
+}
+
+/** Evidence that only one key may use. */
+export interface ProofRecord {
+  readonly kind: string
+  readonly id: string
+  readonly node: string
+  readonly keyHash: string
+  readonly expiresAt: number
+}
+
+export interface ProofStore {
+  /**
+   * Notes the proof in one step: `new` when nobody has used it, `again` when the same node has, with the same key, and
+   * `taken` otherwise. Of any number of concurrent uses with different keys exactly one is `new`. Those that have expired
+   * at `now` are forgotten.
+   */
+  use(proof: ProofRecord, now: number): Promise<'new' | 'again' | 'taken'>
 }
 
 export interface VirtualIpStore {

@@ -95,7 +95,7 @@ export async function createApiWorld(t: Test) {
     joinTokens: world.tokens,
     apiTokens: store.apiTokens,
     nodes,
-    join: joinNode({ tokens: store.joinTokens, nodes, authority: world.authority, clock, log }),
+    join: joinNode({ ...world.judging, nodes, authority: world.authority, clock, log }),
     registries: (): readonly RegistryStatus[] => [],
     tokenKeys: () => [],
     agents: (): readonly AgentStatus[] => [],

@@ -2,8 +2,12 @@ import type { Test } from 'tap'
 import { createCsr } from '../../mesh/identity/csr.ts'
 import { parseJoinToken } from '../../mesh/identity/join-token.ts'
 import { generateKeys, type KeyPair } from '../../mesh/identity/keys.ts'
+import type { Resource } from '../../mesh/resources/resource.ts'
+import { createAdmission } from '../../server/identity/admission.ts'
+import type { Attestor, EvidenceKind } from '../../server/identity/attest/attestor.ts'
+import { createJoinTokenAttestor } from '../../server/identity/attest/join-token.ts'
 import { openAuthority } from '../../server/identity/authority.ts'
-import { joinNode } from '../../server/identity/join.ts'
+import { type JoinRequest, joinNode } from '../../server/identity/join.ts'
 import { createJoinTokens, type NewJoinToken } from '../../server/identity/join-tokens.ts'
 import { openSqliteStore } from '../../server/store/sqlite.ts'
 import { FakeClock } from '../fakes/clock.ts'
@@ -17,7 +21,20 @@ export async function createJoinWorld(t: Test) {
   t.teardown(() => store.close())
   const authority = await openAuthority({ dataDir: t.testdir({}), trustDomain: 'td' }, { clock, log })
   const tokens = createJoinTokens({ store: store.joinTokens, authority, clock, log })
-  const join = joinNode({ tokens: store.joinTokens, nodes: store.nodes, authority, clock, log })
+  const attestors = new Map<EvidenceKind, Attestor>([['join-token', createJoinTokenAttestor(store.joinTokens)]])
+  const policies: Resource[] = []
+  const admission = () =>
+    createAdmission({
+      resources: policies,
+      rootNamespace: 'weft-system',
+      operatorDeclared: registry => registry === 'files',
+      scheduled: registry => registry === 'nomad',
+    })
+  /** What hosts that join are judged by; further attestors and policies may be put in. */
+  const judging = { attestors, admission, proofs: store.proofs }
+  const joinWith = joinNode({ ...judging, nodes: store.nodes, authority, clock, log })
+  const join = ({ secret, node, csr }: { secret: string; node: string; csr: Uint8Array }) =>
+    joinWith({ evidence: { kind: 'join-token', payload: secret }, node, csr }, new AbortController().signal)
   /** The secret of a new token. */
   const secretFor = async (node: string, more: Omit<NewJoinToken, 'node'> = {}) =>
     parseJoinToken((await tokens.create({ node, ...more })).token).secret
@@ -27,6 +44,10 @@ export async function createJoinWorld(t: Test) {
     store,
     authority,
     tokens,
+    judging,
+    policies,
+    /** With evidence of any kind. */
+    joinWith: (request: JoinRequest, signal = new AbortController().signal) => joinWith(request, signal),
     join,
     secretFor,
     /** Joins a node with a token of its own and gives its keys. */

@@ -1,5 +1,6 @@
 import type { NodeRecord, NodeStore } from '../store.ts'
 import type { Database } from './database.ts'
+import { evidenceOf } from './evidence.ts'
 import { integer, type Row, text, textList } from './row.ts'
 
 /** Hosts that have joined, by name. */
@@ -14,14 +15,16 @@ export function createSqliteNodes(database: Database): NodeStore {
     },
     async put(record) {
       database.run(
-        `INSERT INTO nodes (name, identities, joined_at, key_hash, banned) VALUES (?, ?, ?, ?, ?)
+        `INSERT INTO nodes (name, identities, joined_at, key_hash, banned, evidence) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET identities = excluded.identities, joined_at = excluded.joined_at,
-           key_hash = excluded.key_hash, banned = excluded.banned`,
+           key_hash = excluded.key_hash, banned = excluded.banned,
+           evidence = excluded.evidence`,
         record.name,
         JSON.stringify(record.identities),
         record.joinedAt,
         record.keyHash,
         record.banned ? 1 : 0,
+        record.evidence === undefined ? null : JSON.stringify(record.evidence),
       )
     },
   }
@@ -34,5 +37,6 @@ function nodeOf(row: Row): NodeRecord {
     joinedAt: integer(row, 'joined_at'),
     keyHash: text(row, 'key_hash'),
     banned: integer(row, 'banned') !== 0,
+    ...evidenceOf(row),
   })
 }

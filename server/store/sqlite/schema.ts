@@ -53,6 +53,18 @@ const steps: readonly string[] = [
     PRIMARY KEY (node, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE nodes ADD COLUMN evidence TEXT;
+  CREATE TABLE proofs (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    node TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX proofs_expire ON proofs (expires_at);
+  `,
 ]
 
 /** Brings the schema to the newest version in one transaction; throws WEFT_STORE when it is newer than this program. */

@@ -36,7 +36,7 @@ t.test('everything else is no route', async t => {
 })
 
 t.test('the fields of a body are asked for by name', async t => {
-  const request = { params: {}, query: new URLSearchParams(), body: '{"node":"vm-1","ttl":7,"empty":""}' }
+  const request = { params: {}, query: new URLSearchParams(), body: '{"node":"vm-1","ttl":7,"empty":""}', address: '' }
   const body = jsonBody(request)
   t.equal(textField(body, 'node'), 'vm-1')
   for (const field of ['ttl', 'empty', 'absent', '__proto__', 'toString']) {

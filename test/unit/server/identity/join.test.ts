@@ -70,7 +70,7 @@ t.test('tells the caller nothing and the log everything', async t => {
   await t.rejects(join({ secret: await secret('vm-8'), node: 'vm-8', csr: createCsr(keys) }), refused)
   t.same(reasons(), [
     'token is unknown',
-    'token is unknown',
+    'evidence is empty',
     'token is for another node',
     'token was revoked',
     'token was used before, with another key',
