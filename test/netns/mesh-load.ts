@@ -16,15 +16,15 @@ export interface Load<Class extends string> {
  */
 type Target = `${'new' | 'kept' | 'http'}@${string}/${number}`
 
-/** Starts `programs/load.ts` on a host: one call of each class every 40 ms, none of them ever tried twice. */
+/** Starts `programs/load.ts` on a host: one call of each class every 40 ms or as said, none of them ever tried twice. */
 export async function startLoad<Class extends string>(
   host: Host,
   classes: Readonly<Record<Class, Target>>,
-  options: RunOptions = {},
+  { everyMs = 40, ...options }: RunOptions & { readonly everyMs?: number } = {},
 ): Promise<Load<Class>> {
   const program = join(import.meta.dirname, 'programs/load.ts')
   const targets = Object.entries(classes).map(([name, target]) => `${name}=${target}`)
-  const running = host.spawn(process.execPath, [program, '40', ...targets], options)
+  const running = host.spawn(process.execPath, [program, String(everyMs), ...targets], options)
   await running.line('loading')
   return {
     async report() {
