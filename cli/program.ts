@@ -6,6 +6,7 @@ import { addCaCommand } from './ca-command.ts'
 import type { CliContext } from './context.ts'
 import { addDeregisterCommand } from './deregister-command.ts'
 import { addExplainCommand } from './explain-command.ts'
+import { addIdentityCommand } from './identity-command.ts'
 import { addMaintainCommand } from './maintain-command.ts'
 import { addMigrateCommand } from './migrate-command.ts'
 import { addRegisterCommand } from './register-command.ts'
@@ -34,6 +35,7 @@ export function buildProgram(context: CliContext): Command {
   addMaintainCommand(program, context)
   addTokenCommand(program, context)
   addCaCommand(program, context)
+  addIdentityCommand(program, context)
   addResourceCommands(program, context)
   addAnalyzeCommand(program, context)
   addStatusCommand(program, context)

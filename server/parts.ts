@@ -4,6 +4,7 @@ import type { Clock } from '../mesh/std/clock.ts'
 import type { Log } from '../mesh/std/log.ts'
 import type { Watch } from '../mesh/std/watch.ts'
 import type { ApiCredentials } from './api/http-api.ts'
+import type { BanRoutesDeps } from './api/routes-bans.ts'
 import type { MergeScope } from './catalogue/merge-check.ts'
 import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
@@ -39,6 +40,7 @@ export interface ServerParts {
   readonly resources: Resources
   readonly authority: Authority
   readonly rotator: Rotator
+  readonly bans: BanRoutesDeps
   readonly joinTokens: JoinTokens
   readonly apiTokens: ApiTokenStore
   readonly nodes: Nodes

@@ -16,6 +16,7 @@ import { followTokenKeys } from './assembly/token-keys.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
 import type { ServerConfig } from './config.ts'
+import { openBans } from './identity/bans.ts'
 import { createHostTrust } from './identity/host-trust.ts'
 import { joinNode } from './identity/join.ts'
 import { createJoinTokens } from './identity/join-tokens.ts'
@@ -66,6 +67,8 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     { serverName: config.name, leafTtlMs },
   )
 
+  const bans = await openBans({ clock, log, authority, nodes })
+  started.add(() => bans.stop())
   const rotator = startRotator({ clock, log, authority, hosts, nodes: () => nodes.all.value })
   started.add(() => rotator.stop())
   const attestors = createAttestors({ clock, log, started, joinTokens: store.joinTokens }, config.attestors)
@@ -87,6 +90,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     resources,
     authority,
     rotator,
+    bans: { bans, valid: () => authority.issued.valid(clock.now()), log: query => authority.issued.read(query) },
     joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
     apiTokens: store.apiTokens,
     nodes,

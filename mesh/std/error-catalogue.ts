@@ -66,6 +66,10 @@ export const errorCatalogue = {
     when: 'A trust bundle is of another trust domain, older than the one in use, or holds something that is no root. The one in use stays.',
     next: 'check which server the agent talks to, and whether that server was restored from an old backup',
   },
+  WEFT_BANNED: {
+    when: 'A certificate was asked for an identity, or by a node, that an operator has banned.',
+    next: 'see weft identity bans for the reason; weft identity unban lets it take part again',
+  },
   WEFT_ROTATION: {
     when: 'A rotation of the root was asked for while one is under way, or one was to be forced or taken back and none is.',
     next: 'see weft ca status',

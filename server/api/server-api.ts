@@ -4,6 +4,7 @@ import type { ServerParts } from '../parts.ts'
 import { authenticate } from './api-tokens.ts'
 import { type ApiOptions, startApi } from './http-api.ts'
 import type { Route } from './route.ts'
+import { banRoutes } from './routes-bans.ts'
 import { caRoutes } from './routes-ca.ts'
 import { identityRoutes } from './routes-identity.ts'
 import { resourceRoutes } from './routes-resources.ts'
@@ -16,6 +17,7 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
   return [
     ...identityRoutes({ join: parts.join, clock: parts.clock, tokens: parts.joinTokens, now }),
     ...caRoutes(parts.rotator),
+    ...banRoutes(parts.bans),
     ...resourceRoutes(parts.resources),
     ...serviceRoutes({
       now,

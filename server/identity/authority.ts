@@ -38,7 +38,7 @@ export interface Authority {
   /**
    * Issues a leaf for the id, valid from a little before now for `ttlMs` (24 hours when left out), no longer than the
    * issuing certificate. Throws WEFT_SPIFFE_ID for an id that is none, WEFT_CSR_REFUSED for a key that belongs to
-   * another node or to the authority, WEFT_STORE when the issuance cannot be recorded.
+   * another node or to the authority, WEFT_BANNED for who is banned, WEFT_STORE when the issuance cannot be recorded.
    */
   issue(spiffeId: string, publicKey: KeyObject, ttlMs?: number, recipient?: Recipient): IssuedChain
 }
@@ -96,6 +96,7 @@ export async function openAuthority(options: AuthorityOptions, { clock, log }: A
       const now = clock.now()
       const keyHash = spkiHash(publicKey)
       const owner = issued.ownerOf(keyHash, now)
+      refuseBanned(ca.state.value, spiffeId, recipient.node)
       const { issuing } = ca.signing()
       if (isKeyOfAuthority(keyHash, ca.state.value) || keyHash === spkiHash(issuing.certificatePem)) {
         throw new MeshError('WEFT_CSR_REFUSED', 'key belongs to the certificate authority', { fields: { spiffeId } })
@@ -119,6 +120,12 @@ export async function openAuthority(options: AuthorityOptions, { clock, log }: A
       return { chain: [leaf, issuing.certificatePem], notAfter }
     },
   }
+}
+
+function refuseBanned({ bans }: CaState, identity: string, node: string): void {
+  const ban = bans.find(({ subject }) => subject.name === (subject.kind === 'node' ? node : identity))
+  if (ban === undefined) return
+  throw new MeshError('WEFT_BANNED', `this ${ban.subject.kind} is banned`, { fields: { identity, node } })
 }
 
 function isKeyOfAuthority(keyHash: string, { roots, former }: CaState): boolean {

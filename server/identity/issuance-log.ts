@@ -2,22 +2,8 @@ import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, r
 import { join } from 'node:path'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { Log } from '../../mesh/std/log.ts'
-
-/** One certificate that was issued. Times are milliseconds since 1970. */
-export interface Issued {
-  readonly at: number
-  /** The node it went to; empty for the server itself. */
-  readonly node: string
-  readonly identity: string
-  /** Why it was issued: `join`, `renewal`, `join-token`, `operator-declared`, `server`. */
-  readonly evidence: string
-  /** SHA-256 of the public key (SPKI), hex. */
-  readonly keyHash: string
-  /** Hex. */
-  readonly serial: string
-  readonly notBefore: number
-  readonly notAfter: number
-}
+import { type IssuanceQuery, readIssuance } from './issuance-read.ts'
+import { type Issued, issuanceFile, parseIssued } from './issued.ts'
 
 /**
  * The record of everything that was issued: JSON lines in `issued-<year>-<month>.jsonl`, only ever appended to. It
@@ -30,6 +16,8 @@ export interface IssuanceLog {
   ownerOf(keyHash: string, now: number): string | undefined
   /** Of each key the certificate that ends last, as far as it is still valid. */
   valid(now: number): readonly Issued[]
+  /** Looks in all that was ever issued; see {@link readIssuance}. */
+  read(query: IssuanceQuery): readonly Issued[]
 }
 
 export interface IssuanceLogDeps {
@@ -74,6 +62,7 @@ export function openIssuanceLog({ folder, now, log }: IssuanceLogDeps): Issuance
       const owner = owners.get(keyHash)
       return owner === undefined || owner.notAfter < at ? undefined : owner.node
     },
+    read: query => readIssuance(folder, query),
     valid: at => [...owners.values()].filter(({ notAfter }) => notAfter >= at),
   }
 }
@@ -107,11 +96,11 @@ function endsInsideLine(file: number): boolean {
 
 function* readValid(folder: string, now: number, log: Log): Generator<Issued> {
   for (const name of readdirSync(folder).sort()) {
-    if (!/^issued-\d{4}-\d\d\.jsonl$/.test(name) || !mayBeValid(name, now)) continue
+    if (!issuanceFile.test(name) || !mayBeValid(name, now)) continue
     const path = join(folder, name)
     let unreadable = 0
     for (const line of readFileSync(path, 'utf8').split('\n')) {
-      const issued = parseLine(line)
+      const issued = parseIssued(line)
       if (issued === undefined) unreadable += line === '' ? 0 : 1
       else if (issued.notAfter >= now) yield issued
     }
@@ -129,16 +118,4 @@ export const maxLeafTtlMs = 90 * 24 * 3_600_000
 
 function fileOf(at: number): string {
   return `issued-${new Date(at).toISOString().slice(0, 7)}.jsonl`
-}
-
-function parseLine(line: string): Issued | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
-    if (typeof value !== 'object' || value === null) return undefined
-    const { keyHash, node, notAfter } = value as Partial<Issued>
-    const usable = typeof keyHash === 'string' && typeof node === 'string' && typeof notAfter === 'number'
-    return usable ? (value as Issued) : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -8,6 +8,7 @@ import type { ApiCredentials } from '../../server/api/http-api.ts'
 import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
 import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
+import { openBans } from '../../server/identity/bans.ts'
 import { createHostTrust } from '../../server/identity/host-trust.ts'
 import { joinNode } from '../../server/identity/join.ts'
 import { startRotator } from '../../server/identity/rotator.ts'
@@ -76,6 +77,8 @@ export async function createApiWorld(t: Test) {
     nodes: () => nodes.all.value,
   })
   t.teardown(() => rotator.stop())
+  const bans = await openBans({ clock, log, authority: world.authority, nodes })
+  t.teardown(() => bans.stop())
   const parts: ServerParts = {
     name: 's1',
     version: '1.2.3',
@@ -92,6 +95,11 @@ export async function createApiWorld(t: Test) {
     resources,
     authority: world.authority,
     rotator,
+    bans: {
+      bans,
+      valid: () => world.authority.issued.valid(clock.now()),
+      log: query => world.authority.issued.read(query),
+    },
     joinTokens: world.tokens,
     apiTokens: store.apiTokens,
     nodes,

@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { type Issued, openIssuanceLog } from '../../../../server/identity/issuance-log.ts'
+import { openIssuanceLog } from '../../../../server/identity/issuance-log.ts'
+import type { Issued } from '../../../../server/identity/issued.ts'
 import { recordedLog } from '../../../support/recorded-log.ts'
 
 const day = 24 * 3_600_000
