@@ -8,7 +8,7 @@ import { agentStatus, serve } from './mesh-probe.ts'
 t.setTimeout(300_000)
 
 const asWeb = { uid: 4001 }
-// features 2.9: what a banned host has is cut within this time
+// What a banned host has is cut within this time.
 const cutWithinMs = 10_000
 
 // a host that may call in plaintext needs no identity
