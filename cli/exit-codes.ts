@@ -12,7 +12,7 @@ export const exitCodes = {
   notFound: 3,
   /** The server, or the agent of this host, cannot be reached or is not the one expected. */
   unreachable: 4,
-  /** The server knows no such token, or a join token is no good. */
+  /** The server knows no such token, or the token may not do this, or a join token is no good. */
   unauthenticated: 5,
 } as const
 
@@ -35,6 +35,7 @@ export function exitCodeOf(error: unknown): number {
       return exitCodes.unreachable
     case 'WEFT_UNAUTHENTICATED':
     case 'WEFT_TOKEN_REFUSED':
+    case 'WEFT_FORBIDDEN':
       return exitCodes.unauthenticated
     default:
       return exitCodes.failed

@@ -2,6 +2,8 @@ import { Command } from 'commander'
 import { version } from '../mesh/std/version.ts'
 import { addAgentCommand } from './agent-command.ts'
 import { addAnalyzeCommand } from './analyze-command.ts'
+import { addApiTokenCommand } from './api-token-command.ts'
+import { addAuditCommand } from './audit-command.ts'
 import { addCaCommand } from './ca-command.ts'
 import type { CliContext } from './context.ts'
 import { addDeregisterCommand } from './deregister-command.ts'
@@ -36,6 +38,8 @@ export function buildProgram(context: CliContext): Command {
   addTokenCommand(program, context)
   addCaCommand(program, context)
   addIdentityCommand(program, context)
+  addApiTokenCommand(program, context)
+  addAuditCommand(program, context)
   addResourceCommands(program, context)
   addAnalyzeCommand(program, context)
   addStatusCommand(program, context)

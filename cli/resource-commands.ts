@@ -16,7 +16,11 @@ interface ListedResource {
   readonly createdAt: number
   readonly document: {
     readonly kind: string
-    readonly metadata: { readonly name: string; readonly namespace?: string }
+    readonly metadata: {
+      readonly name: string
+      readonly namespace?: string
+      readonly resourceVersion?: string | undefined
+    }
   }
 }
 
@@ -27,8 +31,10 @@ export function addResourceCommands(program: Command, context: CliContext): void
     .description('create or update the resources of a file; all of them or none')
     .requiredOption('-f, --file <path>', 'YAML or JSON, - for standard input')
     .option('--dry-run', 'only say what would be done')
-    .action(async (options: { file: string; dryRun?: true }, command: Command) => {
+    .option('--force', 'overwrite what somebody else has written since weft get -o yaml')
+    .action(async (options: { file: string; dryRun?: true; force?: true }, command: Command) => {
       const query = new URLSearchParams({ file: options.file, dryRun: String(options.dryRun === true) })
+      if (options.force === true) query.set('force', 'true')
       const text = readText(options.file)
       const result = await context
         .client(command)
@@ -57,7 +63,7 @@ export function addResourceCommands(program: Command, context: CliContext): void
       if (name !== undefined && resources.length === 0) {
         throw new MeshError('WEFT_NOT_FOUND', `there is no ${kind} called ${name}`)
       }
-      const documents = resources.map(one => one.document)
+      const documents = resources.map(withVersion)
       // a stream of documents, as weft apply takes it
       if (context.format(command) === 'yaml' && documents.length > 0) {
         return context.print(
@@ -99,6 +105,11 @@ export function addResourceCommands(program: Command, context: CliContext): void
       const lines = () => resources.map(resource => `${describeResource(resource)} deleted`).join('\n')
       context.print(formatOutput(context.format(command), { deleted }, lines))
     })
+}
+
+/** The document with the version that `weft apply` sends back, so that nobody else's change is overwritten. */
+function withVersion({ document, version }: ListedResource): ListedResource['document'] {
+  return { ...document, metadata: { ...document.metadata, resourceVersion: String(version) } }
 }
 
 function pathOf({ kind, metadata }: ListedResource['document']): string {

@@ -7,12 +7,15 @@ import { differenceOf } from './catalogue/difference.ts'
 import { composeMergeRules, type MergeRulesText, type MergeVerdict } from './catalogue/merge-rules.ts'
 import { placedSelectors } from './catalogue/merge-selectors.ts'
 import { type RegistryPart, registryParts, type ViewOfRegistry } from './registry-parts.ts'
+import type { ResourceWriter } from './resource-writes.ts'
 import type { Resources } from './resources.ts'
 import type { RegistryStatus } from './status.ts'
 import { moveShare, percentOf, type ShareMove, type Shares, sharesByRule } from './traffic-shares.ts'
 
 /** A step of moving a service's traffic from one registry to another. */
 export interface MigrationRequest {
+  /** Nobody in particular when left out. */
+  readonly by?: ResourceWriter
   readonly namespace: string
   readonly name: string
   readonly from: string
@@ -105,7 +108,7 @@ export async function migrate(deps: MigrateDeps, request: MigrationRequest): Pro
     else if (giver.healthy === 0) throw noneHealthy(giver)
     const resource = withShares(before, request, deps.merge.rootNamespace, next)
     return { resource, result: { ...result, rule: describeResource(resource), changed: true } }
-  })
+  }, request.by)
 }
 
 function partOf(parts: readonly RegistryPart[], registry: string, key: string): RegistryPart {

@@ -3,8 +3,10 @@ import type { Workload } from '../mesh/model/workload.ts'
 import type { Clock } from '../mesh/std/clock.ts'
 import type { Log } from '../mesh/std/log.ts'
 import type { Watch } from '../mesh/std/watch.ts'
+import type { ApiTokens } from './access/api-tokens.ts'
 import type { ApiCredentials } from './api/http-api.ts'
 import type { BanRoutesDeps } from './api/routes-bans.ts'
+import type { AuditLog } from './audit/audit-log.ts'
 import type { MergeScope } from './catalogue/merge-check.ts'
 import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
@@ -17,7 +19,6 @@ import type { Nodes } from './nodes.ts'
 import type { ViewOfRegistry } from './registry-parts.ts'
 import type { Resources } from './resources.ts'
 import type { AgentStatus, RegistryStatus, TokenKeysStatus } from './status.ts'
-import type { ApiTokenStore } from './store/store.ts'
 
 /** A running server as its API sees it. */
 export interface ServerParts {
@@ -42,7 +43,8 @@ export interface ServerParts {
   readonly rotator: Rotator
   readonly bans: BanRoutesDeps
   readonly joinTokens: JoinTokens
-  readonly apiTokens: ApiTokenStore
+  readonly apiTokens: ApiTokens
+  readonly audit: AuditLog
   readonly nodes: Nodes
   /** Answers a host that joins; throws MeshErrors that may be shown to it. */
   readonly join: Join

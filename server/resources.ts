@@ -11,6 +11,7 @@ import type { Log } from '../mesh/std/log.ts'
 import { Watch } from '../mesh/std/watch.ts'
 import { findMergeConflicts, type MergeScope, mergeFindings } from './catalogue/merge-check.ts'
 import { type FindingScope, findingsOf, judgeWritten } from './resource-findings.ts'
+import { auditedWrite, type ResourceWriter, refuseOutdated, withoutVersion, writeNeed } from './resource-writes.ts'
 import type { ResourceStore, StoredResource } from './store/store.ts'
 import { createdAt, createStoredReader } from './stored-resources.ts'
 
@@ -25,6 +26,15 @@ export interface ApplyResult {
   readonly applied: readonly AppliedResource[]
   /** What there is to say of the resources all the same, at its place in the text. */
   readonly warnings: readonly PlacedFinding[]
+}
+
+export interface ApplyOptions {
+  /** Says what would be done, and does nothing. */
+  readonly dryRun: boolean
+  /** Overwrites versions that the text was not made from. */
+  readonly force?: boolean
+  /** Nobody in particular when left out: then nothing is judged or noted. */
+  readonly by?: ResourceWriter
 }
 
 /** What a change of one resource comes to. */
@@ -44,20 +54,22 @@ export interface Resources {
   /**
    * Creates or updates all resources of a text, or none. Throws WEFT_RESOURCE_INVALID naming every place of the text
    * that is wrong, and WEFT_RESOURCE_CONFLICT, naming both, when two policies would rule the same scope or workload,
-   * two merge rules the same service, or two traffic resources of a namespace the same host.
+   * two merge rules the same service, or two traffic resources of a namespace the same host, and when a resource says by
+   * its `metadata.resourceVersion` that it was read before somebody else wrote it. WEFT_FORBIDDEN when the writer may not
+   * write one of them: then none is written.
    */
-  apply(text: string, file: string, options: { readonly dryRun: boolean }): Promise<ApplyResult>
+  apply(text: string, file: string, options: ApplyOptions): Promise<ApplyResult>
   /**
    * Lets `plan` see everything and say what one resource shall be, and writes that; nobody writes in between. What
    * `plan` throws is thrown on with nothing written. Throws WEFT_RESOURCE_CONFLICT as {@link apply} does, and when the
    * store holds a newer version than the one that was planned with.
    */
-  change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>): Promise<T>
+  change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>, by?: ResourceWriter): Promise<T>
   list(): Promise<readonly StoredResource[]>
   /** What there is to say of everything applied, errors first. */
   findings(): readonly FindingView[]
-  /** Returns whether it was there. */
-  remove(kind: string, namespace: string, name: string): Promise<boolean>
+  /** Returns whether it was there. Throws WEFT_FORBIDDEN. */
+  remove(kind: string, namespace: string, name: string, by?: ResourceWriter): Promise<boolean>
   stop(): void
 }
 
@@ -103,44 +115,64 @@ export async function openResources(
   }
   return {
     current,
-    apply: (text, file, { dryRun }) =>
+    apply: (text, file, { dryRun, force = false, by }) =>
       oneAtATime(async () => {
-        const { resources: sourced, problems } = parseSources(text, file, resource => mergeFindings(resource, scope))
+        const { resources: read, problems } = parseSources(text, file, resource => mergeFindings(resource, scope))
         if (problems.length > 0) throw problemsError(problems)
+        const sourced = read.map(({ resource, source }) => ({ resource: withoutVersion(resource), source }))
         const resources = sourced.map(({ resource }) => resource)
         if (resources.length === 0) throw new MeshError('WEFT_RESOURCE_INVALID', `${file} has no resource`)
         refuseRepeated(resources, file)
+        for (const resource of resources) by?.demand(writeNeed(writeOf(resource)))
         const before = await store.list()
+        const old = (resource: Resource) => findStored(before, writeOf(resource))
+        if (!force) for (const { resource } of read) refuseOutdated(resource, old(resource))
         const after = stateAfter(parseStored(before), resources, clock.now())
         refuseConflicts(after, resources, { rootNamespace, workloads: [...workloads()] })
         refuseMergeConflicts(after, resources, scope)
         const warnings = judgeWritten(after, sourced, findingScope)
         const applied = resources.map(resource => changeOf(resource, before))
         const writes = resources.filter((_, at) => applied[at]?.change !== 'unchanged')
-        if (!dryRun && writes.length > 0) await store.put(writes.map(writeOf), clock.now())
+        if (dryRun || writes.length === 0) by?.wroteNothing()
+        else {
+          // what was judged by must be what is written over, whoever else writes to the store
+          const expecting = writes.map(one => ({ ...writeOf(one), expectedVersion: old(one)?.version ?? 0 }))
+          await store.put(expecting, clock.now(), by?.name)
+          for (const write of expecting)
+            by?.wrote(auditedWrite(write, findStored(before, write)?.document, write.document))
+        }
         await refresh()
         return { applied, warnings }
       }),
-    change: plan =>
+    change: (plan, by) =>
       oneAtATime(async () => {
         const stored = await store.list()
         const before = parseStored(stored)
         const { resource, result } = plan(before)
-        if (resource === undefined) return result
+        if (resource === undefined) {
+          by?.wroteNothing()
+          return result
+        }
+        by?.demand(writeNeed(writeOf(resource)))
         refuseMergeConflicts(stateAfter(before, [resource], clock.now()), [resource], scope)
         const old = findStored(stored, writeOf(resource))
         const write = writeOf(old === undefined ? resource : withoutGivenTime(resource, old))
-        await store.put([{ ...write, expectedVersion: old?.version ?? 0 }], clock.now())
+        await store.put([{ ...write, expectedVersion: old?.version ?? 0 }], clock.now(), by?.name)
+        by?.wrote(auditedWrite(write, old?.document, write.document))
         await refresh()
         return result
       }),
     list: () => store.list(),
     findings: () => findingsOf(current.value, findingScope).map(viewOf),
-    async remove(kind, namespace, name) {
-      const removed = await store.remove(kind, namespace, name)
-      await refresh()
-      return removed
-    },
+    remove: (kind, namespace, name, by) =>
+      oneAtATime(async () => {
+        by?.demand(writeNeed({ kind, namespace }))
+        const old = findStored(await store.list(), { kind, namespace, name })
+        const removed = await store.remove(kind, namespace, name)
+        if (removed) by?.wrote(auditedWrite({ kind, namespace, name }, old?.document, undefined))
+        await refresh()
+        return removed
+      }),
     stop: unsubscribe,
   }
 }

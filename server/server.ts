@@ -1,6 +1,8 @@
+import { join as joinPath } from 'node:path'
 import { type Running, Started } from '../mesh/std/lifecycle.ts'
 import { version } from '../mesh/std/version.ts'
 import { Watch } from '../mesh/std/watch.ts'
+import { createApiTokens } from './access/api-tokens.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { createAttestors } from './assembly/attestors.ts'
 import { startCompiling } from './assembly/compiling.ts'
@@ -13,6 +15,7 @@ import { startPushing } from './assembly/pushing.ts'
 import { startSources } from './assembly/sources.ts'
 import { openStore } from './assembly/store.ts'
 import { followTokenKeys } from './assembly/token-keys.ts'
+import { openAuditLog } from './audit/audit-log.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
 import type { ServerConfig } from './config.ts'
@@ -92,7 +95,8 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     rotator,
     bans: { bans, valid: () => authority.issued.valid(clock.now()), log: query => authority.issued.read(query) },
     joinTokens: createJoinTokens({ store: store.joinTokens, authority, clock, log }),
-    apiTokens: store.apiTokens,
+    apiTokens: createApiTokens(store.apiTokens, authority, clock),
+    audit: openAuditLog(joinPath(config.dataDir, 'audit')),
     nodes,
     join,
     registries: status,

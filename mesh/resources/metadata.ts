@@ -58,7 +58,11 @@ export function metadata(of: Of) {
       .optional(),
     generateName: unimplemented('generated names; give a name'),
     uid: ofKubernetes(),
-    resourceVersion: ofKubernetes(),
+    /** As `weft get` has read it: sent back, a newer one is not overwritten. */
+    resourceVersion: z
+      .string()
+      .regex(/^[1-9]\d{0,15}$/, { error: 'must be a version as weft get -o yaml shows it' })
+      .optional(),
     generation: ofKubernetes(),
     selfLink: ofKubernetes(),
     managedFields: ofKubernetes(),

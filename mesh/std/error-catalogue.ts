@@ -110,6 +110,10 @@ export const errorCatalogue = {
     when: 'A request to the server carries no valid bearer token.',
     next: 'set WEFT_TOKEN, or pass --token-file',
   },
+  WEFT_FORBIDDEN: {
+    when: 'A request to the server comes from somebody who has not the role for it.',
+    next: 'ask an admin for a token with the role that is missing',
+  },
   WEFT_RATE_LIMITED: {
     when: 'Too many attempts to join came from one address within a second.',
     next: 'wait a second and try again',

@@ -5,6 +5,10 @@ import { describeError, type ErrorCode, MeshError } from '../../mesh/std/errors.
 import type { Running } from '../../mesh/std/lifecycle.ts'
 import type { Log } from '../../mesh/std/log.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
+import { anonymous, type Caller } from '../access/caller.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
+import { demandAccess, type Trace, writerFor } from './access.ts'
+import { type AuditTrail, createAuditTrail } from './audit-trail.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { findRoute, type Route } from './route.ts'
 
@@ -16,8 +20,9 @@ export interface ApiCredentials {
 
 export interface ApiDeps {
   readonly routes: readonly Route[]
-  /** Throws WEFT_UNAUTHENTICATED for an `Authorization` header that is not good enough. */
-  authenticate(header: string | undefined): Promise<void>
+  /** Whose an `Authorization` header is; throws WEFT_UNAUTHENTICATED when it is not good enough. */
+  authenticate(header: string | undefined): Promise<Caller>
+  readonly audit: Pick<AuditLog, 'append' | 'assertWritable'>
   readonly credentials: Pick<Watch<ApiCredentials>, 'value' | 'subscribe'>
   readonly clock: Clock
   readonly log: Log
@@ -39,6 +44,7 @@ const openLimit = { perSecond: 10, maxSources: 4096 }
 
 const statusOf: Partial<Record<ErrorCode, number>> = {
   WEFT_UNAUTHENTICATED: 401,
+  WEFT_FORBIDDEN: 403,
   WEFT_TOKEN_REFUSED: 403,
   WEFT_EVIDENCE_REFUSED: 403,
   WEFT_REGISTRY_UNAVAILABLE: 503,
@@ -63,6 +69,7 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
 export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Running> {
   const { log } = deps
   const limit = createRateLimit(deps.clock, openLimit)
+  const trail = createAuditTrail(deps)
   const server = createServer(
     {
       minVersion: 'TLSv1.3',
@@ -73,7 +80,7 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
       headersTimeout: 10_000,
     },
     (request, response) => {
-      handle(deps, limit, request, response).catch(error => {
+      handle(deps, limit, trail, request, response).catch(error => {
         log.error('an API request failed', { path: request.url, error: describeError(error) })
         response.destroy()
       })
@@ -108,23 +115,33 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
 async function handle(
   deps: ApiDeps,
   limit: RateLimit,
+  trail: AuditTrail,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  let found: ReturnType<typeof findRoute>
+  let caller = anonymous
+  const trace: Trace = { changes: [], nothing: false }
+  const traced = () => ({ request, caller, route: found?.route, trace })
   try {
     // Only a browser sends an Origin, and no page has business here.
     if (request.headers.origin !== undefined) throw new MeshError('WEFT_USAGE', 'requests of web pages are refused')
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
-    const found = findRoute(deps.routes, request.method ?? '', path)
-    if (found?.route.open !== true) await deps.authenticate(request.headers.authorization)
+    found = findRoute(deps.routes, request.method ?? '', path)
+    if (found?.route.open !== true) caller = await deps.authenticate(request.headers.authorization)
     else admit(limit, request)
     if (found === undefined) throw new MeshError('WEFT_NOT_FOUND', `the API has no ${request.method} ${path}`)
-    const body = await readBody(request, found.route.open === true ? maxOpenBodyBytes : maxBodyBytes)
+    const { route, params } = found
+    if (route.access !== undefined) demandAccess(caller, route.access, params)
+    const body = await readBody(request, route.open === true ? maxOpenBodyBytes : maxBodyBytes)
+    if (route.method !== 'GET') deps.audit.assertWritable()
     const address = request.socket.remoteAddress ?? ''
-    const asked = { params: found.params, query: new URLSearchParams(query), body, address }
-    const result = await found.route.handle(asked)
+    const by = writerFor(caller, trace)
+    const result = await route.handle({ params, query: new URLSearchParams(query), body, address, by })
+    trail.done(traced())
     answer(response, 200, result ?? {})
   } catch (error) {
+    trail.refused(traced(), error)
     // nobody is there to take an answer, and it is nobody's mistake here
     if (request.destroyed && !request.complete) return
     if (!(error instanceof MeshError)) {

@@ -1,4 +1,5 @@
 import { MeshError } from '../../mesh/std/errors.ts'
+import type { Access, Writer } from './access.ts'
 
 /** One request of the API, after authentication and parsing. */
 export interface ApiRequest {
@@ -7,17 +8,20 @@ export interface ApiRequest {
   readonly query: URLSearchParams
   /** Where it came from. */
   readonly address: string
+  /** Who asks; what is written is noted here. */
+  readonly by: Writer
   /** The body as text, at most the API's limit long. */
   readonly body: string
 }
 
+/** Who may call a route: whoever has what it declares or, without a bearer token, everybody. */
+type Guard = { readonly access: Access; readonly open?: never } | { readonly open: true; readonly access?: never }
+
 /** One endpoint of the API; what `handle` returns is the JSON of a 200 answer. */
-export interface Route {
+export type Route = Guard & {
   readonly method: 'GET' | 'POST' | 'DELETE'
   /** Segments that begin with a colon match anything: `/v1/tokens/:id`. */
   readonly path: string
-  /** Answered without a bearer token. */
-  readonly open?: boolean
   handle(request: ApiRequest): Promise<unknown> | unknown
 }
 

@@ -3,6 +3,7 @@ import type { Bans } from '../identity/bans.ts'
 import type { Ban } from '../identity/ca-state.ts'
 import type { IssuanceQuery } from '../identity/issuance-read.ts'
 import type { Issued } from '../identity/issued.ts'
+import type { Access } from './access.ts'
 import { jsonBody, type Route, textField } from './route.ts'
 
 /** An identity on a node, and until when its newest certificate is valid there. */
@@ -27,33 +28,53 @@ const maxReason = 500
 const defaultLimit = 100
 const maxLimit = 10_000
 
+const read: Access = { verb: 'read', of: 'identities', scope: 'mesh' }
+const write: Access = { verb: 'write', of: 'identities', scope: 'mesh' }
+
 /** Who has which identity, what was ever issued, and who may not take part. */
 export function banRoutes({ bans, valid, log }: BanRoutesDeps): readonly Route[] {
   return [
-    { method: 'GET', path: '/v1/identities', handle: () => ({ identities: identities(valid(), bans.list()) }) },
+    {
+      method: 'GET',
+      path: '/v1/identities',
+      access: read,
+      handle: () => ({ identities: identities(valid(), bans.list()) }),
+    },
     {
       method: 'GET',
       path: '/v1/identities/log',
+      access: read,
       handle({ query }) {
         const [node, identity] = [query.get('node'), query.get('identity')]
         const narrowed = { ...(node !== null && { node }), ...(identity !== null && { identity }) }
         return { issued: log({ ...narrowed, limit: limitOf(query.get('limit')) }) }
       },
     },
-    { method: 'GET', path: '/v1/bans', handle: () => ({ bans: bans.list() }) },
+    { method: 'GET', path: '/v1/bans', access: read, handle: () => ({ bans: bans.list() }) },
     {
       method: 'POST',
       path: '/v1/bans',
-      handle(request) {
+      access: write,
+      async handle(request) {
         const body = jsonBody(request)
         const { reason = '' } = body
         if (typeof reason !== 'string' || reason.length > maxReason) {
           throw new MeshError('WEFT_USAGE', `reason is not a text of at most ${maxReason} characters`)
         }
-        return bans.ban(textField(body, 'who'), reason)
+        const banned = await bans.ban(textField(body, 'who'), reason)
+        request.by.wrote({ what: `Ban ${textField(body, 'who')}`, kind: 'Ban', after: banned })
+        return banned
       },
     },
-    { method: 'DELETE', path: '/v1/bans/:who', handle: ({ params }) => bans.unban(params.who ?? '') },
+    {
+      method: 'DELETE',
+      path: '/v1/bans/:who',
+      access: write,
+      async handle({ params: { who = '' }, by }) {
+        await bans.unban(who)
+        by.wrote({ what: `Ban ${who}`, kind: 'Ban', before: { banned: true } })
+      },
+    },
   ]
 }
 

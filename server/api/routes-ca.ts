@@ -1,30 +1,48 @@
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { RotationOptions } from '../identity/rotation.ts'
 import type { Rotator } from '../identity/rotator.ts'
+import type { Access } from './access.ts'
 import { type ApiRequest, jsonBody, type Route } from './route.ts'
 
 const minute = 60_000
 const day = 24 * 60 * minute
 const limits = { renewWithinMs: { least: 0, most: day }, retentionMs: { least: 0, most: 365 * day } }
 
+const read: Access = { verb: 'read', of: 'authority', scope: 'mesh' }
+const write: Access = { verb: 'write', of: 'authority', scope: 'mesh' }
+
 /** The certificate authority: how it is, and changing its root. */
 export function caRoutes(rotator: Rotator): readonly Route[] {
   return [
-    { method: 'GET', path: '/v1/ca', handle: () => rotator.status() },
+    { method: 'GET', path: '/v1/ca', access: read, handle: () => rotator.status() },
     {
       method: 'POST',
       path: '/v1/ca/rotation',
+      access: write,
       handle(request) {
-        rotator.rotate(rotationOptions(request))
+        const options = rotationOptions(request)
+        rotator.rotate(options)
+        request.by.wrote({ what: 'Authority rotation', kind: 'Authority', after: { step: 'started', ...options } })
         return rotator.status()
       },
     },
-    { method: 'POST', path: '/v1/ca/rotation/force', handle: () => ({ skipped: rotator.force() }) },
+    {
+      method: 'POST',
+      path: '/v1/ca/rotation/force',
+      access: write,
+      handle({ by }) {
+        const skipped = rotator.force()
+        by.wrote({ what: 'Authority rotation', kind: 'Authority', after: { step: 'forced', skipped } })
+        return { skipped }
+      },
+    },
     {
       method: 'POST',
       path: '/v1/ca/rotation/abort',
-      handle() {
+      access: write,
+      handle({ by }) {
         rotator.abort()
+        by.wrote({ what: 'Authority rotation', kind: 'Authority', after: { step: 'aborted' } })
         return rotator.status()
       },
     },

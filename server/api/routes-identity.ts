@@ -53,14 +53,18 @@ export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/tokens',
+      access: { verb: 'write', of: 'join-tokens', scope: 'mesh' },
       async handle(request) {
         const { token, record } = await deps.tokens.create(tokenRequest(request))
-        return { token, ...view(record, deps.now()) }
+        const made = view(record, deps.now())
+        request.by.wrote({ what: `JoinToken ${record.id}`, kind: 'JoinToken', after: made })
+        return { token, ...made }
       },
     },
     {
       method: 'GET',
       path: '/v1/tokens',
+      access: { verb: 'read', of: 'join-tokens', scope: 'mesh' },
       async handle() {
         const records = await deps.tokens.list()
         return { tokens: records.map(record => view(record, deps.now())) }
@@ -69,8 +73,10 @@ export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
     {
       method: 'DELETE',
       path: '/v1/tokens/:id',
-      async handle({ params }) {
-        await deps.tokens.revoke(params.id ?? '')
+      access: { verb: 'write', of: 'join-tokens', scope: 'mesh' },
+      async handle({ params: { id = '' }, by }) {
+        await deps.tokens.revoke(id)
+        by.wrote({ what: `JoinToken ${id}`, kind: 'JoinToken' })
       },
     },
   ]

@@ -1,5 +1,6 @@
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
+import { permits } from '../access/grants.ts'
 import type { MergeRules } from '../catalogue/merge-rules.ts'
 import type { Migration, MigrationRequest } from '../migrate.ts'
 import type { ViewOfRegistry } from '../registry-parts.ts'
@@ -39,17 +40,24 @@ export function serviceRoutes(deps: ServiceRoutesDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/services',
-      handle: ({ query }) => (query.get('detail') === 'true' ? details(deps) : { services: views(deps.catalogue()) }),
+      access: { verb: 'read', of: 'services', scope: 'filtered' },
+      handle({ query, by }) {
+        const visible = (namespace: string) => permits(by.grants, { verb: 'read', of: 'services', namespace })
+        if (query.get('detail') === 'true') return details(deps, visible)
+        return { services: views(deps.catalogue()).filter(({ namespace }) => visible(namespace)) }
+      },
     },
     {
       method: 'GET',
       path: '/v1/services/:namespace/:name',
-      handle: ({ params }) => details(deps, `${params.namespace}/${params.name}`),
+      access: { verb: 'read', of: 'services', scope: 'path' },
+      handle: ({ params }) => details(deps, () => true, `${params.namespace}/${params.name}`),
     },
     {
       method: 'POST',
       path: '/v1/services/:namespace/:name/migrate',
-      handle: request => deps.migrate(migrationRequest(request)),
+      access: { verb: 'write', of: 'services', scope: 'path' },
+      handle: request => deps.migrate({ ...migrationRequest(request), by: request.by }),
     },
   ]
 }
@@ -69,11 +77,12 @@ function views(catalogue: CatalogueSnapshot): readonly ServiceView[] {
   }))
 }
 
-/** Of one service, or of all. */
-function details(deps: ServiceRoutesDeps, key?: string): ServiceDetails {
+/** Of one service, or of all in visible namespaces. */
+function details(deps: ServiceRoutesDeps, visible: (namespace: string) => boolean, key?: string): ServiceDetails {
   const sources = { catalogue: deps.catalogue(), rules: deps.rules(), views: deps.views }
   const { services } = sources.catalogue
-  const wanted = key === undefined ? [...services.values()] : [services.get(key)]
+  const wanted =
+    key === undefined ? [...services.values()].filter(({ namespace }) => visible(namespace)) : [services.get(key)]
   return {
     now: deps.now(),
     services: wanted.map(service => {

@@ -3,6 +3,7 @@ import { type PermissiveUntil, permissiveFor } from '../../mesh/policy/permissiv
 import type { Resource } from '../../mesh/resources/resource.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { AgentStatus, RegistryStatus, TokenKeysStatus } from '../status.ts'
+import type { Access } from './access.ts'
 import { explain } from './explain.ts'
 import type { ExplainInput } from './explain-parties.ts'
 import type { AskedRequest } from './explain-request.ts'
@@ -40,15 +41,23 @@ export interface StatusRoutesDeps extends Omit<ExplainInput, 'catalogue' | 'agen
   confirmRemoval(registry: string): boolean
 }
 
+/** Of everything there is, so that a role in one namespace does not do. */
+const read: Access = { verb: 'read', of: 'status', scope: 'mesh' }
+
 /** What is there, how it is, and why a connection would or would not be let through. */
 export function statusRoutes(deps: StatusRoutesDeps): readonly Route[] {
   return [
-    { method: 'GET', path: '/v1/status', handle: () => status(deps) },
-    { method: 'GET', path: '/v1/explain', handle: request => explained(deps, request) },
+    { method: 'GET', path: '/v1/status', access: read, handle: () => status(deps) },
+    { method: 'GET', path: '/v1/explain', access: read, handle: request => explained(deps, request) },
     {
       method: 'POST',
       path: '/v1/registries/:name/confirm',
-      handle: ({ params }) => ({ confirmed: deps.confirmRemoval(params.name ?? '') }),
+      access: { verb: 'write', of: 'registries', scope: 'mesh' },
+      handle({ params: { name = '' }, by }) {
+        const confirmed = deps.confirmRemoval(name)
+        by.wrote({ what: `Registry ${name}`, kind: 'Registry', after: { confirmed } })
+        return { confirmed }
+      },
     },
   ]
 }

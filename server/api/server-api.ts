@@ -1,12 +1,12 @@
 import type { Running } from '../../mesh/std/lifecycle.ts'
 import { mergeProblems } from '../catalogue/merge-check.ts'
 import type { ServerParts } from '../parts.ts'
-import { authenticate } from './api-tokens.ts'
 import { type ApiOptions, startApi } from './http-api.ts'
 import type { Route } from './route.ts'
 import { banRoutes } from './routes-bans.ts'
 import { caRoutes } from './routes-ca.ts'
 import { identityRoutes } from './routes-identity.ts'
+import { operatorRoutes } from './routes-operators.ts'
 import { resourceRoutes } from './routes-resources.ts'
 import { serviceRoutes } from './routes-services.ts'
 import { statusRoutes } from './routes-status.ts'
@@ -18,6 +18,7 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
     ...identityRoutes({ join: parts.join, clock: parts.clock, tokens: parts.joinTokens, now }),
     ...caRoutes(parts.rotator),
     ...banRoutes(parts.bans),
+    ...operatorRoutes({ tokens: parts.apiTokens, audit: parts.audit, now }),
     ...resourceRoutes(parts.resources),
     ...serviceRoutes({
       now,
@@ -54,7 +55,8 @@ export function startServerApi(parts: ServerParts, options: ApiOptions): Promise
   return startApi(
     {
       routes: apiRoutes(parts),
-      authenticate: header => authenticate(parts.apiTokens, header),
+      authenticate: header => parts.apiTokens.authenticate(header),
+      audit: parts.audit,
       credentials: parts.credentials,
       clock: parts.clock,
       log: parts.log,

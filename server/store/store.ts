@@ -22,6 +22,8 @@ export interface StoredResource {
   /** Grows with every write of this store. */
   readonly version: number
   readonly createdAt: number
+  /** Whoever wrote this version, as the audit log names them; empty when nobody has said. */
+  readonly writtenBy: string
   /** The document as validated, as JSON. */
   readonly document: string
 }
@@ -32,7 +34,7 @@ export interface ResourceStore {
    * Writes all or none. A write with `expectedVersion` (0: must not exist) that does not match throws
    * WEFT_RESOURCE_CONFLICT and writes nothing.
    */
-  put(writes: readonly ResourceWrite[], now: number): Promise<readonly StoredResource[]>
+  put(writes: readonly ResourceWrite[], now: number, writtenBy?: string): Promise<readonly StoredResource[]>
   /** Returns whether it was there. */
   remove(kind: string, namespace: string, name: string): Promise<boolean>
   /** Calls `changed` after every write of this process until the returned function is called. */
@@ -135,14 +137,24 @@ export interface VirtualIpStore {
 
 export interface ApiTokenRecord {
   readonly id: string
+  /** SHA-256 of the secret, hex. */
   readonly hash: string
   readonly createdAt: number
+  /** As the audit log calls whoever uses it. */
+  readonly name: string
+  /** `<role>` or `<role>:<namespace>`. */
+  readonly roles: readonly string[]
+  /** Absent for the token of the first start. */
+  readonly expiresAt?: number
+  readonly revokedAt?: number
 }
 
 export interface ApiTokenStore {
   create(record: ApiTokenRecord): Promise<void>
   find(hash: string): Promise<ApiTokenRecord | undefined>
   list(): Promise<readonly ApiTokenRecord[]>
+  /** Returns whether it was there and not revoked yet. */
+  revoke(id: string, now: number): Promise<boolean>
 }
 
 /** A workload that a host registered itself. */

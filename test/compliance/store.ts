@@ -195,11 +195,23 @@ function others(scenario: Scenario): void {
   })
 
   scenario('finds API tokens by their hash', async (t, { apiTokens }) => {
-    const record = { id: 'a', hash: 'h', createdAt: 7 }
+    const record = { id: 'a', hash: 'h', createdAt: 7, name: 'ci', roles: ['operator:shop', 'auditor'], expiresAt: 9 }
     await apiTokens.create(record)
     t.same(await apiTokens.find('h'), record)
     t.equal(await apiTokens.find('a'), undefined)
     t.same(await apiTokens.list(), [record])
+    t.equal(await apiTokens.revoke('a', 8), true)
+    t.equal(await apiTokens.revoke('a', 9), false, 'once')
+    t.same(await apiTokens.find('h'), { ...record, revokedAt: 8 })
+  })
+
+  scenario('notes who wrote each version of a resource', async (t, { resources }) => {
+    await resources.put([resource('a', '{}'), resource('b', '{}')], 1, 'token ann')
+    await resources.put([resource('a', '{"x":1}')], 2, 'token bob')
+    t.same(
+      (await resources.list()).map(({ writtenBy }) => writtenBy),
+      ['token bob', 'token ann'],
+    )
   })
 
   scenario('replaces the registrations of one node and leaves those of others', async (t, { registrations }) => {
@@ -257,7 +269,7 @@ function durability(t: Test, { open, reopen }: StoreSubject): void {
     await before.joinTokens.consume('hash', 'vm-1', 500)
     await before.nodes.put(node())
     await before.virtualIps.allocate(['n/a'], 1, 9)
-    await before.apiTokens.create({ id: 'a', hash: 'h', createdAt: 7 })
+    await before.apiTokens.create({ id: 'a', hash: 'h', createdAt: 7, name: 'a', roles: ['admin'] })
     await before.registrations.replace('vm-1', [registration()])
     const after = await reopen(before)
     t.teardown(() => after.close())

@@ -1,11 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { formatApiToken, newApiToken } from '../../mesh/identity/api-token.ts'
 import { hashSecret } from '../../mesh/identity/join-token.ts'
 import { derived } from '../../mesh/std/derived.ts'
 import { Watch } from '../../mesh/std/watch.ts'
+import { createApiTokens } from '../../server/access/api-tokens.ts'
+import { parseGrant } from '../../server/access/grants.ts'
 import type { ApiCredentials } from '../../server/api/http-api.ts'
 import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
+import { openAuditLog } from '../../server/audit/audit-log.ts'
 import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
 import { openBans } from '../../server/identity/bans.ts'
@@ -79,6 +85,8 @@ export async function createApiWorld(t: Test) {
   t.teardown(() => rotator.stop())
   const bans = await openBans({ clock, log, authority: world.authority, nodes })
   t.teardown(() => bans.stop())
+  const auditFolder = mkdtempSync(join(tmpdir(), 'weft-audit-'))
+  t.teardown(() => rmSync(auditFolder, { recursive: true, force: true }))
   const parts: ServerParts = {
     name: 's1',
     version: '1.2.3',
@@ -101,7 +109,8 @@ export async function createApiWorld(t: Test) {
       log: query => world.authority.issued.read(query),
     },
     joinTokens: world.tokens,
-    apiTokens: store.apiTokens,
+    apiTokens: createApiTokens(store.apiTokens, world.authority, clock),
+    audit: openAuditLog(auditFolder),
     nodes,
     join: joinNode({ ...world.judging, nodes, authority: world.authority, clock, log }),
     registries: (): readonly RegistryStatus[] => [],
@@ -113,7 +122,8 @@ export async function createApiWorld(t: Test) {
     identityOf: of => identityOf(of, 'td'),
   }
   const apiToken = newApiToken(world.authority.rootHash)
-  await store.apiTokens.create({ id: 'admin', hash: hashSecret(apiToken.secret), createdAt: clock.now() })
+  const admin = { id: 'admin', name: 'admin', roles: ['admin'] }
+  await store.apiTokens.create({ ...admin, hash: hashSecret(apiToken.secret), createdAt: clock.now() })
   const api = await startServerApi(parts, { host: '127.0.0.1', port: 0 })
   t.teardown(() => api.stop())
   const port = Number(api.addresses.api?.split(':').at(-1))
@@ -125,6 +135,11 @@ export async function createApiWorld(t: Test) {
     port,
     token,
     confirmed,
+    auditFolder,
+    /** A token with these roles, in the name of its holder. */
+    async tokenOf(name: string, ...roles: readonly string[]): Promise<string> {
+      return (await parts.apiTokens.create({ name, grants: roles.map(parseGrant) })).token
+    },
     /** Presents a new key and certificate from now on; gives its chain. */
     renew(): string {
       credentials.set(issued())

@@ -21,9 +21,9 @@ export function createSqliteResources(database: Database, log: Log): ResourceSto
     async list() {
       return database.all('SELECT * FROM resources ORDER BY kind, namespace, name').map(resourceOf)
     },
-    async put(writes, now) {
+    async put(writes, now, writtenBy = '') {
       if (writes.length === 0) return []
-      const stored = database.transaction(() => writes.map(write => putOne(database, write, now)))
+      const stored = database.transaction(() => writes.map(write => putOne(database, write, now, writtenBy)))
       tellListeners()
       return stored
     },
@@ -44,7 +44,7 @@ export function createSqliteResources(database: Database, log: Log): ResourceSto
   }
 }
 
-function putOne(database: Database, write: ResourceWrite, now: number): StoredResource {
+function putOne(database: Database, write: ResourceWrite, now: number, writtenBy: string): StoredResource {
   const { kind, namespace, name, document, expectedVersion } = write
   if (expectedVersion !== undefined) {
     const row = database.get(
@@ -63,14 +63,17 @@ function putOne(database: Database, write: ResourceWrite, now: number): StoredRe
   // A counter of its own: the version of a removed resource must not come back with its name.
   const counter = database.get(`UPDATE counters SET value = value + 1 WHERE name = 'resource-version' RETURNING value`)
   const row = database.get(
-    `INSERT INTO resources (kind, namespace, name, version, created_at, document) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET version = excluded.version, document = excluded.document
+    `INSERT INTO resources (kind, namespace, name, version, created_at, written_by, document)
+     VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET version = excluded.version, document = excluded.document,
+       written_by = excluded.written_by
      RETURNING *`,
     kind,
     namespace,
     name,
     integer(counter ?? {}, 'value'),
     now,
+    writtenBy,
     document,
   )
   return resourceOf(row ?? {})
@@ -83,6 +86,7 @@ function resourceOf(row: Row): StoredResource {
     name: text(row, 'name'),
     version: integer(row, 'version'),
     createdAt: integer(row, 'created_at'),
+    writtenBy: text(row, 'written_by'),
     document: text(row, 'document'),
   })
 }

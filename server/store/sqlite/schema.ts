@@ -65,6 +65,14 @@ const steps: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX proofs_expire ON proofs (expires_at);
   `,
+  // the tokens of before could do everything
+  `
+  ALTER TABLE api_tokens ADD COLUMN name TEXT NOT NULL DEFAULT 'admin';
+  ALTER TABLE api_tokens ADD COLUMN roles TEXT NOT NULL DEFAULT '["admin"]';
+  ALTER TABLE api_tokens ADD COLUMN expires_at INTEGER;
+  ALTER TABLE api_tokens ADD COLUMN revoked_at INTEGER;
+  ALTER TABLE resources ADD COLUMN written_by TEXT NOT NULL DEFAULT '';
+  `,
 ]
 
 /** Brings the schema to the newest version in one transaction; throws WEFT_STORE when it is newer than this program. */

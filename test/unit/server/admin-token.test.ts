@@ -2,9 +2,10 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { parseApiToken } from '../../../mesh/identity/api-token.ts'
 import { silentLog } from '../../../mesh/std/log.ts'
+import { createApiTokens } from '../../../server/access/api-tokens.ts'
 import { ensureAdminToken, renameRootOfAdminToken } from '../../../server/admin-token.ts'
-import { authenticate } from '../../../server/api/api-tokens.ts'
 import { openSqliteStore } from '../../../server/store/sqlite.ts'
+import { FakeClock } from '../../fakes/clock.ts'
 
 const rootHash = 'a'.repeat(64)
 
@@ -15,7 +16,8 @@ t.test('the first start makes a token that the API takes; later starts make none
   const file = (await ensureAdminToken(store.apiTokens, options)) ?? ''
   t.equal(statSync(file).mode & 0o777, 0o600)
   const token = readFileSync(file, 'utf8').trim()
-  await authenticate(store.apiTokens, `Bearer ${token}`)
+  const caller = await createApiTokens(store.apiTokens, { rootHash }, new FakeClock()).authenticate(`Bearer ${token}`)
+  t.same(caller, { name: 'token admin', grants: [{ role: 'admin' }] })
   t.notOk(JSON.stringify(await store.apiTokens.list()).includes(token.split('_')[1] ?? ''), 'kept as a hash only')
   t.equal(await ensureAdminToken(store.apiTokens, options), undefined)
 })
@@ -29,7 +31,9 @@ t.test('a token whose hash could not be kept is replaced at the next start', asy
   const half = { ...broken.apiTokens, list: async () => [] }
   await t.rejects(ensureAdminToken(half, { dataDir, rootHash, now: 1 }), { code: 'WEFT_STORE' })
   const file = (await ensureAdminToken(real.apiTokens, { dataDir, rootHash, now: 1 })) ?? ''
-  await authenticate(real.apiTokens, `Bearer ${readFileSync(file, 'utf8').trim()}`)
+  await createApiTokens(real.apiTokens, { rootHash }, new FakeClock()).authenticate(
+    `Bearer ${readFileSync(file, 'utf8').trim()}`,
+  )
   t.pass('the new one is valid')
 })
 

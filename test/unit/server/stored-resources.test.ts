@@ -14,6 +14,7 @@ function stored(name: string, mode: string, createdAt = 0): StoredResource {
     document: JSON.stringify(document),
     version: 1,
     createdAt,
+    writtenBy: '',
   }
 }
 

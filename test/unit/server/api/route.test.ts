@@ -1,7 +1,9 @@
 import t from 'tap'
+import { anonymous } from '../../../../server/access/caller.ts'
+import { writerFor } from '../../../../server/api/access.ts'
 import { findRoute, jsonBody, type Route, textField } from '../../../../server/api/route.ts'
 
-const route = (method: Route['method'], path: string): Route => ({ method, path, handle: () => ({}) })
+const route = (method: Route['method'], path: string): Route => ({ method, path, open: true, handle: () => ({}) })
 const routes = [
   route('GET', '/v1/tokens'),
   route('POST', '/v1/tokens'),
@@ -36,7 +38,9 @@ t.test('everything else is no route', async t => {
 })
 
 t.test('the fields of a body are asked for by name', async t => {
-  const request = { params: {}, query: new URLSearchParams(), body: '{"node":"vm-1","ttl":7,"empty":""}', address: '' }
+  const by = writerFor(anonymous, { changes: [], nothing: false })
+  const text = '{"node":"vm-1","ttl":7,"empty":""}'
+  const request = { params: {}, query: new URLSearchParams(), by, body: text, address: '' }
   const body = jsonBody(request)
   t.equal(textField(body, 'node'), 'vm-1')
   for (const field of ['ttl', 'empty', 'absent', '__proto__', 'toString']) {

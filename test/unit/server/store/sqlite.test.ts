@@ -73,7 +73,7 @@ t.test('makes a file that only its owner can read', async t => {
   const path = `${t.testdir({})}/weft.db`
   const store = openSqliteStore(path, { log })
   t.teardown(() => store.close())
-  await store.apiTokens.create({ id: 'a', hash: 'h', createdAt: 1 })
+  await store.apiTokens.create({ id: 'a', hash: 'h', createdAt: 1, name: 'a', roles: ['admin'] })
   for (const file of [path, `${path}-wal`, `${path}-shm`]) t.equal(statSync(file).mode & 0o777, 0o600, file)
 })
 
