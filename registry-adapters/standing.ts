@@ -6,8 +6,6 @@ export interface Standing {
   /** The part has just succeeded; returns whether it had been failing. */
   succeeded(part: string): boolean
   failed(part: string, error: unknown): void
-  /** Whether any part is failing now. */
-  isFailing(): boolean
   /** The first good view is out: from now on, nothing failing means fresh. */
   viewed(): void
 }
@@ -37,7 +35,6 @@ export function createStanding(report: (health: AdapterHealth) => void): Standin
       reasons.set(part, reasonOf(error))
       tell()
     },
-    isFailing: () => reasons.size > 0,
     viewed() {
       hasView = true
       tell()

@@ -45,11 +45,17 @@ async function run(
   const whole = createStanding(health => {
     if (!signal.aborted) deps.report(health)
   })
+  const failing = new Set<string>()
   /** When a read last came back, or listed anew. */
   let recoveredAt = Number.NEGATIVE_INFINITY
   const standing: Standing = {
     ...whole,
+    failed(part, error) {
+      failing.add(part)
+      whole.failed(part, error)
+    },
     succeeded(part) {
+      failing.delete(part)
       const hadFailed = whole.succeeded(part)
       if (hadFailed) recoveredAt = clock.monotonic()
       return hadFailed
@@ -106,7 +112,7 @@ async function run(
    * pod that has moved would be gone until its own read is back.
    */
   async function together(): Promise<void> {
-    while (standing.isFailing() && clock.monotonic() - recoveredAt < pace.togetherMs && !signal.aborted) {
+    while (failing.size > 0 && clock.monotonic() - recoveredAt < pace.togetherMs && !signal.aborted) {
       await sleep(clock, pace.settleMs, signal)
     }
   }
