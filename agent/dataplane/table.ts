@@ -32,6 +32,8 @@ export type { Caller } from './table-callers.ts'
  * everything with it.
  */
 export interface Table {
+  /** Name of this host. */
+  readonly node: string
   readonly trustDomain: string
   readonly defaultIdentity: string | undefined
   /** Service addresses (`ip:port`) callers use, to where they lead. */
@@ -179,6 +181,7 @@ export function buildTable(
   }
   const virtualIps = createRanges(config.host.virtualIpRanges)
   const table = {
+    node: config.host.node,
     trustDomain: config.host.trustDomain,
     defaultIdentity: config.host.defaultIdentity,
     services,

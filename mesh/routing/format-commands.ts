@@ -41,6 +41,7 @@ const plain: Readonly<Record<string, Command>> = {
   RESPONSE_FLAGS: ({ facts }) => (facts.flags === '' ? '-' : facts.flags),
   BYTES_RECEIVED: ({ facts }) => String(facts.bytesReceived),
   BYTES_SENT: ({ facts }) => String(facts.bytesSent),
+  HOSTNAME: ({ facts }) => facts.node,
 }
 
 const withArgument: Readonly<Record<string, (argument: string) => Command | undefined>> = {

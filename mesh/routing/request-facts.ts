@@ -23,4 +23,6 @@ export interface RequestFacts {
   readonly bytesReceived: number
   readonly bytesSent: number
   readonly attempts: number
+  /** Name of the host whose agent this is. */
+  readonly node: string
 }

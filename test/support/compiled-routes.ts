@@ -74,6 +74,7 @@ export function factsOf(changes: Partial<RequestFacts> = {}): RequestFacts {
     bytesReceived: 0,
     bytesSent: 0,
     attempts: 0,
+    node: '',
     ...changes,
   }
 }

@@ -69,6 +69,7 @@ export function decide(
   const path = normalizePath(headers[pseudo.path] ?? '', table.pathNormalization)
   if (path === undefined) return reply('BAD_HTTP_REQUEST', 'the path cannot be brought into one form')
   headers[pseudo.path] = path
+  record.node = table.node
   stripOwnHeaders(headers)
   const scheme = cleanRequest(headers, headers[pseudo.scheme] ?? 'http')
   const { method, authority } = record

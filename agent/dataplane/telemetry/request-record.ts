@@ -54,6 +54,8 @@ export class RequestRecord {
   /** What the upstream took for the response's head, milliseconds; -1 without an answer. */
   upstreamServiceMs = -1
   attempts = 0
+  /** Name of this host; empty until the request is looked at. */
+  node = ''
   /** `ip:port`s and names, as logs show them; empty where there is none. */
   upstreamHost = ''
   upstreamCluster = ''

@@ -5,6 +5,7 @@ import { factsOf, headOf } from '../../../support/compiled-routes.ts'
 const facts = factsOf({
   startedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
   routeName: 'canary',
+  node: 'h1',
   downstreamLocalAddress: '[::1]:80',
 })
 const request = headOf('/p?q=1&r=2', 'x-in', 'abcdef')
@@ -32,6 +33,7 @@ const values: readonly (readonly [value: string, expected: string])[] = [
   ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_PORT%', '10.20.0.5 40000'],
   ['%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%', '::1'],
   ['%ROUTE_NAME%', 'canary'],
+  ['pre %HOSTNAME% post', 'pre h1 post'],
   ['%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED%', '0 - 0'],
   ['é', '\u00c3\u00a9'],
 ]

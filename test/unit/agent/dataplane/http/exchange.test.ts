@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { aLocalServer, aMeshedPair } from '../../../../support/data-threads.ts'
 import { until } from '../../../../support/eventually.ts'
+import { routingWorld } from '../../../../support/routing-world.ts'
 
 /** An application of the test's own: node's HTTP server on loopback. */
 async function anHttpServer(
@@ -63,6 +64,16 @@ t.test('carries a request and its answer over the mesh, with both bodies', async
   t.equal(answer.status, 200)
   t.equal(answer.headers['x-seen'], 'POST /x?y=1 api.default.mesh')
   t.match(answer.body, /^got hello; By=spiffe:\/\/mesh.local\/ns\/default\/sa\/api;Hash=[0-9a-f]{64};Subject="";URI=/)
+})
+
+t.test('rules may put the name of the caller’s host into headers', async t => {
+  const port = await anHttpServer(t, (incoming, outgoing) => outgoing.end(`from ${incoming.headers['x-from']}`))
+  const rule = `VirtualService default/api { hosts: [api], http: [{ headers: { request: { set: { x-from: "%HOSTNAME%" } } },
+    route: [{ destination: { host: api }, headers: { response: { add: { x-by: "%HOSTNAME%" } } } }] }] }`
+  const { traffic } = routingWorld([], [rule])
+  const pair = await aMeshedPair(t, port, { protocol: 'http', caller: config => ({ ...config, traffic }) })
+  const answer = await call(pair.outboundPort, '/')
+  t.same([answer.body, answer.headers['x-by']], ['from h1', 'h1'])
 })
 
 t.test('an answer that did not wait for the request ends the exchange on both sides, whatever follows', async t => {
