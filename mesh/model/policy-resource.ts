@@ -1,4 +1,10 @@
-import type { AuthorizationPolicySpec, Policy, PolicyConfig, RequestAuthenticationSpec } from './policy.ts'
+import type {
+  AuthorizationPolicySpec,
+  Policy,
+  PolicyConfig,
+  RequestAuthenticationSpec,
+  UnreadablePolicy,
+} from './policy.ts'
 
 /** The operators' resources that decide about calls of a workload and travel to its host, by kind. */
 export interface PolicySpecs {
@@ -20,6 +26,7 @@ interface PolicyResourceOf<Kind extends PolicyKind> extends Policy<PolicySpecs[K
 export function policyConfigOf(
   mesh: Pick<PolicyConfig, 'rootNamespace' | 'trustDomain' | 'trustDomainAliases'>,
   resources: readonly PolicyResource[],
+  unreadable: readonly UnreadablePolicy[],
 ): PolicyConfig {
   const { rootNamespace, trustDomain, trustDomainAliases } = mesh
   return {
@@ -28,6 +35,7 @@ export function policyConfigOf(
     trustDomainAliases,
     authorization: resources.filter(one => one.resource === 'AuthorizationPolicy').map(policyOf),
     requestAuthentication: resources.filter(one => one.resource === 'RequestAuthentication').map(policyOf),
+    unreadable,
   }
 }
 

@@ -19,6 +19,26 @@ export interface PolicyConfig {
   readonly trustDomainAliases: readonly string[]
   readonly authorization: readonly Policy<AuthorizationPolicySpec>[]
   readonly requestAuthentication: readonly Policy<RequestAuthenticationSpec>[]
+  /** Nobody knows whom they forbid: the workloads that they are for serve nobody. */
+  readonly unreadable: readonly UnreadablePolicy[]
+}
+
+/** A policy in force of which this version knows no more than its name and whom it may be for. */
+export interface UnreadablePolicy {
+  readonly kind: 'unreadable-policy'
+  /** `AuthorizationPolicy shop/cart`. */
+  readonly title: string
+  /** Undefined when its name does not even tell this: it may be for every workload. */
+  readonly namespace: string | undefined
+  /** Empty when it cannot be read whom it is for: all workloads that a policy of its namespace can be for. */
+  readonly spec: PolicyScope
+}
+
+/** Which workloads a policy is for; without any field, all of its namespace, or of the mesh in the root namespace. */
+export interface PolicyScope {
+  readonly selector?: Optional<WorkloadSelector>
+  readonly targetRef?: Optional<TargetRef>
+  readonly targetRefs?: Optional<readonly TargetRef[]>
 }
 
 type Optional<T> = T | undefined
@@ -36,10 +56,7 @@ export interface TargetRef {
   readonly namespace?: Optional<string>
 }
 
-export interface AuthorizationPolicySpec {
-  readonly selector?: Optional<WorkloadSelector>
-  readonly targetRef?: Optional<TargetRef>
-  readonly targetRefs?: Optional<readonly TargetRef[]>
+export interface AuthorizationPolicySpec extends PolicyScope {
   /** ALLOW when absent. CUSTOM is refused when it is written. */
   readonly action?: Optional<'ALLOW' | 'DENY' | 'AUDIT'>
   /** Absent or empty: the policy matches nothing, and an ALLOW with that allows nothing. */
@@ -89,10 +106,7 @@ export interface AuthorizationCondition {
   readonly notValues?: Texts
 }
 
-export interface RequestAuthenticationSpec {
-  readonly selector?: Optional<WorkloadSelector>
-  readonly targetRef?: Optional<TargetRef>
-  readonly targetRefs?: Optional<readonly TargetRef[]>
+export interface RequestAuthenticationSpec extends PolicyScope {
   readonly jwtRules?: Optional<readonly JwtRule[]>
 }
 

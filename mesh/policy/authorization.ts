@@ -1,5 +1,5 @@
-import type { AuthorizationPolicySpec, Policy, PolicyConfig } from '../model/policy.ts'
-import { type AuthorizationTarget, policyApplies } from './authorization/applies.ts'
+import type { AuthorizationPolicySpec, Policy, PolicyConfig, UnreadablePolicy } from '../model/policy.ts'
+import { type AuthorizationTarget, policyApplies, unreadableOf } from './authorization/applies.ts'
 import { type ExplainedRule, explainRule } from './authorization/explain.ts'
 import { createGroups, type Group, type Groups } from './authorization/group.ts'
 import { ruleMatches } from './authorization/rule.ts'
@@ -25,8 +25,13 @@ export interface Authorization {
   explain(call: PolicyCall): readonly ExplainedRule[]
 }
 
-/** Prepares the policies of `config` that hold for the target; judging costs nothing for those that do not. */
+/**
+ * Prepares the policies of `config` that hold for the target; judging costs nothing for those that do not. With one among
+ * them that cannot be read everything is denied.
+ */
 export function compileAuthorization(config: PolicyConfig, target: AuthorizationTarget): Authorization {
+  const unreadable = unreadableOf(config, target)
+  if (unreadable !== undefined) return closedBy(unreadable)
   const policies = config.authorization
     .filter(policy => policyApplies(policy, target, config.rootNamespace))
     .toSorted((one, other) => one.createdAt - other.createdAt || compare(one, other))
@@ -72,6 +77,11 @@ const empty: Authorization = Object.freeze({
   judge: () => nothing,
   explain: () => [],
 })
+
+function closedBy({ title }: UnreadablePolicy): Authorization {
+  const verdict: Verdict = Object.freeze({ ...answer(false, 'unreadable', undefined), unreadable: title })
+  return { ...empty, isEmpty: false, judge: () => verdict }
+}
 
 function decide({ deny, allow }: Groups, call: PolicyCall): Verdict {
   const denied = deny.index.first(call)

@@ -54,10 +54,15 @@ export interface RuleRef {
 /** The answer of all policies of a workload, with who gave it. */
 export interface Verdict {
   readonly allowed: boolean
-  /** `no-policy`: nothing restricts; `no-allow-matched`: ALLOW policies are there, and none matches. */
-  readonly reason: 'no-policy' | 'allowed' | 'denied' | 'no-allow-matched'
+  /**
+   * `no-policy`: nothing restricts; `no-allow-matched`: ALLOW policies are there, and none matches; `unreadable`: a policy
+   * is there that this version cannot read.
+   */
+  readonly reason: 'no-policy' | 'allowed' | 'denied' | 'no-allow-matched' | 'unreadable'
   /** The rule that decided; undefined where none did. */
   readonly by: RuleRef | undefined
+  /** `AuthorizationPolicy shop/cart`, with the reason `unreadable`. */
+  readonly unreadable?: string
   /** AUDIT rules that match. */
   readonly audited: readonly RuleRef[]
   /** What would be answered if dry-run policies were in force; undefined when they are none, or it is the same. */

@@ -7,7 +7,7 @@ import { Watch } from '../std/watch.ts'
 import { type Applied, type ApplyConfig, applyPush } from './apply-push.ts'
 import type { Channel } from './channel.ts'
 import { startHeartbeat } from './heartbeat.ts'
-import type { HeldResources } from './held-resources.ts'
+import { type HeldResources, haveOf } from './held-resources.ts'
 import {
   type AgentMessage,
   agentCapabilities,
@@ -97,7 +97,7 @@ export function startAgentSession(options: AgentSessionOptions): AgentSession {
     kind: 'hello',
     protocol: protocolVersion,
     agentVersion: options.agentVersion,
-    have: [...options.held.values()].map(({ name, hash }) => ({ name, hash })),
+    have: haveOf(options.held),
     facts: options.facts,
     capabilities: agentCapabilities,
   })

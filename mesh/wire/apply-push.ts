@@ -1,6 +1,13 @@
 import type { AgentConfig } from '../model/agent-config.ts'
 import { describeError } from '../std/errors.ts'
-import { agentConfigOf, changedNames, type HeldResource, type HeldResources, holdResource } from './held-resources.ts'
+import {
+  agentConfigOf,
+  changedNames,
+  type HeldResource,
+  type HeldResources,
+  holdResource,
+  standIn,
+} from './held-resources.ts'
 import type { Push, RejectedResource } from './messages.ts'
 
 /**
@@ -20,7 +27,8 @@ export interface Applied {
 
 /**
  * Works one push into what an agent holds: decodes, applies, and falls back by name to the last good version of
- * whatever does not decode or does not apply.
+ * whatever does not decode or does not apply. A policy that does not decode and has no such version is not passed over:
+ * what it is for is closed.
  */
 export async function applyPush(push: Push, before: Applied, apply: ApplyConfig): Promise<Applied> {
   const { held } = before
@@ -48,7 +56,10 @@ function wantedResources(push: Push, before: Applied, rejected: Map<string, stri
     } catch (error) {
       rejected.set(encoded.name, describeError(error))
       const lastGood = known.get(encoded.name)
-      if (lastGood !== undefined) wanted.set(encoded.name, lastGood)
+      const isUsable = lastGood !== undefined && lastGood.resource.kind !== 'unreadable-policy'
+      const kept = isUsable ? lastGood : standIn(encoded)
+      if (kept === undefined) wanted.delete(encoded.name)
+      else wanted.set(encoded.name, kept)
     }
   }
   return wanted

@@ -94,5 +94,10 @@ export function currentRejections(
 /** Policies go before what they protect: a workload must not be served for a moment without them. */
 function rank(name: string): number {
   if (name === 'host' || name === 'trust') return 0
-  return name.startsWith('policy/') ? 1 : 2
+  return isPolicy(name) ? 1 : 2
+}
+
+/** Whether the resource of this name is a policy. */
+export function isPolicy(name: string): boolean {
+  return name.startsWith('policy/')
 }

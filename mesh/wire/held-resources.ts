@@ -1,14 +1,16 @@
 import type { AgentConfig, AgentResource } from '../model/agent-config.ts'
+import type { UnreadablePolicy } from '../model/policy.ts'
 import { policyConfigOf } from '../model/policy-resource.ts'
 import { trafficConfigOf } from '../model/traffic-resource.ts'
 import { describeError } from '../std/errors.ts'
 import { decodeResource, hashOf } from './agent-config-codec.ts'
 import { malformed } from './fields.ts'
 import type { EncodedResource, RejectedResource } from './messages.ts'
+import { unreadablePolicy } from './unreadable-policy.ts'
 
 /** A resource an agent holds: as it came, for the disk and for `have`, and as it is used. */
 export interface HeldResource extends EncodedResource {
-  readonly resource: AgentResource
+  readonly resource: AgentResource | UnreadablePolicy
 }
 
 /** Everything an agent holds, by name. A change is a new map. */
@@ -25,7 +27,28 @@ export function holdResource(encoded: EncodedResource): HeldResource {
   return Object.freeze({ name, hash, body, resource: decodeResource(name, body) })
 }
 
-/** Takes back what was saved; what does not decode any more is left out, so that the server sends it again. */
+/**
+ * What is held of a resource that cannot be used and has no version that can: of a policy, that it is there. Undefined for
+ * everything else, which is left out.
+ */
+export function standIn({ name, hash, body }: EncodedResource): HeldResource | undefined {
+  const resource = unreadablePolicy(name, hashOf(body) === hash ? body : undefined)
+  return resource && Object.freeze({ name, hash, body: Buffer.from(body), resource })
+}
+
+/** What a server is told to be held: of a policy that cannot be read no version, so that it is sent and refused again. */
+export function haveOf(held: HeldResources): readonly { readonly name: string; readonly hash: string }[] {
+  return [...held.values()].map(({ name, hash, resource }) => {
+    return { name, hash: resource.kind === 'unreadable-policy' ? noHash : hash }
+  })
+}
+
+const noHash = '0'.repeat(32)
+
+/**
+ * Takes back what was saved; what does not decode any more is left out, so that the server sends it again, save policies:
+ * of these it stays known that they are there.
+ */
 export function restoreResources(saved: Iterable<EncodedResource>): {
   readonly held: HeldResources
   readonly unusable: readonly RejectedResource[]
@@ -37,6 +60,8 @@ export function restoreResources(saved: Iterable<EncodedResource>): {
       held.set(encoded.name, holdResource(encoded))
     } catch (error) {
       unusable.push({ name: encoded.name, reason: describeError(error) })
+      const inItsPlace = standIn(encoded)
+      if (inItsPlace !== undefined) held.set(encoded.name, inItsPlace)
     }
   }
   return { held, unusable }
@@ -65,6 +90,7 @@ export function agentConfigOf(held: HeldResources): AgentConfig | undefined {
     policies: policyConfigOf(
       { rootNamespace: host.rootNamespace, trustDomain: host.trustDomain, trustDomainAliases },
       byName.flatMap(({ resource }) => (resource.kind === 'policy' ? [resource] : [])),
+      byName.flatMap(({ resource }) => (resource.kind === 'unreadable-policy' ? [resource] : [])),
     ),
   }
 }

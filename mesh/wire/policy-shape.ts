@@ -5,6 +5,7 @@ import type {
   AuthorizationRule,
   AuthorizationSource,
   JwtRule,
+  PolicyScope,
   RequestAuthenticationSpec,
   TargetRef,
   WorkloadSelector,
@@ -99,6 +100,9 @@ const jwtRule = objectOf<JwtRule>(
   // OPTIONAL, which is how it is
   ['presence'],
 )
+
+/** Whom a policy is for, of its spec. */
+export const policyScope = objectOf<PolicyScope>(scope)
 
 /** A RequestAuthentication's spec as it travels. */
 export const requestAuthentication = objectOf<RequestAuthenticationSpec>({ ...scope, jwtRules: listOf(jwtRule) })

@@ -5,7 +5,7 @@ import { describeError, MeshError } from '../std/errors.ts'
 import type { Log } from '../std/log.ts'
 import { Watch } from '../std/watch.ts'
 import type { Channel } from './channel.ts'
-import { type AgentView, currentRejections, nextDelta, offeredView, type Rejection } from './delta.ts'
+import { type AgentView, currentRejections, isPolicy, nextDelta, offeredView, type Rejection } from './delta.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import {
   type AgentMessage,
@@ -177,6 +177,8 @@ export function startServerSession(options: ServerSessionOptions): ServerSession
       const reason = reasons.get(name)
       if (reason === undefined) applied.set(name, hash)
       else next.set(name, { name, hash, reason })
+      // the agent holds its place as long as it is not removed: what it protects is closed
+      if (reason !== undefined && isPolicy(name) && !applied.has(name)) applied.set(name, '')
       if (reason === undefined) next.delete(name)
       reasons.delete(name)
     }

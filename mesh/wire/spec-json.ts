@@ -21,6 +21,14 @@ export function readSpec<Spec>(fields: Fields, shape: Shape<Spec>): Spec {
   return raw
 }
 
+/** The field `spec` as it is, whatever is in it. Throws WEFT_WIRE when it is no object. */
+export function rawSpec(fields: Fields): object {
+  const path = `${fields.path}.spec`
+  const raw = parse(fields.bytes('spec', maxSpecBytes), path)
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw malformed(path, 'is not an object')
+  return raw
+}
+
 function parse(bytes: Buffer, path: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

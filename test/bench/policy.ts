@@ -110,6 +110,7 @@ function configOf(count: number, { namespace, selector }: Scenario['policy'], ru
     trustDomainAliases: [],
     authorization: count === 0 ? [] : [...deny, allow],
     requestAuthentication: [],
+    unreadable: [],
   }
 }
 

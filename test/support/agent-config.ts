@@ -81,7 +81,11 @@ export function aConfig(values: Partial<AgentConfig> = {}): AgentConfig {
     workloads: [],
     services: [],
     traffic: trafficConfigOf('weft-system', []),
-    policies: policyConfigOf({ rootNamespace: 'weft-system', trustDomain: 'mesh.local', trustDomainAliases: [] }, []),
+    policies: policyConfigOf(
+      { rootNamespace: 'weft-system', trustDomain: 'mesh.local', trustDomainAliases: [] },
+      [],
+      [],
+    ),
     ...values,
   }
 }

@@ -34,6 +34,7 @@ export function authzQuestion({ policies, mesh, workload, peer, request }: Authz
       trustDomainAliases,
       authorization: policies.map(parsePolicy),
       requestAuthentication: [],
+      unreadable: [],
     },
     target: {
       namespace: workload.namespace,

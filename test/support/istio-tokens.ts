@@ -58,5 +58,12 @@ export function policyConfig(documents: readonly string[], rootNamespace = 'isti
     else if (kind === 'RequestAuthentication') requestAuthentication.push(policy)
     else throw new Error(`${kind} is no policy`)
   }
-  return { rootNamespace, trustDomain: 'cluster.local', trustDomainAliases: [], authorization, requestAuthentication }
+  return {
+    rootNamespace,
+    trustDomain: 'cluster.local',
+    trustDomainAliases: [],
+    authorization,
+    requestAuthentication,
+    unreadable: [],
+  }
 }

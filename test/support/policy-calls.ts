@@ -62,6 +62,7 @@ export function policyConfig(
     trustDomainAliases: [],
     authorization,
     requestAuthentication: [],
+    unreadable: [],
     ...rest,
   }
 }

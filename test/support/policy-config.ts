@@ -13,6 +13,7 @@ export function policiesOf(...all: readonly Policy<AuthorizationPolicySpec>[]): 
     trustDomainAliases: [],
     authorization: all,
     requestAuthentication: [],
+    unreadable: [],
   }
 }
 

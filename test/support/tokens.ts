@@ -55,6 +55,7 @@ export function configOf(requestAuthentication: readonly Policy<RequestAuthentic
     trustDomainAliases: [],
     authorization: [],
     requestAuthentication,
+    unreadable: [],
   }
 }
 

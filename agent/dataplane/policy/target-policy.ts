@@ -4,7 +4,7 @@ import type {
   PolicyConfig,
   RequestAuthenticationSpec,
 } from '../../../mesh/model/policy.ts'
-import { policyApplies } from '../../../mesh/policy/authorization/applies.ts'
+import { policyApplies, unreadableOf } from '../../../mesh/policy/authorization/applies.ts'
 import { type Authorization, compileAuthorization } from '../../../mesh/policy/authorization.ts'
 import {
   compileRequestAuthentication,
@@ -31,6 +31,7 @@ export class PolicyIndex {
       ...config,
       authorization: this.#holding(this.#authorization, target),
       requestAuthentication: this.#holding(this.#requestAuthentication, target),
+      unreadable: [unreadableOf(config, target) ?? []].flat(),
     }
   }
 

@@ -14,7 +14,8 @@ export function ruleText(rule: RuleRef | undefined): string {
 }
 
 /** Why a call is refused, for people who may read policies. */
-export function denialText({ by }: Pick<Verdict, 'by'>): string {
+export function denialText({ by, unreadable }: Pick<Verdict, 'by' | 'unreadable'>): string {
+  if (unreadable !== undefined) return `nothing is allowed: this agent cannot read ${unreadable}`
   return by === undefined ? 'no rule of the ALLOW policies matches' : `denied by ${ruleText(by)}`
 }
 

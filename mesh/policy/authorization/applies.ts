@@ -1,4 +1,4 @@
-import type { AuthorizationPolicySpec, Policy, TargetRef } from '../../model/policy.ts'
+import type { PolicyConfig, PolicyScope, TargetRef, UnreadablePolicy } from '../../model/policy.ts'
 
 /** Whose calls are judged. */
 export interface AuthorizationTarget {
@@ -15,10 +15,7 @@ export interface AuthorizationTarget {
  * all there; one with targetRefs holds for the services of its own namespace that it names, and for nothing else.
  */
 export function policyApplies(
-  {
-    namespace,
-    spec,
-  }: Pick<Policy<Pick<AuthorizationPolicySpec, 'selector' | 'targetRef' | 'targetRefs'>>, 'namespace' | 'spec'>,
+  { namespace, spec }: { readonly namespace: string; readonly spec: PolicyScope },
   target: Omit<AuthorizationTarget, 'protocol'>,
   rootNamespace: string,
 ): boolean {
@@ -31,6 +28,16 @@ export function policyApplies(
     if (!Object.hasOwn(target.labels, key) || target.labels[key] !== wanted[key]) return false
   }
   return true
+}
+
+/** The first policy for the target that cannot be read; undefined when all can. */
+export function unreadableOf(
+  { unreadable, rootNamespace }: Pick<PolicyConfig, 'unreadable' | 'rootNamespace'>,
+  target: Omit<AuthorizationTarget, 'protocol'>,
+): UnreadablePolicy | undefined {
+  return unreadable.find(({ namespace = rootNamespace, spec }) =>
+    policyApplies({ namespace, spec }, target, rootNamespace),
+  )
 }
 
 function isService(ref: TargetRef, namespace: string, services: readonly string[]): boolean {

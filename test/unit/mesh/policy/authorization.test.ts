@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { AuthorizationPolicySpec, AuthorizationRule } from '../../../../mesh/model/policy.ts'
+import type { AuthorizationPolicySpec, AuthorizationRule, PolicyScope } from '../../../../mesh/model/policy.ts'
 import { compileAuthorization } from '../../../../mesh/policy/authorization.ts'
 import { type CallText, ledger, policy, policyCall, policyConfig } from '../../../support/policy-calls.ts'
 
@@ -309,4 +309,23 @@ t.test('nothing of a call is looked at for rules that name other callers', async
     const rule = { from: [{ source: { namespaces } }], ...looksAtPort }
     t.throws(() => authorize(named('d', 'DENY', [...rules, rule])).judge(call), /looked at/)
   }
+})
+
+t.test('a policy that cannot be read closes what it is for, and nothing else', async t => {
+  const judged = (namespace: string | undefined, spec: PolicyScope) => {
+    const unreadable = [{ kind: 'unreadable-policy', title: 'AuthorizationPolicy x/y', namespace, spec }] as const
+    const config = { ...policyConfig([named('a', 'ALLOW', [everything])]), unreadable }
+    const authorization = compileAuthorization(config, ledger)
+    t.equal(authorization.isEmpty, false)
+    return authorization.judge(web)
+  }
+  const { namespace, labels } = ledger
+  const closed = { allowed: false, reason: 'unreadable', unreadable: 'AuthorizationPolicy x/y', by: undefined }
+  t.match(judged(namespace, {}), closed)
+  t.match(judged(policyConfig([]).rootNamespace, {}), closed)
+  t.match(judged(undefined, {}), closed, 'nobody knows whom it is for')
+  t.match(judged(namespace, { selector: { matchLabels: labels } }), closed)
+  t.match(judged(namespace, { selector: { matchLabels: { app: 'another' } } }), { allowed: true })
+  t.match(judged(namespace, { targetRefs: [{ kind: 'Service', name: 'another' }] }), { allowed: true })
+  t.match(judged('elsewhere', {}), { allowed: true })
 })

@@ -87,6 +87,7 @@ t.test('an agent’s config has the policies by kind, with the names of the mesh
     trustDomainAliases: [],
     authorization: [],
     requestAuthentication: [],
+    unreadable: [],
   })
 })
 

@@ -189,3 +189,14 @@ t.test('an agent that knows no dry runs loses the policy instead of putting it i
     session.close('enough')
   }
 })
+
+t.test('of a policy that the agent cannot read it is told when it is gone', async t => {
+  const policy = encodeResource(authorizationResource('cart', {}))
+  const view = new Watch<AgentView | undefined>({ version: 1, resources: new Map([[policy.name, policy]]) })
+  const { agent, until } = start({ view })
+  agent.send(hello)
+  await until('push')
+  agent.send({ kind: 'nack', version: 1, rejected: [{ name: policy.name, reason: 'it is of tomorrow' }] })
+  view.set({ version: 2, resources: new Map() })
+  t.match((await until('push', 2))[1], { changed: [], removed: [policy.name] })
+})

@@ -160,3 +160,26 @@ t.test('fields of requests on a port of bytes never let more through', async t =
   })
   t.match(await exchange(pair.outboundPort, 'GET / HTTP/1.1\r\n\r\n'), { text: '', error: 'ECONNRESET' })
 })
+
+t.test('a policy that the agent cannot read closes the ports that it is for, and says which it is', async t => {
+  const port = await aLocalServer(t, echo)
+  const accessLog = { caller: join(t.testdir(), 'caller'), callee: join(t.testdirName, 'callee') }
+  const pair = await aMeshedPair(t, port, { accessLog })
+  const unreadable = (namespace: string): PolicyConfig => ({
+    ...policiesOf(),
+    unreadable: [{ kind: 'unreadable-policy', title: `AuthorizationPolicy ${namespace}/new`, namespace, spec: {} }],
+  })
+  const apply = (policies: PolicyConfig) =>
+    pair.callee.config(aConfig({ trust: pair.mesh.trust, workloads: [apiAt(port)], policies }))
+  const { seen } = await opened(pair.outboundPort)
+  apply(unreadable('elsewhere'))
+  t.equal((await exchange(pair.outboundPort, 'hi')).text, 'hi')
+  apply(unreadable('default'))
+  await until('what was open is cut', () => seen.error !== '')
+  t.match(await exchange(pair.outboundPort, 'hi'), { text: '', error: 'ECONNRESET' })
+  apply(policiesOf())
+  t.equal((await exchange(pair.outboundPort, 'hi')).text, 'hi')
+  await Promise.all([pair.caller.drain(0), pair.callee.drain(0)])
+  const refused = logOf(accessLog.callee).filter(({ verdict }) => verdict === 'refused')
+  t.match(refused, [{ detail: 'nothing is allowed: this agent cannot read AuthorizationPolicy default/new' }])
+})
