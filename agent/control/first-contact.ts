@@ -22,6 +22,8 @@ export interface JsonAnswer {
   readonly body: unknown
   /** Of the server's own SPIFFE id, which has been verified. */
   readonly trustDomain: string
+  /** SHA-256 of the public keys (SPKI) of the chain that proved the server, hex. */
+  readonly provedBy: readonly string[]
 }
 
 /** One request of the API; the body, if there is one, is JSON or YAML text. */
@@ -55,8 +57,8 @@ export async function callApi(clock: Clock, to: FirstContact, call: ApiCall): Pr
   let socket: TLSSocket | undefined
   try {
     socket = await openSocket(to, aborting.signal)
-    const trustDomain = verifyServer(socket, to.rootHash, clock.now())
-    return { ...(await exchange(socket, to, call, aborting.signal)), trustDomain }
+    const proof = verifyServer(socket, to.rootHash, clock.now())
+    return { ...(await exchange(socket, to, call, aborting.signal)), ...proof }
   } catch (cause) {
     if (cause instanceof MeshError) throw cause
     throw new MeshError('WEFT_SERVER_UNREACHABLE', 'the server cannot be reached', { cause, fields: { address } })
@@ -81,8 +83,8 @@ function openSocket(to: FirstContact, signal: AbortSignal): Promise<TLSSocket> {
   })
 }
 
-/** The trust domain of the server's verified id; throws WEFT_SERVER_UNTRUSTED. */
-function verifyServer(socket: TLSSocket, rootHash: string, now: number): string {
+/** The trust domain of the server's verified id, and what proved it; throws WEFT_SERVER_UNTRUSTED. */
+function verifyServer(socket: TLSSocket, rootHash: string, now: number): Pick<JsonAnswer, 'trustDomain' | 'provedBy'> {
   const chain = presentedChain(socket)
   const roots = chain.map(der => pemBlock('CERTIFICATE', der)).filter(pem => hashOrNothing(pem) === rootHash)
   if (roots.length === 0) throw forgotten(rootHash)
@@ -91,7 +93,8 @@ function verifyServer(socket: TLSSocket, rootHash: string, now: number): string 
     const { trustDomain } = parseSpiffeId(leaf)
     const id = verifyChain({ chain, roots, trustDomain, now })
     if (id.kind !== 'server') throw untrusted('what answers is not a server of the mesh', { identity: leaf })
-    return trustDomain
+    const provedBy = chain.map(der => hashOrNothing(pemBlock('CERTIFICATE', der)) ?? '')
+    return { trustDomain, provedBy }
   } catch (cause) {
     if (cause instanceof MeshError && cause.code === 'WEFT_SERVER_UNTRUSTED') throw cause
     throw untrusted("the server's certificate does not hold", {}, cause)

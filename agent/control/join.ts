@@ -1,6 +1,6 @@
 import { createCsr } from '../../mesh/identity/csr.ts'
 import { parseJoinToken } from '../../mesh/identity/join-token.ts'
-import { decodePrivateKey, encodePrivateKey, generateKeys, type KeyPair } from '../../mesh/identity/keys.ts'
+import { decodePrivateKey, encodePrivateKey, generateKeys, type KeyPair, spkiHash } from '../../mesh/identity/keys.ts'
 import { agentSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
@@ -44,9 +44,9 @@ export type AskServer = (path: string, body: unknown) => Promise<unknown>
 
 /**
  * Joins this host to a mesh: makes its key, proves the server by the token's root hash and itself by the token's
- * secret, and keeps the certificate. The roots of the mesh are what the proven server says: they may have changed since
- * the token was made. The key is saved before it is used, so trying again asks for the same one.
- * Throws WEFT_TOKEN_REFUSED, WEFT_SERVER_UNTRUSTED, WEFT_SERVER_UNREACHABLE, or the server's own refusal.
+ * secret, and keeps the certificate. One of the roots that it names must have proved it: the token's, or one that came
+ * after it. The key is saved before it is used, so trying again asks for the same one. Throws WEFT_TOKEN_REFUSED,
+ * WEFT_SERVER_UNTRUSTED, WEFT_SERVER_UNREACHABLE, or the server's own refusal.
  */
 export async function joinMesh(deps: JoinDeps, options: JoinOptions): Promise<HeldCertificate> {
   const { node } = options
@@ -98,6 +98,10 @@ async function join(deps: JoinDeps, joining: Joining): Promise<HeldCertificate> 
   if (answer.status !== 200) throw refusal(answer.status, answer.body)
 
   const { chain, trust } = readJoined(answer.body, answer.trustDomain)
+  // The root may have changed since the token was made; the chain that proved the server then leads to the new one.
+  if (!trust.roots.some(root => answer.provedBy.includes(spkiHash(root)))) {
+    throw new MeshError('WEFT_SERVER_UNTRUSTED', 'no root of the mesh is among those that proved the server')
+  }
   const identity = agentSpiffeId(trust.trustDomain, node)
   const held = holdCertificate({ identity, key, chain })
   verifyIssued(held, trust, deps.clock.now())
