@@ -35,6 +35,7 @@ export function exitCodeOf(error: unknown): number {
       return exitCodes.unreachable
     case 'WEFT_UNAUTHENTICATED':
     case 'WEFT_TOKEN_REFUSED':
+    case 'WEFT_EVIDENCE_REFUSED':
     case 'WEFT_FORBIDDEN':
       return exitCodes.unauthenticated
     default:

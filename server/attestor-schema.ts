@@ -50,6 +50,71 @@ export const attestorKinds = {
     required: ['address', 'audience'],
     oneOf: ['jwks', 'jwksFile', 'jwksUrl'],
   },
+  kubernetes: {
+    options: {
+      kubeconfig: option('Kubeconfig file; empty means the service account of the pod this server runs in.', ''),
+      context: option('Context of the kubeconfig; empty means its current one.', ''),
+      ...tlsOptions('the URL'),
+      tlsServerName: option(
+        "Name that the certificate of the URL's server must have; empty means that of the URL.",
+        '',
+      ),
+      ...keyOptions,
+      ...tokenOptions,
+    },
+    required: ['audience', 'issuer'],
+    oneOf: ['jwks', 'jwksFile', 'jwksUrl'],
+  },
+  consul: {
+    options: {
+      address: option(
+        'URL of a Consul agent or server; it is asked with the token of the host, and with no other.',
+        '',
+      ),
+      ...tlsOptions('Consul'),
+    },
+    required: ['address'],
+  },
+  gcp: {
+    options: {
+      ...tlsOptions('the URL'),
+      tlsServerName: option(
+        "Name that the certificate of the URL's server must have; empty means that of the URL.",
+        '',
+      ),
+      ...keyOptions,
+      ...tokenOptions,
+      issuer: option('The issuer that tokens must name exactly.', 'https://accounts.google.com'),
+      maxLifeSeconds: option('Longest time from issue to expiry that tokens may have.', 3_600),
+    },
+    required: ['audience'],
+    oneOf: ['jwks', 'jwksFile', 'jwksUrl'],
+  },
+  x509: {
+    options: {
+      authoritiesFile: option('File with the authorities of host certificates, PEM.', ''),
+      domain: option(
+        "What follows a node's name in the DNS name of its certificate, as hosts.example; empty when that is the whole name.",
+        '',
+      ),
+    },
+    required: ['authoritiesFile'],
+  },
+  aws: {
+    options: {
+      certificatesFile: option("File with AWS's certificates for RSA-2048 signatures of the regions in use, PEM.", ''),
+      maxAgeSeconds: option('How long after the start of an instance it may join.', 3_600),
+    },
+    required: ['certificatesFile'],
+  },
+  azure: {
+    options: {
+      authoritiesFile: option("File with the authorities that the metadata service's certificates are below, PEM.", ''),
+      domain: option('The name that those certificates have, or are below.', 'metadata.azure.com'),
+      maxAgeSeconds: option('Longest time since a document was made.', 3_600),
+    },
+    required: ['authoritiesFile'],
+  },
 } as const satisfies Record<string, AttestorKind>
 
 /** `WEFT_SERVER_ATTESTORS` sets the whole list, so that an option has no environment variable of its own. */

@@ -10,6 +10,7 @@ import type { AuditLog } from './audit/audit-log.ts'
 import type { MergeScope } from './catalogue/merge-check.ts'
 import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
+import type { Challenges } from './identity/attest/challenges.ts'
 import type { Authority } from './identity/authority.ts'
 import type { Join } from './identity/join.ts'
 import type { JoinTokens } from './identity/join-tokens.ts'
@@ -48,6 +49,8 @@ export interface ServerParts {
   readonly nodes: Nodes
   /** Answers a host that joins; throws MeshErrors that may be shown to it. */
   readonly join: Join
+  /** For hosts that join by a certificate. */
+  readonly challenges: Challenges
   registries(): readonly RegistryStatus[]
   /** Where keys of tokens come from. */
   tokenKeys(): readonly TokenKeysStatus[]

@@ -19,6 +19,7 @@ import { openAuditLog } from './audit/audit-log.ts'
 import { emptyCatalogue } from './catalogue/catalogue.ts'
 import { identityOf } from './compile/services.ts'
 import type { ServerConfig } from './config.ts'
+import { createChallenges } from './identity/attest/challenges.ts'
 import { openBans } from './identity/bans.ts'
 import { createHostTrust } from './identity/host-trust.ts'
 import { joinNode } from './identity/join.ts'
@@ -70,13 +71,15 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     { serverName: config.name, leafTtlMs },
   )
 
+  const challenges = createChallenges()
+  const judging = { clock, log, started, joinTokens: store.joinTokens, challenges, trustDomain }
+  const attestors = createAttestors(judging, config.attestors)
+  const admission = () => sources.admission.value
+  const join = joinNode({ attestors, admission, nodes, proofs: store.proofs, authority, clock, log, leafTtlMs })
   const bans = await openBans({ clock, log, authority, nodes })
   started.add(() => bans.stop())
   const rotator = startRotator({ clock, log, authority, hosts, nodes: () => nodes.all.value })
   started.add(() => rotator.stop())
-  const attestors = createAttestors({ clock, log, started, joinTokens: store.joinTokens }, config.attestors)
-  const admission = () => sources.admission.value
-  const join = joinNode({ attestors, admission, nodes, proofs: store.proofs, authority, clock, log, leafTtlMs })
   const status = () => registries.status()
   const migrateDeps = { resources, merge, views: registries.views, catalogue: () => snapshot.value, registries: status }
   const api: Omit<ServerParts, 'credentials'> = {
@@ -99,6 +102,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     audit: openAuditLog(joinPath(config.dataDir, 'audit')),
     nodes,
     join,
+    challenges,
     registries: status,
     tokenKeys: () => tokenKeys.status(),
     agents: () => pusher.agents(),

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { createBackoff } from '../../mesh/std/backoff.ts'
 import { type Clock, type Random, sleep } from '../../mesh/std/clock.ts'
 import { describeError, hasCode, MeshError } from '../../mesh/std/errors.ts'
@@ -7,7 +6,8 @@ import type { AgentSettings } from '../config.ts'
 import type { HeldCertificate } from '../identity/held-certificate.ts'
 import { holdCertificate } from '../identity/held-certificate.ts'
 import { agentState } from './agent-state.ts'
-import { type HostEvidence, type JoinDeps, joinByEvidence } from './join.ts'
+import { gatherEvidence } from './evidence.ts'
+import { type EvidenceOptions, type JoinDeps, joinByEvidence } from './join.ts'
 import { openStateDirectory } from './state-directory.ts'
 
 type JoinSettings = Pick<AgentSettings, 'node' | 'server' | 'join'>
@@ -17,13 +17,16 @@ type JoinSettings = Pick<AgentSettings, 'node' | 'server' | 'join'>
  * Throws WEFT_USAGE when the settings name none, and as {@link joinByEvidence} does.
  */
 export function joinAsConfigured(deps: JoinDeps, { node, server, join }: JoinSettings): Promise<HeldCertificate> {
-  const { evidence: kind, evidenceFile, rootHash } = join
+  const { evidence: kind, evidenceFile, rootHash, audience } = join
   if (kind === '') {
     throw new MeshError('WEFT_USAGE', 'there is nothing to join with', {
       next: 'give --token-file, or --evidence with --root-hash',
     })
   }
-  const evidence = async (): Promise<HostEvidence> => ({ kind, payload: await readEvidence(evidenceFile) })
+  const source = { kind, file: evidenceFile, audience, node }
+  const evidence: EvidenceOptions['evidence'] = async (ask, keys) => {
+    return { kind, payload: await gatherEvidence(source, ask, keys, deps.clock) }
+  }
   return joinByEvidence(deps, { node, server, rootHash, evidence })
 }
 
@@ -62,14 +65,5 @@ export async function joinIfNeeded(
       log.warn('joining failed, trying again', { evidence: settings.join.evidence, error: describeError(error) })
     }
     await sleep(clock, backoff.nextMs(), forever.signal)
-  }
-}
-
-async function readEvidence(file: string): Promise<string> {
-  if (file === '') throw new MeshError('WEFT_USAGE', 'join.evidenceFile is not set')
-  try {
-    return (await readFile(file, 'utf8')).trim()
-  } catch (cause) {
-    throw new MeshError('WEFT_CONFIG_INVALID', 'the evidence cannot be read', { fields: { file }, cause })
   }
 }

@@ -27,7 +27,7 @@ export interface JoinOptions extends JoinTarget {
 }
 
 /** What a host is known by elsewhere, as `server/identity/attest` judges it. */
-export interface HostEvidence {
+interface HostEvidence {
   readonly kind: string
   readonly payload: string
 }

@@ -55,6 +55,26 @@ export function decode(der: Uint8Array): Element {
   return element
 }
 
+/**
+ * Decodes one element of BER, which is what CMS may be written in: lengths of any form, and octets in pieces. Only for
+ * what is read and never compared with signed bytes.
+ */
+export function decodeBer(ber: Uint8Array): Element {
+  const text = Buffer.from(ber.buffer, ber.byteOffset, ber.byteLength).toString('latin1')
+  try {
+    return asn1.fromDer(text, { strict: true, parseAllBytes: true, decodeBitStrings: false, maxDepth })
+  } catch {
+    throw new DerError('not ASN.1')
+  }
+}
+
+/** The bytes of an OCTET STRING that may be in pieces (X.690 section 8.7). */
+export function octetsOf(element: Element | undefined): Buffer {
+  if (element?.tagClass !== universal || element.type !== tag.octetString) throw new DerError('expected octets')
+  if (typeof element.value === 'string') return Buffer.from(element.value, 'latin1')
+  return Buffer.concat(element.value.map(octetsOf))
+}
+
 /** SEQUENCE. */
 export function sequence(...parts: Element[]): Element {
   return asn1.create(universal, tag.sequence, true, parts)

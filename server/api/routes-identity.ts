@@ -1,6 +1,7 @@
 import type { Clock } from '../../mesh/std/clock.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import { type Evidence, type EvidenceKind, evidenceKinds } from '../identity/attest/attestor.ts'
+import type { Challenges } from '../identity/attest/challenges.ts'
 import type { Join } from '../identity/join.ts'
 import type { JoinTokens } from '../identity/join-tokens.ts'
 import type { JoinTokenRecord } from '../store/store.ts'
@@ -21,6 +22,9 @@ export interface TokenView {
 export interface IdentityRoutesDeps {
   readonly join: Join
   readonly clock: Clock
+  /** For hosts that join by a certificate. */
+  readonly challenges: Challenges
+  readonly trustDomain: string
   readonly tokens: JoinTokens
   now(): number
 }
@@ -49,6 +53,12 @@ export function identityRoutes(deps: IdentityRoutesDeps): readonly Route[] {
         }
         return queue.run(signal => deps.join({ evidence, node, csr }, signal))
       },
+    },
+    {
+      method: 'POST',
+      path: '/v1/join/challenge',
+      open: true,
+      handle: () => ({ challenge: deps.challenges.create(deps.now()), trustDomain: deps.trustDomain }),
     },
     {
       method: 'POST',

@@ -15,7 +15,14 @@ import { statusRoutes } from './routes-status.ts'
 export function apiRoutes(parts: ServerParts): readonly Route[] {
   const now = () => parts.clock.now()
   return [
-    ...identityRoutes({ join: parts.join, clock: parts.clock, tokens: parts.joinTokens, now }),
+    ...identityRoutes({
+      join: parts.join,
+      clock: parts.clock,
+      challenges: parts.challenges,
+      trustDomain: parts.trustDomain,
+      tokens: parts.joinTokens,
+      now,
+    }),
     ...caRoutes(parts.rotator),
     ...banRoutes(parts.bans),
     ...operatorRoutes({ tokens: parts.apiTokens, audit: parts.audit, now }),

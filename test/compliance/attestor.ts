@@ -70,14 +70,18 @@ export function attestorCompliance(t: Test, open: (t: Test) => Promise<AttestorS
     }
   })
 
-  scenario('refuses evidence in which anything was changed', async (t, subject) => {
+  scenario('learns nothing else from evidence in which anything was changed', async (t, subject) => {
     const { kind, payload } = await subject.good()
+    const proved = kind === 'join-token' ? undefined : await attest(subject, { kind, payload })
     const step = Math.max(1, Math.floor(payload.length / 40))
     // the last character of base64 may hold bits that mean nothing
     for (let at = 0; at < payload.length - 2; at += step) {
       const other = payload[at] === 'A' ? 'B' : 'A'
-      const changed = `${payload.slice(0, at)}${other}${payload.slice(at + 1)}`
-      await t.rejects(attest(subject, { kind, payload: changed }), refused, `at ${at}`)
+      const changed = { kind, payload: `${payload.slice(0, at)}${other}${payload.slice(at + 1)}` }
+      const outcome = await attest(subject, changed).catch((error: unknown) => error)
+      // signed data has parts around what is signed
+      if (outcome instanceof Error) t.match(outcome, refused, `at ${at}`)
+      else t.same(outcome, proved, `at ${at}`)
     }
   })
 

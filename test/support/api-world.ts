@@ -16,6 +16,7 @@ import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
 import { openBans } from '../../server/identity/bans.ts'
 import { createHostTrust } from '../../server/identity/host-trust.ts'
+import { createChallenges } from '../../server/identity/attest/challenges.ts'
 import { joinNode } from '../../server/identity/join.ts'
 import { startRotator } from '../../server/identity/rotator.ts'
 import { migrate } from '../../server/migrate.ts'
@@ -112,6 +113,7 @@ export async function createApiWorld(t: Test) {
     apiTokens: createApiTokens(store.apiTokens, world.authority, clock),
     audit: openAuditLog(auditFolder),
     nodes,
+    challenges: createChallenges(),
     join: joinNode({ ...world.judging, nodes, authority: world.authority, clock, log }),
     registries: (): readonly RegistryStatus[] => [],
     tokenKeys: () => [],

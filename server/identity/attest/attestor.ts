@@ -69,6 +69,9 @@ export interface Attestor {
 /** The largest evidence that is looked at, in bytes: RSA certificates with their chain fit. */
 export const maxEvidenceBytes = 32 * 1024
 
+/** When proofs expire that stand for a machine and not for one document: a machine has one key as long as it lives. */
+export const forEver = Number.MAX_SAFE_INTEGER
+
 /** A refusal with its reason. */
 export function refused(reason: string, fields: Readonly<Record<string, unknown>> = {}, cause?: unknown): MeshError {
   return new MeshError('WEFT_EVIDENCE_REFUSED', reason, { fields, cause })
