@@ -13,6 +13,7 @@ import { startObserving } from './assembly/observing.ts'
 import { startOwnWorkloads } from './assembly/own-workloads.ts'
 import { createServerConnection, reconnectOnRenewal } from './assembly/server-connection.ts'
 import { startTraffic } from './assembly/traffic.ts'
+import { openWorkloadApi } from './assembly/workload-api.ts'
 import type { AgentSettings } from './config.ts'
 import { agentState } from './control/agent-state.ts'
 import { loadMembership } from './control/membership.ts'
@@ -23,7 +24,7 @@ import { leaveMesh } from './registration/leave.ts'
 
 /** A running agent. */
 export interface Agent {
-  /** `admin`, `metrics`, `readiness`, and every listener by name. */
+  /** `admin`, `metrics`, `readiness`, `workloadApi` where it is served, and every listener by name. */
   readonly addresses: Readonly<Record<string, string>>
   status(): AgentStatus
   /** Ends in good order: not ready, connections drained up to the deadline, capture, everything else. */
@@ -81,6 +82,8 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, lifetime: Life
     settings,
     { agentVersion: version, held: membership.held },
   )
+  const { credentials } = certificates
+  const workloadApi = await openWorkloadApi({ clock, log, started, inUse, credentials, trust }, settings)
   const observing = await startObserving(
     {
       ...deps,
@@ -119,7 +122,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, lifetime: Life
     agent: {
       get addresses() {
         const bound = listeners.bound().flatMap(({ name, port }) => (port === undefined ? [] : [[name, `:${port}`]]))
-        return { ...observing.addresses, ...Object.fromEntries(bound) }
+        return { ...observing.addresses, ...workloadApi, ...Object.fromEntries(bound) }
       },
       status: observing.status,
       stop: lifetime.stop,

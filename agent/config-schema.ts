@@ -254,6 +254,14 @@ export const agentSettings = {
       env: 'WEFT_AGENT_REGISTER_PORTS',
     },
   },
+  workloadApi: {
+    socket: {
+      doc: 'Unix socket for the SPIFFE Workload API, such as /run/weft/workload.sock, where the processes of workloads get their own certificates and keys; empty serves none. See docs/workload-api.md.',
+      format: socketPath,
+      default: '',
+      env: 'WEFT_AGENT_WORKLOAD_API_SOCKET',
+    },
+  },
   drainDeadlineMs: {
     doc: 'How long open connections may go on after SIGTERM, in milliseconds.',
     format: 'nat',
@@ -308,6 +316,11 @@ function directoryList(value: unknown): void {
   const isDirectory = (text: unknown) => typeof text === 'string' && isAbsolute(text) && normalize(text) === text
   if (!Array.isArray(value) || !value.every(isDirectory)) throw new TypeError('must be a list of directories in full')
   if (value.includes('/')) throw new TypeError('must not be the whole file system')
+}
+
+function socketPath(value: unknown): void {
+  const good = typeof value === 'string' && (value === '' || (isAbsolute(value) && normalize(value) === value))
+  if (!good) throw new TypeError('must be the path of a socket in full')
 }
 
 function upstreamList(value: unknown): void {

@@ -61,6 +61,8 @@ export interface AgentSettings {
     readonly address: string
     readonly ports: readonly string[]
   }
+  /** No path serves no Workload API. */
+  readonly workloadApi: { readonly socket: string }
   readonly drainDeadlineMs: number
   readonly accessLog: string
   readonly accessLogEncoding: 'TEXT' | 'JSON'

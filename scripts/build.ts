@@ -14,7 +14,7 @@ if (status !== 0) {
   rmSync(work, { recursive: true })
   process.exit(status ?? 1)
 }
-cpSync('mesh/wire/control.proto', join(work, 'mesh/wire/control.proto'))
+for (const schema of ['mesh/wire/control.proto', 'mesh/wire/workload.proto']) cpSync(schema, join(work, schema))
 cpSync('cli/weft.sh', join(work, 'cli/weft'))
 chmodSync(join(work, 'cli/weft'), 0o755)
 chmodSync(work, 0o755)

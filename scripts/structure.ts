@@ -30,7 +30,13 @@ const directions: readonly { from: string; to: readonly string[] }[] = [
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   consul: ['registry-adapters/consul/'],
   got: ['registry-adapters/http.ts', 'registry-adapters/nomad/', 'mesh/std/http.ts'],
-  '@grpc/grpc-js': ['agent/control/grpc.ts', 'agent/health/grpc.ts', 'server/push/grpc.ts', 'test/netns/programs/'],
+  '@grpc/grpc-js': [
+    'agent/control/grpc.ts',
+    'agent/health/grpc.ts',
+    'agent/workload-api/connection.ts',
+    'server/push/grpc.ts',
+    'test/netns/programs/',
+  ],
   '@grpc/proto-loader': ['mesh/wire/'],
   ws: ['agent/control/ws.ts', 'server/push/ws.ts'],
   'node-forge': ['mesh/identity/'],
