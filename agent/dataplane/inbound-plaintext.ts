@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ServerTls } from '../../mesh/routing/ingress.ts'
 import { hostPort, plainAddress } from './address.ts'
-import { type Peeked, peek, silentMs } from './detect/peek.ts'
+import { detectTls, type Peeked, peek, silentMs } from './detect/peek.ts'
 import { isServerFirst } from './detect/server-first.ts'
 import type { InboundPeer } from './hbone/inbound-requests.ts'
 import { reportRefused } from './http/refused-request.ts'
@@ -103,10 +103,11 @@ class Accepted {
   /** Where a rule asks for the name that TLS is for, nobody passes before it was told, or that there is none. */
   #readServerName(target: LocalTarget): void {
     if (!target.policy.prepared.asksServerName) return this.#deliverBytes(target)
-    peek(this.#socket, this.#state.clock, silentMs, peeked => {
+    const onPeeked = (peeked: Peeked) => {
       if (this.#gone && peeked.by === 'nothing') return this.#refuse('CLIENT_RESET', '')
       this.#deliverPeeked(target, peeked)
-    })
+    }
+    peek(this.#socket, this.#state.clock, silentMs, onPeeked, detectTls)
   }
 
   #deliverPeeked(target: LocalTarget, { protocol, hello, by }: Peeked): void {

@@ -35,6 +35,8 @@ export interface Table {
   /** Name of this host. */
   readonly node: string
   readonly trustDomain: string
+  /** Other names of it: callers may still have certificates with them. */
+  readonly trustDomainAliases: readonly string[]
   readonly defaultIdentity: string | undefined
   /** Service addresses (`ip:port`) callers use, to where they lead. */
   readonly services: ReadonlyMap<string, Destination>
@@ -183,6 +185,7 @@ export function buildTable(
   const table = {
     node: config.host.node,
     trustDomain: config.host.trustDomain,
+    trustDomainAliases: config.policies.trustDomainAliases,
     defaultIdentity: config.host.defaultIdentity,
     services,
     endpoints,

@@ -9,10 +9,11 @@ const maxChainLength = 8
 
 /**
  * The SPIFFE id of a peer, from the leaf (DER) of a TLS handshake whose chain has already been verified against the
- * trust bundle: exactly one URI name, of this trust domain, no CA, allowed to sign. Throws WEFT_CERTIFICATE_REFUSED.
+ * trust bundle: exactly one URI name, of this trust domain or another name of it, no CA, allowed to sign. Throws
+ * WEFT_CERTIFICATE_REFUSED.
  */
-export function peerSpiffeId(leafDer: Uint8Array, trustDomain: string): string {
-  return checkLeaf(parseCertificate(leafDer), trustDomain)
+export function peerSpiffeId(leafDer: Uint8Array, trustDomain: string, aliases: readonly string[] = []): string {
+  return checkLeaf(parseCertificate(leafDer), trustDomain, aliases)
 }
 
 export interface ChainToVerify {
@@ -52,7 +53,7 @@ export function verifyChain({ chain, roots, trustDomain, now }: ChainToVerify): 
 }
 
 /** Checks a leaf on its own (X509-SVID section 5.2) and returns its id; throws WEFT_CERTIFICATE_REFUSED. */
-export function checkLeaf(leaf: Certificate, trustDomain: string): string {
+export function checkLeaf(leaf: Certificate, trustDomain: string, aliases: readonly string[] = []): string {
   const [uri, ...more] = leaf.uris
   if (uri === undefined || more.length > 0) {
     throw refused('certificate does not carry exactly one uri name', { uris: leaf.uris.length })
@@ -67,7 +68,7 @@ export function checkLeaf(leaf: Certificate, trustDomain: string): string {
     throw refused('certificate is not for both clients and servers')
   }
   const id = idOf(uri)
-  if (id.trustDomain !== trustDomain) {
+  if (id.trustDomain !== trustDomain && !aliases.includes(id.trustDomain)) {
     throw refused('certificate is of another trust domain', { expected: trustDomain, got: id.trustDomain })
   }
   return uri

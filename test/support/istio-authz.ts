@@ -23,15 +23,10 @@ export function judgedAuthzCases(): readonly AuthzCase[] {
 }
 
 export function authzQuestion({ policies, mesh, workload, peer, request }: AuthzCase): AuthzQuestion {
-  const { trustDomain = 'cluster.local', trustDomainAliases = [] } = parseYaml<{
-    readonly trustDomain?: string
-    readonly trustDomainAliases?: readonly string[]
-  }>(mesh ?? '{}')
   return {
     config: {
       rootNamespace: 'istio-system',
-      trustDomain,
-      trustDomainAliases,
+      ...trustDomainsOf(mesh),
       authorization: policies.map(parsePolicy),
       requestAuthentication: [],
       unreadable: [],
@@ -52,6 +47,15 @@ export function authzQuestion({ policies, mesh, workload, peer, request }: Authz
       request: request === null ? undefined : requestOf(request, peer.sourceIp),
     },
   }
+}
+
+/** Trust domains of a recorded mesh, by its MeshConfig. */
+export function trustDomainsOf(mesh: string | null): Pick<PolicyConfig, 'trustDomain' | 'trustDomainAliases'> {
+  const { trustDomain = 'cluster.local', trustDomainAliases = [] } = parseYaml<{
+    readonly trustDomain?: string
+    readonly trustDomainAliases?: readonly string[]
+  }>(mesh ?? '{}')
+  return { trustDomain, trustDomainAliases }
 }
 
 /** A policy as it was applied; all of them are of the same age. */

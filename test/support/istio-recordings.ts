@@ -252,6 +252,7 @@ export function localityCases(): LocalityCase[] {
 /** A call that was let through, or not, by Envoy with the filters that Istio makes of policies. */
 export interface AuthzCase {
   readonly id: string
+  readonly set: string
   readonly topic: string
   readonly policies: readonly string[]
   /** MeshConfig. */
@@ -273,6 +274,8 @@ export interface AuthzCase {
   readonly result: {
     /** Null: refused as malformed, before any policy. */
     readonly allow: boolean | null
+    /** Null for a connection. */
+    readonly status: number | null
     readonly connection?: 'failed'
   }
 }

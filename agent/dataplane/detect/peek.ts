@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../../../mesh/std/clock.ts'
-import { type ClientHello, maxHelloBytes, readClientHello } from './client-hello.ts'
+import { type ClientHello, looksLikeTls, maxHelloBytes, readClientHello } from './client-hello.ts'
 import { detectProtocol, type Protocol } from './protocol.ts'
 
 /** What a connection turned out to be. The bytes are still in the socket: whoever reads next gets all of them. */
@@ -24,13 +24,15 @@ const undecidedMs = 10_000
 /**
  * Waits for as many first bytes as tell what a client speaks, and leaves them in the socket, which must be paused and
  * read by nobody. A client that is silent for `timeoutMs` is `other`: it may wait for its server. So is one that has
- * begun and goes on too slowly. `done` is called once, not before this has returned, and not after `cancel`.
+ * begun and goes on too slowly. `done` is called once, not before this has returned, and not after `cancel`. With
+ * {@link detectTls} everything but TLS is `other`, and is so at its first byte.
  */
 export function peek(
   socket: Duplex,
   clock: Clock,
   timeoutMs: number,
   done: (peeked: Peeked) => void,
+  detect: (first: Buffer) => Protocol | 'more' = detectProtocol,
 ): { cancel(): void } {
   let timer: Timer | undefined
   let seen = 0
@@ -59,7 +61,7 @@ export function peek(
       if (!Buffer.isBuffer(first)) return
       seen = first.length
       socket.unshift(first)
-      const peeked = judge(first)
+      const peeked = judge(first, detect)
       if (peeked !== undefined) return finish(peeked)
       if (!begun && timeoutMs > undecidedMs) wait(undecidedMs)
       begun = true
@@ -87,9 +89,16 @@ export function peek(
   }
 }
 
+/** Tells TLS from everything else. */
+export function detectTls(first: Buffer): Protocol | 'more' {
+  const tls = looksLikeTls(first)
+  if (tls === 'yes') return 'tls'
+  return tls === 'no' ? 'other' : 'more'
+}
+
 /** What the bytes say, undefined while they do not say it. */
-function judge(first: Buffer): Peeked | undefined {
-  const protocol = detectProtocol(first)
+function judge(first: Buffer, detect: (first: Buffer) => Protocol | 'more'): Peeked | undefined {
+  const protocol = detect(first)
   if (protocol === 'more') return undefined
   if (protocol !== 'tls') return told(protocol, 'bytes')
   const hello = readClientHello(first.length > maxHelloBytes ? first.subarray(0, maxHelloBytes) : first)

@@ -38,7 +38,8 @@ export class HboneServer {
     try {
       const certificate = socket.getPeerX509Certificate()
       if (certificate === undefined) throw new Error('the peer sent no certificate')
-      const peer = parseSpiffeId(peerSpiffeId(certificate.raw, this.#state.table?.trustDomain ?? ''))
+      const { trustDomain = '', trustDomainAliases } = this.#state.table ?? {}
+      const peer = parseSpiffeId(peerSpiffeId(certificate.raw, trustDomain, trustDomainAliases))
       // Agents and servers have certificates of the same mesh, for each other; only workloads call workloads.
       if (peer.kind !== 'workload') throw new Error(`${formatSpiffeId(peer)} is no workload`)
       if (this.#state.contexts.bans.has(formatSpiffeId(peer), certificate)) {
