@@ -56,8 +56,8 @@ export function decode(der: Uint8Array): Element {
 }
 
 /**
- * Decodes one element of BER, which is what CMS may be written in: lengths of any form, and octets in pieces. Only for
- * what is read and never compared with signed bytes.
+ * Decodes one element of BER, which is what CMS may be written in: lengths of any form, and octets in pieces. What of it
+ * is signed, is signed in DER (RFC 5652 section 5.4), which `encode` gives whatever it was read from.
  */
 export function decodeBer(ber: Uint8Array): Element {
   const text = Buffer.from(ber.buffer, ber.byteOffset, ber.byteLength).toString('latin1')

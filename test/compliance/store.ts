@@ -154,6 +154,27 @@ function joinTokens(scenario: Scenario): void {
 }
 
 function others(scenario: Scenario): void {
+  scenario('keeps the evidence of a node', async (t, { nodes }) => {
+    const evidence = { kind: 'aws', grade: 3, instance: 'i-1', claims: { account: '1', region: '' }, at: 7 }
+    await nodes.put({ ...node(), evidence })
+    t.same(await nodes.get('vm-1'), { ...node(), evidence })
+    await nodes.put(node())
+    t.same(await nodes.get('vm-1'), node(), 'until it joins without')
+  })
+
+  scenario('lets a proof be used by one key of one node until it expires', async (t, { proofs }) => {
+    const proof = { kind: 'aws', id: 'i-1', node: 'vm-1', keyHash: 'a', expiresAt: 100 }
+    const keys = Array.from({ length: 50 }, (_, at) => ({ ...proof, keyHash: `key-${at}` }))
+    const uses = await Promise.all(keys.map(one => proofs.use(one, 1)))
+    t.equal(uses.filter(use => use === 'new').length, 1)
+    t.equal(uses.filter(use => use === 'taken').length, 49)
+    const user = keys[uses.indexOf('new')] ?? proof
+    t.equal(await proofs.use(user, 99), 'again')
+    t.equal(await proofs.use({ ...user, node: 'vm-2' }, 99), 'taken')
+    t.equal(await proofs.use({ ...user, kind: 'gcp', keyHash: 'b' }, 99), 'new', 'of another kind')
+    t.equal(await proofs.use({ ...proof, keyHash: 'b' }, 100), 'new', 'it has expired')
+  })
+
   scenario('keeps one record a node, the latest', async (t, { nodes }) => {
     t.equal(await nodes.get('vm-1'), undefined)
     await nodes.put(node())

@@ -14,9 +14,9 @@ import { apiRoutes, startServerApi } from '../../server/api/server-api.ts'
 import { openAuditLog } from '../../server/audit/audit-log.ts'
 import { composeMergeRules } from '../../server/catalogue/merge-rules.ts'
 import { identityOf } from '../../server/compile/services.ts'
+import { createChallenges } from '../../server/identity/attest/challenges.ts'
 import { openBans } from '../../server/identity/bans.ts'
 import { createHostTrust } from '../../server/identity/host-trust.ts'
-import { createChallenges } from '../../server/identity/attest/challenges.ts'
 import { joinNode } from '../../server/identity/join.ts'
 import { startRotator } from '../../server/identity/rotator.ts'
 import { migrate } from '../../server/migrate.ts'
@@ -96,6 +96,7 @@ export async function createApiWorld(t: Test) {
     clock,
     log,
     credentials,
+    flows: { all: () => [] },
     catalogue: new Watch(snapshot),
     rules: rules.watch,
     // as if the server had been started again without consul
