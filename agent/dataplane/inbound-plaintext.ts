@@ -7,7 +7,7 @@ import type { InboundPeer } from './hbone/inbound-requests.ts'
 import { reportRefused } from './http/refused-request.ts'
 import type { RequestHandler } from './http/serve.ts'
 import { connectLocal } from './inbound.ts'
-import { carriesBytes, withPolicyOf } from './policy/calls.ts'
+import { carriesBytes, mustTellRequests, notHttp, withPolicyOf } from './policy/calls.ts'
 import { LiveConnection, plaintextDryRun, refusalOf } from './policy/connections.ts'
 import type { LiveCall } from './policy/live-calls.ts'
 import type { PreparedPolicy } from './policy/target-policy.ts'
@@ -121,12 +121,13 @@ class Accepted {
 
   #detect(target: LocalTarget): void {
     const declared = target.port.protocol
-    peek(this.#socket, this.#state.clock, declared === 'auto' ? detectMs : silentMs, peeked => {
+    const mustTell = mustTellRequests(target)
+    peek(this.#socket, this.#state.clock, declared === 'auto' && !mustTell ? detectMs : silentMs, peeked => {
       const { protocol, by } = peeked
       if (this.#gone && by === 'nothing') return this.#refuse('CLIENT_RESET', '')
       if (protocol === 'http1' || protocol === 'http2') return this.#deliverRequests(target, protocol)
-      if (declared === 'auto') return this.#deliverPeeked(target, peeked)
-      this.#refuse('NOT_HTTP', `port ${target.port.port} is declared ${declared}`)
+      if (declared === 'auto' && !(mustTell && by === 'timeout')) return this.#deliverPeeked(target, peeked)
+      this.#refuse('NOT_HTTP', notHttp(target))
     })
   }
 

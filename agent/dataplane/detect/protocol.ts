@@ -38,8 +38,10 @@ function isPreface(first: Buffer): boolean {
 }
 
 function requestLine(first: Buffer): Protocol | 'more' {
-  // RFC 9112 section 2.2: an empty line before the request line is passed over
-  const begin = first[0] === 0x0d || first[0] === 0x0a ? skipLineEnd(first) : 0
+  // RFC 9112 section 2.2: an empty line before the request line is passed over; servers pass over any number
+  const begin = afterLineEnds(first)
+  // nobody else begins like this, and what some servers would find behind it must not go unseen
+  if (begin >= maxLineBytes) return 'http1'
   let at = begin
   while (at < first.length && tokenOctets[first[at] ?? 0] === 1) {
     at += 1
@@ -60,9 +62,10 @@ function versionAtEnd(first: Buffer, from: number): Protocol | 'more' {
   return /^ \S+ HTTP\/1\.\d\r?$/.test(first.toString('latin1', from, end)) ? 'http1' : 'other'
 }
 
-function skipLineEnd(first: Buffer): number {
-  if (first[0] === 0x0a) return 1
-  return first[1] === undefined || first[1] === 0x0a ? 2 : 0
+function afterLineEnds(first: Buffer): number {
+  let at = 0
+  while (at < maxLineBytes && (first[at] === 0x0d || first[at] === 0x0a)) at += 1
+  return at
 }
 
 function isVisible(octet: number): boolean {

@@ -36,10 +36,17 @@ export interface InboundRequests {
    */
   request(stream: HttpStream, headers: string[], endStream: boolean, from: InboundPeer, target: LocalTarget): void
   /**
-   * A tunnel was opened to a port that declares to carry requests: peers that are not ours send them that way. `refuse` is
-   * called once if the bytes are none; the socket is destroyed then.
+   * A tunnel was opened to a port that declares to carry requests, or may carry them: peers that are not ours send them
+   * that way. `refuse` is called once if the bytes are none; the socket is destroyed then. With `carry` bytes that are
+   * certainly none are left to it, unread.
    */
-  tunnel(socket: Duplex, from: InboundPeer, target: LocalTarget, refuse: (reason: Reason, detail: string) => void): void
+  tunnel(
+    socket: Duplex,
+    from: InboundPeer,
+    target: LocalTarget,
+    refuse: (reason: Reason, detail: string) => void,
+    carry?: () => void,
+  ): void
 }
 
 /** What serving other agents takes of a thread. */

@@ -9,6 +9,7 @@ import type { H2Options } from '../h2/options.ts'
 import type { HeaderList, HttpStream } from '../http/stream.ts'
 import { connectLocal } from '../inbound.ts'
 import { describe } from '../inbound-plaintext.ts'
+import { mustTellRequests } from '../policy/calls.ts'
 import { LiveConnection, refusalOf } from '../policy/connections.ts'
 import type { Reason } from '../reasons.ts'
 import { resetSocket } from '../tcp/reset.ts'
@@ -17,6 +18,7 @@ import { factsOf } from '../telemetry/facts.ts'
 import type { PeerLabels } from '../telemetry/peer-labels.ts'
 import type { ConnectionFacts, ConnectionRecord } from '../telemetry/telemetry.ts'
 import { peerOfBaggage } from './baggage.ts'
+import { carryBytes } from './carried-bytes.ts'
 import type { HboneState, InboundPeer } from './inbound-requests.ts'
 import { takeMeshFields } from './request-fields.ts'
 import { headerOf, reasonHeader } from './tunnel.ts'
@@ -137,6 +139,15 @@ export class InboundSession {
       stream.respond([':status', '200'], false)
       return this.#state.inboundRequests.tunnel(tunnelSocket(stream), peer, target, (reason, detail) => {
         telemetry.refuse(facts, reason, detail, since)
+      })
+    }
+
+    if (mustTellRequests(target)) {
+      stream.respond([':status', '200'], false)
+      const socket = tunnelSocket(stream)
+      const tell = (reason: Reason, detail: string) => telemetry.refuse(facts, reason, detail, since)
+      return this.#state.inboundRequests.tunnel(socket, peer, target, tell, () => {
+        carryBytes(this.#state, socket, peer, target, facts, tell)
       })
     }
 

@@ -8,11 +8,12 @@ type Done = (error?: Error | null) => void
  * A tunnel's stream as a socket, so that an HTTP/1.1 or HTTP/2 connection can run in it. Half-closes and resets pass
  * both ways, what its reader does not take stays in the peer's window, and a write is done when the window took it.
  */
-export function tunnelSocket(stream: HttpStream): Duplex {
+export function tunnelSocket(stream: HttpStream): Duplex & { readonly bytesRead: number } {
   return new TunnelSocket(stream)
 }
 
 class TunnelSocket extends Duplex {
+  bytesRead = 0
   readonly #stream: HttpStream
   /** Bytes that were handed on and not given back to the peer's window yet. */
   #owed = 0
@@ -74,6 +75,7 @@ class TunnelSocket extends Duplex {
   }
 
   #received(chunk: Buffer): void {
+    this.bytesRead += chunk.length
     if (this.push(chunk)) this.#stream.consumed(chunk.length)
     else this.#owed += chunk.length
   }

@@ -1,5 +1,6 @@
 import { peek, silentMs } from '../detect/peek.ts'
 import type { InboundRequests } from '../hbone/inbound-requests.ts'
+import { notHttp } from '../policy/calls.ts'
 import type { ThreadState } from '../state.ts'
 import { InboundExchange } from './inbound-exchange.ts'
 import { reportRefused } from './refused-request.ts'
@@ -10,12 +11,13 @@ export function serveInbound(state: ThreadState): InboundRequests {
     request(stream, headers, endStream, from, target) {
       new InboundExchange(state, stream, headers, endStream, from, target)
     },
-    tunnel(socket, from, target, refuse) {
+    tunnel(socket, from, target, refuse, carry) {
       socket.on('error', () => {})
       peek(socket, state.clock, silentMs, ({ protocol, by }) => {
         if (protocol !== 'http1' && protocol !== 'http2') {
           if (by === 'nothing') refuse('CLIENT_RESET', '')
-          else refuse('NOT_HTTP', `port ${target.port.port} is declared ${target.port.protocol}`)
+          else if (carry !== undefined && by !== 'timeout') return carry()
+          else refuse('NOT_HTTP', notHttp(target))
           return void socket.destroy()
         }
         state.httpConnections.serve(socket, protocol, state, {

@@ -1,4 +1,5 @@
 import type { PolicyCall, PolicyRequest } from '../../../mesh/policy/call.ts'
+import { isServerFirst } from '../detect/server-first.ts'
 import type { InboundPeer } from '../hbone/inbound-requests.ts'
 import type { LocalTarget, Table } from '../table.ts'
 
@@ -20,6 +21,20 @@ export function policyCall(peer: PolicyPeer, target: LocalTarget, request: Polic
 /** Whether connections to the port are judged as such: nobody looks for requests in them. */
 export function carriesBytes({ port }: LocalTarget): boolean {
   return port.protocol === 'tcp' || port.protocol === 'tls'
+}
+
+/**
+ * Whether nobody passes before it is told that there are no requests in what he sends: the port does not say what it
+ * carries, and tokens are asked for. Who is silent at first, or begins slowly, would send requests unseen.
+ */
+export function mustTellRequests({ port, policy }: LocalTarget): boolean {
+  return port.protocol === 'auto' && !isServerFirst(port.port) && policy.prepared.asksForTokens
+}
+
+/** Why a connection is refused to a port that is to carry requests. */
+export function notHttp({ port: { port, protocol } }: LocalTarget): string {
+  if (protocol !== 'auto') return `port ${port} is declared ${protocol}`
+  return `port ${port} declares no protocol, its tokens are checked, and it cannot be told what is sent: declare it`
 }
 
 /**

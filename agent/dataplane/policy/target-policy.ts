@@ -81,6 +81,11 @@ export class PreparedPolicy {
     return this.#tokens.prepared
   }
 
+  /** Whether some rule in force is about tokens of requests. */
+  get asksForTokens(): boolean {
+    return this.#config.requestAuthentication.some(({ dryRun, spec }) => !dryRun && (spec.jwtRules ?? []).length > 0)
+  }
+
   /** Whether some rule asks which name a client's TLS is for. */
   get asksServerName(): boolean {
     return this.#config.authorization.some(({ spec }) =>

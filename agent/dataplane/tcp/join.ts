@@ -1,15 +1,18 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { resetSocket } from './reset.ts'
 import type { SpliceEnd } from './splice.ts'
 
+/** A TCP socket, or a tunnel as one. */
+export type JoinableStream = Duplex & { readonly bytesRead: number }
+
 /**
- * Joins two TCP sockets with the same promises as `splice`: half-closes, resets and back-pressure go over. Both must
+ * Joins two TCP sockets, or a tunnel and one, with the same promises as `splice`: half-closes, resets and back-pressure go over. Both must
  * have been opened with `allowHalfOpen`. `ended` is called once, with how many bytes went from `near` to `far` and
  * back.
  */
 export function join(
-  near: Socket,
-  far: Socket,
+  near: JoinableStream,
+  far: JoinableStream,
   ended: (end: SpliceEnd, detail: string, sent: number, received: number) => void,
 ): void {
   let over = false
@@ -21,7 +24,7 @@ export function join(
     over = true
     ended(end, detail, near.bytesRead - sentBefore, far.bytesRead - receivedBefore)
   }
-  const half = (from: Socket, to: Socket, resetMeans: SpliceEnd) => {
+  const half = (from: Duplex, to: Duplex, resetMeans: SpliceEnd) => {
     from.pipe(to)
     from.on('error', error => {
       finish(resetMeans, error.message)

@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
 /**
@@ -6,10 +7,10 @@ import { TLSSocket } from 'node:tls'
  * send: it then forgets the socket without closing its descriptor, and its thread never ends. The FIN goes out within
  * the turn, so the reset waits for that.
  */
-export function resetSocket(socket: Socket): void {
+export function resetSocket(socket: Duplex): void {
   if (socket.destroyed) return
-  // Node resets bare sockets only; a peer of TLS sees that its end was not said
-  if (socket instanceof TLSSocket) return void socket.destroy()
+  // Node resets bare sockets only; a peer of TLS sees that its end was not said, and a tunnel resets its stream
+  if (socket instanceof TLSSocket || !(socket instanceof Socket)) return void socket.destroy()
   const ending = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
   if (!ending) socket.resetAndDestroy()
   else {

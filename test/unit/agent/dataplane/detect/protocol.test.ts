@@ -11,6 +11,8 @@ t.test('tells what clients speak', async t => {
     'M-SEARCH * HTTP/1.1\r\n': 'http1',
     'OPTIONS *': 'http1',
     '\r\nPOST /x': 'http1',
+    '\r\n\n\r\nPOST /x': 'http1',
+    ['\r\n'.repeat(5000)]: 'http1',
     'GET http://other/x HTTP/1.1\r\n': 'http1',
     'CONNECT 10.0.0.1:80 HTTP/1.1\r\n': 'http1',
     [clientPreface]: 'http2',
