@@ -10,6 +10,8 @@ interface ExplainOptions {
   readonly method?: string
   readonly path?: string
   readonly header: readonly string[]
+  readonly tokenClaims?: string
+  readonly sourceIp?: string
 }
 
 /** `weft explain`: whether a connection would be let through, by which endpoint, and why. */
@@ -33,6 +35,8 @@ export function addExplainCommand(program: Command, context: CliContext): void {
       collect,
       [],
     )
+    .option('--token-claims <json>', 'of a request: what its token says; it counts as verified')
+    .option('--source-ip <address>', 'where the caller’s connection comes from: its own address when not said')
     .action(async (options: ExplainOptions, command: Command) => {
       const query = queryOf(options)
       const answer = await context.client(command).get<Explanation>(`/v1/explain?${query}`)
@@ -41,11 +45,13 @@ export function addExplainCommand(program: Command, context: CliContext): void {
     })
 }
 
-function queryOf({ from, to, method, path, header }: ExplainOptions): URLSearchParams {
+function queryOf({ from, to, method, path, header, tokenClaims, sourceIp }: ExplainOptions): URLSearchParams {
   const query = new URLSearchParams({ from, to })
   if (method !== undefined) query.set('method', method)
   if (path !== undefined) query.set('path', path)
   for (const one of header) query.append('header', one)
+  if (tokenClaims !== undefined) query.set('token-claims', tokenClaims)
+  if (sourceIp !== undefined) query.set('source-ip', sourceIp)
   return query
 }
 

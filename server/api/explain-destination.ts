@@ -9,6 +9,7 @@ import {
   foundElsewhere,
   type JudgedEndpoint,
   judgeEndpoint,
+  policySteps,
   refusal,
 } from './explain-endpoints.ts'
 import type { Caller, ExplainInput } from './explain-parties.ts'
@@ -93,6 +94,7 @@ function judgeDestination(
       detail: `${round(percent)} % to ${name}: ${takers}`,
     },
     { ok: true, what: 'settings', detail: `${rule}: ${settingsText(settings)}` },
+    ...policySteps(judged),
   ]
   const endpoints = withPriorities(input, caller, judged, settings)
   return { explained: { ...explained, endpoints }, steps, judged, elsewhere: elsewhere !== undefined }

@@ -2,7 +2,9 @@ import { isIPv6 } from 'node:net'
 import type { CatalogueService } from '../../mesh/model/catalogue.ts'
 import type { Endpoint, ServicePort } from '../../mesh/model/service.ts'
 import type { Workload } from '../../mesh/model/workload.ts'
+import type { ExplainStep } from './explain.ts'
 import type { Caller, ExplainInput } from './explain-parties.ts'
+import { askPolicies } from './explain-policy.ts'
 
 export interface ExplainedEndpoint {
   readonly workload: string
@@ -18,6 +20,8 @@ export interface ExplainedEndpoint {
 export interface JudgedEndpoint {
   readonly endpoint: ExplainedEndpoint
   readonly obstacle: Obstacle | undefined
+  /** What its policies make of the call. */
+  readonly policies: readonly ExplainStep[]
 }
 
 /** What keeps an endpoint from being used: the data plane's reason code, and a sentence. */
@@ -26,11 +30,11 @@ export interface Obstacle {
   readonly why: string
 }
 
-type Reason = 'NO_HEALTHY_ENDPOINT' | 'MTLS_REQUIRED' | 'UNKNOWN_CALLER' | 'UPSTREAM_CONNECT'
+type Reason = 'NO_HEALTHY_ENDPOINT' | 'MTLS_REQUIRED' | 'UNKNOWN_CALLER' | 'UPSTREAM_CONNECT' | 'AUTHORIZATION_DENIED'
 
 /** The reason that is nearest to a success: what would have to change first. */
 export function refusal(obstacles: readonly Obstacle[]): Reason {
-  const order = ['UNKNOWN_CALLER', 'MTLS_REQUIRED', 'UPSTREAM_CONNECT'] as const
+  const order = ['AUTHORIZATION_DENIED', 'UNKNOWN_CALLER', 'MTLS_REQUIRED', 'UPSTREAM_CONNECT'] as const
   return order.find(reason => obstacles.some(one => one.reason === reason)) ?? 'NO_HEALTHY_ENDPOINT'
 }
 
@@ -47,11 +51,19 @@ export function judgeEndpoint(
   if (workload === undefined || targetPort === undefined) return []
   const identity = service.location === 'external' ? undefined : input.identityOf(workload)
   const transport = identity !== undefined && caller.meshed ? 'mtls' : 'plaintext'
-  const obstacle =
+  const known =
     unavailable(endpoint, workload) ??
     (transport === 'mtls'
       ? meshedObstacle(input, workload, caller)
       : plaintextObstacle(input, service, workload, targetPort))
+  const isServed = service.location !== 'external' && input.agents.some(one => one.node === workload.node)
+  const target = { service, workload, port: targetPort, protocol: port.protocol }
+  const { refusal, steps } =
+    isServed && caller.question !== undefined
+      ? askPolicies(caller.question, target, { ...caller, meshed: transport === 'mtls' })
+      : { refusal: undefined, steps: [] }
+  const denied = refusal === undefined ? undefined : ({ reason: 'AUTHORIZATION_DENIED', why: refusal } as const)
+  const obstacle = known ?? denied
   const described = {
     workload: workload.id,
     address: `${isIPv6(workload.address) ? `[${workload.address}]` : workload.address}:${targetPort}`,
@@ -60,7 +72,13 @@ export function judgeEndpoint(
     usable: obstacle === undefined,
     why: obstacle?.why ?? 'takes new connections',
   } as const
-  return [{ endpoint: described, obstacle }]
+  return [{ endpoint: described, obstacle, policies: steps }]
+}
+
+/** What policies say, by the first endpoint that they refuse, else by the first one. */
+export function policySteps(judged: readonly JudgedEndpoint[]): readonly ExplainStep[] {
+  const shown = judged.find(({ obstacle }) => obstacle?.reason === 'AUTHORIZATION_DENIED') ?? judged[0]
+  return shown === undefined ? [] : shown.policies
 }
 
 /** What is known of the endpoint itself, whoever calls. */

@@ -8,6 +8,7 @@ import type { RoutingClient } from '../../mesh/routing/world.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
 import type { AgentStatus } from '../status.ts'
 import type { ExplainStep } from './explain.ts'
+import type { PolicyQuestion } from './explain-policy.ts'
 
 export interface ExplainInput {
   readonly catalogue: CatalogueSnapshot
@@ -27,6 +28,10 @@ export interface Caller {
   readonly identity: string | undefined
   readonly client: RoutingClient
   readonly locality: Locality
+  /** Its end of connections; empty when it is not known. */
+  readonly address: string
+  /** What the policies of the called host are asked; none before the callee is known. */
+  readonly question?: PolicyQuestion
 }
 
 /** A caller that is not in the mesh. */
@@ -35,6 +40,7 @@ export const stranger: Caller = {
   identity: undefined,
   client: { namespace: '', labels: {} },
   locality: unknownLocality,
+  address: '',
 }
 
 /** The caller of that name, and the step that tells of it. Throws WEFT_NOT_FOUND. */
@@ -62,8 +68,8 @@ export function findCaller(input: ExplainInput, from: string, steps: ExplainStep
     what: 'caller',
     detail: callerText(source, agent, identity),
   })
-  const { labels, locality } = source
-  return { meshed: agent !== undefined, identity, client: { namespace: source.namespace, labels }, locality }
+  const { labels, locality, address } = source
+  return { meshed: agent !== undefined, identity, client: { namespace: source.namespace, labels }, locality, address }
 }
 
 function callerText(source: Workload, agent: AgentStatus | undefined, identity: string | undefined): string {

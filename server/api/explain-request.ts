@@ -18,6 +18,8 @@ export interface AskedRequest {
   readonly path: string
   /** In lower case; `host` goes before the name of the callee. */
   readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Of a token that counts as verified. */
+  readonly claims?: Readonly<Record<string, unknown>>
 }
 
 /** What routing makes of a request. */

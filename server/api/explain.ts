@@ -1,9 +1,11 @@
+import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
 import type { CatalogueService } from '../../mesh/model/catalogue.ts'
 import type { ServicePort } from '../../mesh/model/service.ts'
 import { createRouting } from '../../mesh/routing/routing.ts'
 import { type JudgedDestination, judgeDestinations, reasonOf } from './explain-destination.ts'
-import { type ExplainedEndpoint, foundElsewhere, judgeEndpoint, refusal } from './explain-endpoints.ts'
+import { type ExplainedEndpoint, foundElsewhere, judgeEndpoint, policySteps, refusal } from './explain-endpoints.ts'
 import { type Caller, type ExplainInput, findCallee, findCaller, findService, stranger } from './explain-parties.ts'
+import { type PolicyQuestion, policyQuestion } from './explain-policy.ts'
 import { type AskedRequest, type ExplainedRequest, explainRequest } from './explain-request.ts'
 import { routableOf, worldOf } from './explain-world.ts'
 
@@ -29,11 +31,18 @@ export interface Explanation {
 /**
  * Explains a connection between two named parties, or one request. `from` is a workload's name or its service account,
  * with an optional namespace (`web`, `default/web`), or `outside` for a caller that is not in the mesh; `to` is
- * `service[.namespace][:port]`, and for a request any host. Throws WEFT_NOT_FOUND for names nobody has.
+ * `service[.namespace][:port]`, and for a request any host. `sourceIp` stands for the caller's own address. Throws WEFT_NOT_FOUND for names nobody has.
  */
-export function explain(input: ExplainInput, from: string, to: string, asked?: AskedRequest): Explanation {
+export function explain(
+  input: ExplainInput,
+  from: string,
+  to: string,
+  asked?: AskedRequest,
+  sourceIp?: string,
+): Explanation {
   const steps: ExplainStep[] = []
-  const caller = from === 'outside' ? stranger : findCaller(input, from, steps)
+  const found = from === 'outside' ? stranger : findCaller(input, from, steps)
+  const caller = { ...found, question: questionOf(input, to, asked, sourceIp ?? found.address) }
   if (asked === undefined) return explainConnection(input, caller, to, steps)
   if (!caller.meshed) {
     const detail = 'none: they are for callers in the mesh'
@@ -46,6 +55,27 @@ export function explain(input: ExplainInput, from: string, to: string, asked?: A
     return explainConnection(input, caller, to, [...steps, { ok: true, what: 'rules', detail }])
   }
   return explainRequest(input, caller, callee, asked, [...steps, ...partiesOf(callee.known)])
+}
+
+function questionOf(
+  input: ExplainInput,
+  to: string,
+  asked: AskedRequest | undefined,
+  sourceIp: string,
+): PolicyQuestion {
+  const host = asked?.headers.find(([name]) => name === 'host')?.[1]
+  const called = asked === undefined ? undefined : findCallee(input, to)
+  const port = called === undefined || called.port === 80 ? '' : `:${called.port}`
+  return policyQuestion(input, trustDomainOf(input), sourceIp, asked, host ?? `${called?.host ?? ''}${port}`)
+}
+
+/** As identities of the mesh have it; empty when there are none yet. */
+function trustDomainOf({ catalogue, identityOf }: ExplainInput): string {
+  for (const workload of catalogue.workloads.values()) {
+    const identity = identityOf(workload)
+    if (identity !== undefined) return parseSpiffeId(identity).trustDomain
+  }
+  return ''
 }
 
 function explainConnection(
@@ -78,6 +108,7 @@ function explainConnection(
     what: 'endpoints',
     detail: `${usable} of ${judged.length} ${usable === 1 ? 'takes' : 'take'} new connections of this caller`,
   })
+  steps.push(...policySteps(judged))
   const reason = usable > 0 ? 'OK' : refusal(judged.flatMap(({ obstacle }) => obstacle ?? []))
   return { verdict: usable > 0 ? 'allowed' : 'refused', reason, steps, endpoints }
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { CatalogueSnapshot, RegistryProblem } from '../../mesh/model/catalogue.ts'
 import { type PermissiveUntil, permissiveFor } from '../../mesh/policy/permissive-until.ts'
 import type { Resource } from '../../mesh/resources/resource.ts'
@@ -78,12 +79,30 @@ async function status(deps: StatusRoutesDeps): Promise<StatusView> {
 
 async function explained(deps: StatusRoutesDeps, { query }: ApiRequest) {
   const input = { ...deps, catalogue: deps.catalogue(), resources: deps.resources(), agents: await deps.agents() }
-  return explain(input, query.get('from') ?? 'outside', query.get('to') ?? '', askedOf(query))
+  return explain(input, query.get('from') ?? 'outside', query.get('to') ?? '', askedOf(query), sourceOf(query))
+}
+
+function sourceOf(query: URLSearchParams): string | undefined {
+  const text = query.get('source-ip')
+  if (text === null) return undefined
+  if (isIP(text) === 0) throw new MeshError('WEFT_USAGE', `${JSON.stringify(text)} is no address`)
+  return text
+}
+
+/** Claims as JSON. */
+function claimsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const claims: unknown = JSON.parse(text)
+    if (typeof claims === 'object' && claims !== null && !Array.isArray(claims)) return { ...claims }
+  } catch {}
+  throw new MeshError('WEFT_USAGE', 'the claims of the token are no JSON object', {
+    next: `write them as {"iss": "https://id.example", "sub": "ann"}`,
+  })
 }
 
 /** A request is asked about when anything of one is said. */
 function askedOf(query: URLSearchParams): AskedRequest | undefined {
-  if (!['method', 'path', 'header'].some(name => query.has(name))) return undefined
+  if (!['method', 'path', 'header', 'token-claims'].some(name => query.has(name))) return undefined
   const headers = query.getAll('header').map((text): readonly [string, string] => {
     const at = text.indexOf(':')
     const name = text.slice(0, at).trim().toLowerCase()
@@ -93,5 +112,7 @@ function askedOf(query: URLSearchParams): AskedRequest | undefined {
     }
     return [name, text.slice(at + 1).trim()]
   })
-  return { method: query.get('method') ?? 'GET', path: query.get('path') ?? '/', headers }
+  const claims = query.get('token-claims')
+  const asked = { method: query.get('method') ?? 'GET', path: query.get('path') ?? '/', headers }
+  return claims === null ? asked : { ...asked, claims: claimsOf(claims) }
 }
