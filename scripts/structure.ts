@@ -15,7 +15,13 @@ const directions: readonly { from: string; to: readonly string[] }[] = [
   { from: 'registry-adapters/', to: ['registry-adapters/', 'mesh/'] },
   {
     from: 'agent/dataplane/',
-    to: ['agent/dataplane/', 'mesh/', 'agent/intercept/original-dst.ts', 'agent/intercept/caller-cgroup.ts'],
+    to: [
+      'agent/dataplane/',
+      'mesh/',
+      'agent/intercept/original-dst.ts',
+      'agent/intercept/caller-cgroup.ts',
+      'agent/intercept/caller-process.ts',
+    ],
   },
   { from: 'agent/agent.ts', to: ['agent/', 'mesh/'] },
   { from: 'agent/', to: ['agent/', 'mesh/'] },

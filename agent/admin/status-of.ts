@@ -1,3 +1,4 @@
+import { isOfSidecar } from '../control/listener-plan.ts'
 import type { LinkStatus } from '../control/server-link.ts'
 import type { BoundListener } from '../dataplane/messages.ts'
 import type { WorkloadProbes } from '../health/status.ts'
@@ -30,7 +31,7 @@ export type NotReady = 'draining' | 'config' | 'listeners' | 'certificates' | 'c
 
 /**
  * Why this agent should not be relied upon now. A workload whose certificate the server refuses does not count: it is
- * reported, and does not keep the host's other services from starting.
+ * reported, and does not keep the host's other services from starting; nor does a port that a Sidecar asks for.
  */
 export function notReadyOf(sources: StatusSources): readonly NotReady[] {
   const { listeners, certificates, now } = sources
@@ -38,7 +39,7 @@ export function notReadyOf(sources: StatusSources): readonly NotReady[] {
   const checks: readonly (readonly [NotReady, boolean])[] = [
     ['draining', sources.draining],
     ['config', !sources.hasConfig],
-    ['listeners', listeners.length === 0 || listeners.some(one => one.error !== undefined)],
+    ['listeners', listeners.length === 0 || listeners.some(one => one.error !== undefined && !isOfSidecar(one.name))],
     // The node's own certificate is for the server's eyes only: without it this host serves what it knows.
     ['certificates', certificates.slice(1).some(isMissing)],
     ['capture', sources.capture.state === 'failing'],

@@ -1,6 +1,10 @@
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
+import { boundListenersOf } from '../../mesh/routing/bound-listeners.ts'
+import { selectSidecar } from '../../mesh/routing/sidecar.ts'
+import { byAge } from '../../mesh/routing/visibility.ts'
 import type { AgentSettings } from '../config.ts'
-import type { ListenerSpec } from '../dataplane/messages.ts'
+import { hostPort } from '../dataplane/address.ts'
+import type { BoundListener, ListenerSpec } from '../dataplane/messages.ts'
 import type { PortAssignment } from './agent-state.ts'
 import { callerIdentities } from './port-assignment.ts'
 
@@ -46,9 +50,47 @@ export function listenersOf(
       if (port === undefined || owner === undefined) return []
       return outbound(`${workloadListener}${identity}`, { kind: 'outbound', identity, workload: owner.id }, port)
     }),
+    ...boundOf(config).flatMap(({ address, port }): ListenerSpec[] =>
+      isOwnPort(port, ports) ? [] : [{ name: nameOf(address, port), role: { kind: 'egress' }, host: address, port }],
+    ),
     ...everywhere('inbound-plaintext', { kind: 'inbound-plaintext' }, ports.inbound),
     ...everywhere('hbone', { kind: 'hbone' }, ports.hbone),
   ]
+}
+
+/** Listeners that Sidecars ask for and that cannot be: their ports are the agent's own, or may come to be. */
+export function refusedListeners(config: AgentConfig, ports: AgentSettings['ports']): readonly BoundListener[] {
+  return boundOf(config).flatMap(({ address, port }) =>
+    isOwnPort(port, ports) ? [{ name: nameOf(address, port), error: `port ${port} is the agent's own` }] : [],
+  )
+}
+
+/** How many ports from `workloadBase` on are kept for identities. */
+const workloadPorts = 1024
+
+function isOwnPort(port: number, { workloadBase, ...fixed }: AgentSettings['ports']): boolean {
+  return Object.values(fixed).includes(port) || (port >= workloadBase && port < workloadBase + workloadPorts)
+}
+
+/** Prefix of the names of listeners that Sidecars ask for. */
+const egressListener = 'egress/'
+
+const nameOf = (address: string, port: number) => `${egressListener}${hostPort(address, port)}`
+
+/** What the Sidecars of the workloads of this host ask for, each once: who may call is known by who calls. */
+function boundOf({ workloads, traffic }: AgentConfig): readonly { readonly address: string; readonly port: number }[] {
+  const sidecars = traffic.sidecars.toSorted(byAge)
+  const all = workloads.flatMap(({ namespace, labels, callers }) =>
+    callers.length === 0
+      ? []
+      : boundListenersOf(selectSidecar({ sidecars, world: { traffic } }, { namespace, labels })),
+  )
+  return [...new Map(all.map(one => [nameOf(one.address, one.port), one])).values()]
+}
+
+/** Whether a Sidecar asks for the listener of this name. */
+export function isOfSidecar(name: string): boolean {
+  return name.startsWith(egressListener)
 }
 
 /** Whose listener this name is; undefined for those that every host has. */

@@ -6,7 +6,7 @@ import type { AgentSettings } from '../config.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { BoundListener } from '../dataplane/messages.ts'
 import type { PortAssignment } from './agent-state.ts'
-import { type Ipv6Support, listenerIdentity, listenersOf } from './listener-plan.ts'
+import { type Ipv6Support, listenerIdentity, listenersOf, refusedListeners } from './listener-plan.ts'
 import { assignPorts, callerIdentities } from './port-assignment.ts'
 
 export interface ListenerSetDeps {
@@ -77,6 +77,7 @@ export function createListenerSet(deps: ListenerSetDeps, options: ListenerSetOpt
         bound = await deps.dataPlane.listen(listenersOf(config, assigned, options.ports, ipv6Support()))
         if (attempt >= maxAttempts || !blockTaken()) break
       }
+      bound = [...bound, ...refusedListeners(config, options.ports)]
       for (const { name, error } of bound) {
         if (error !== undefined) deps.log.error('a listener could not be opened', { code: 'WEFT_LISTEN', name, error })
       }

@@ -48,7 +48,12 @@ export function deliveryOf(
 }
 
 /** Where an ingress leads, or why it cannot be used. */
-function addressOf({ endpoint }: Ingress, own: string, socketDirectories: readonly string[]): LocalAddress | string {
+function addressOf(
+  { endpoint, bind }: Ingress,
+  own: string,
+  socketDirectories: readonly string[],
+): LocalAddress | string {
+  if (bind !== undefined && bind !== own) return `is bound to ${bind}, and the workload is at ${own}`
   if (endpoint === undefined) return 'has a defaultEndpoint that this version does not know'
   if (endpoint.kind === 'socket') {
     const { path } = endpoint

@@ -73,6 +73,7 @@ export class Listeners {
     const { role } = spec
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
     switch (role.kind) {
+      case 'egress':
       case 'outbound':
         return {
           server: createServer(options, socket => {

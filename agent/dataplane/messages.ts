@@ -59,6 +59,8 @@ export interface ListenerSpec {
 export type ListenerRole =
   /** Captured outbound connections. The identity is whose caller rules redirect here; absent is the host's default. */
   | { readonly kind: 'outbound'; readonly identity?: string; readonly workload?: string }
+  /** Callers connect to it themselves: it is a listener of the Sidecars of those who may. */
+  | { readonly kind: 'egress' }
   | { readonly kind: 'inbound-plaintext' }
   | { readonly kind: 'hbone' }
 

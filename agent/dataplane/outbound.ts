@@ -14,7 +14,7 @@ import { OutboundTcp } from './tcp/outbound-tcp.ts'
 import { factsOf, peerAddressOf } from './telemetry/facts.ts'
 import type { ConnectionFacts } from './telemetry/telemetry.ts'
 
-type OutboundRole = Extract<ListenerRole, { kind: 'outbound' }>
+type OutboundRole = Extract<ListenerRole, { kind: 'outbound' | 'egress' }>
 
 /** How long the first bytes of a connection are waited for whose port does not say what it speaks. */
 const detectMs = 200
@@ -52,6 +52,7 @@ class Accepted {
   start(role: OutboundRole): void {
     const table = this.#table
     if (this.#state.draining || table === undefined) return this.#refuse('DRAINING', 'the agent is not ready')
+    if (role.kind === 'egress') return this.#startBound(table)
     const original = this.#state.originalDst(this.#socket)
     if (original === undefined) return this.#refuse('NOT_REDIRECTED', '')
     this.#facts.destinationAddress = hostPort(original.address, original.port)
@@ -65,6 +66,32 @@ class Accepted {
       .then(identity => {
         if (this.#gone) return this.#refuse('CLIENT_RESET', '')
         this.#route(table, original, identity ?? table.defaultIdentity)
+      })
+  }
+
+  /** The caller came to the listener itself, so that nothing but the kernel can say who it is. */
+  #startBound(table: Table): void {
+    const { localAddress = '', localPort = 0 } = this.#socket
+    const original = { address: plainAddress(localAddress), port: localPort }
+    this.#facts.destinationAddress = hostPort(original.address, original.port)
+    this.#state
+      .claimedBy(this.#socket, table.claims)
+      .catch(() => undefined)
+      .then(identity => {
+        if (this.#gone) return this.#refuse('CLIENT_RESET', '')
+        if (identity === undefined) return this.#refuse('UNKNOWN_CALLER', 'on a listener of a Sidecar')
+        const caller = table.caller(identity)
+        this.#facts.sourceIdentity = identity
+        this.#facts.sourceWorkload = caller.labels.workload
+        const listeners = table.routing.bound(caller.client)
+        const isOwn = listeners.some(({ address, port }) => address === original.address && port === original.port)
+        if (!isOwn) return this.#refuse('NO_ROUTE', 'the Sidecar of the caller has no such listener')
+        peek(this.#socket, this.#state.clock, silentMs, ({ protocol, by }) => {
+          if (this.#gone && by === 'nothing') return this.#refuse('CLIENT_RESET', '')
+          if (protocol === 'http1' || protocol === 'http2')
+            return this.#http(caller, original, undefined, protocol, true)
+          this.#refuse('NOT_HTTP', `port ${original.port} is a listener of a Sidecar`)
+        })
       })
   }
 
@@ -107,6 +134,7 @@ class Accepted {
     original: OriginalDst,
     destination: Destination | undefined,
     protocol: 'http1' | 'http2',
+    isBound = false,
   ): void {
     const state = this.#state
     const remoteAddress = this.#facts.sourceAddress
@@ -115,6 +143,7 @@ class Accepted {
       port: original.port,
       destination,
       original,
+      isBound,
       originalAddress: this.#facts.destinationAddress,
       remoteAddress,
       sourceAddress: plainAddress(this.#socket.remoteAddress ?? ''),

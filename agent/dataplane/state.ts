@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { OriginalDst } from '../intercept/original-dst.ts'
+import type { CallerClaims } from './caller-claims.ts'
 import type { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
 import type { HbonePool } from './hbone/pool.ts'
@@ -60,6 +61,8 @@ export interface ThreadState {
   readonly telemetry: Telemetry
   /** The identity of a caller whom the rules could not place, by its cgroup; undefined when it has none. */
   readonly callerOf: (socket: Socket, byCgroup: ReadonlyMap<string, string>) => Promise<string | undefined>
+  /** The identity of whoever opened a connection that was not intercepted; undefined for nobody that is known. */
+  readonly claimedBy: (socket: Socket, claims: CallerClaims) => Promise<string | undefined>
   readonly clock: Clock
   readonly random: Random
 }

@@ -18,6 +18,7 @@ import type { RoutableService } from '../../mesh/routing/world.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import { createRanges, type Ranges } from '../../mesh/std/ip-ranges.ts'
 import { hostPort } from './address.ts'
+import { type CallerClaims, callerClaims } from './caller-claims.ts'
 import { deliveryOf, type LocalAddress, ownPorts } from './delivery.ts'
 import type { RejectedResource } from './messages.ts'
 import { PolicyIndex, TargetPolicy } from './policy/target-policy.ts'
@@ -59,6 +60,8 @@ export interface Table {
   readonly inboundRetries: RetryPolicy | undefined
   /** Identities of the own workloads that are known by cgroup, by its path. */
   readonly cgroupCallers: ReadonlyMap<string, string>
+  /** Who may call under which identity. */
+  readonly claims: CallerClaims
   readonly virtualIps: Ranges
 }
 
@@ -209,6 +212,7 @@ export function buildTable(
     pathNormalization: config.traffic.mesh.pathNormalization?.normalization ?? 'DEFAULT',
     inboundRetries: retryPolicy(undefined, { direction: 'inbound', defaults: undefined, consistentHash: false }),
     cgroupCallers,
+    claims: callerClaims(config.workloads),
     virtualIps,
   }
   return { table, rejected }

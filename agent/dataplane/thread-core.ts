@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import { callerOf } from './caller.ts'
+import { claimedBy } from './caller-claims.ts'
 import { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
 import { isNarrower } from './hbone/peer-trust.ts'
@@ -57,7 +58,7 @@ export interface ThreadOptions {
   readonly counts?: { readonly buffer: SharedArrayBuffer; readonly thread: number; readonly threads: number }
 }
 
-type Kernel = Pick<ThreadState, 'originalDst' | 'callerOf'>
+type Kernel = Pick<ThreadState, 'originalDst' | 'callerOf'> & Partial<Pick<ThreadState, 'claimedBy'>>
 
 const drainPollMs = 50
 
@@ -117,6 +118,7 @@ export class ThreadCore {
       reads,
       credentialDirectory: options.credentialDirectory ?? defaultCredentialDirectory,
       hbonePort: options.hbonePort ?? defaultHbonePort,
+      claimedBy,
       ...kernel,
       telemetry: new Telemetry(new TcpMetrics(), http, this.#accessLog, clock, bytes => reads.passed(bytes)),
       clock,

@@ -341,6 +341,9 @@ export interface SidecarSpec {
         readonly protocol?: Optional<string>
       }>
       readonly hosts?: Optional<readonly string[]>
+      /** NONE: callers connect to `bind` (127.0.0.1 when left out) and the port themselves. */
+      readonly captureMode?: Optional<'DEFAULT' | 'IPTABLES' | 'NONE'>
+      readonly bind?: Optional<string>
     }[]
   >
   readonly ingress?: Optional<
@@ -352,6 +355,8 @@ export interface SidecarSpec {
       }>
       /** Where it is delivered; the workload's own port when left out. */
       readonly defaultEndpoint?: Optional<string>
+      /** The workload's own address, or one that stands for all. */
+      readonly bind?: Optional<string>
       readonly connectionPool?: Optional<ConnectionPoolSpec>
       readonly tls?: Optional<ServerTlsSpec>
     }[]

@@ -30,20 +30,40 @@ const listenerPort = z.strictObject({
   protocol: portProtocol.optional(),
 })
 
-/** Interception is the only way callers meet the mesh. */
-const captureMode = z.enum(['DEFAULT', 'IPTABLES', 'NONE']).superRefine((mode, context) => {
-  if (mode === 'NONE') refuseUnimplemented(context, 'listeners that callers connect to themselves')
-})
+const captureMode = z.enum(['DEFAULT', 'IPTABLES', 'NONE'])
 
-const egress = z.strictObject({
-  port: listenerPort.optional(),
-  hosts: z.array(hostEntry).min(1),
-  captureMode: captureMode.optional(),
-  bind: unimplemented('listeners that callers connect to themselves'),
-})
+const loopback = /^(?:127(?:\.\d+){3}|::1)$/
 
-/** Addresses that stand for all: where a listener is when nothing is said. */
-const anyAddress = new Set(['', '0.0.0.0', '::'])
+/** With NONE callers connect to a listener on loopback themselves; else they are intercepted. */
+const egress = z
+  .strictObject({
+    port: listenerPort.optional(),
+    hosts: z.array(hostEntry).min(1),
+    captureMode: captureMode.optional(),
+    bind: z
+      .string()
+      .superRefine((text, context) => {
+        if (text === '' || loopback.test(text)) return
+        if (text.startsWith('unix://')) return refuseUnimplemented(context, 'listeners that are unix sockets')
+        if (isAddress(text)) return refuseUnimplemented(context, 'listeners of other addresses than loopback')
+        context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
+      })
+      .optional(),
+  })
+  .superRefine(({ port, captureMode: mode, bind }, context) => {
+    const say = (key: string, what: string) => refuseUnimplemented(context, what, [key])
+    if (mode !== 'NONE') {
+      if (bind) say('bind', 'addresses of intercepted callers; use captureMode NONE')
+      return
+    }
+    if (port === undefined) return say('captureMode', 'listeners without a port; name one')
+    if (!isRequests(port.protocol)) say('captureMode', 'listeners for bytes; use protocol HTTP, HTTP2 or GRPC')
+  })
+
+/** Without a word requests are meant: bytes say not where they are to go. */
+function isRequests(protocol: string | undefined): boolean {
+  return /^(?:http|http2|grpc|grpc-web|)$/i.test(protocol ?? '')
+}
 
 const ingress = z
   .strictObject({
@@ -58,14 +78,15 @@ const ingress = z
         context.addIssue({ code: 'custom', message })
       })
       .optional(),
-    captureMode: captureMode.optional(),
+    captureMode: captureMode
+      .superRefine((mode, context) => {
+        if (mode === 'NONE') refuseUnimplemented(context, 'ports that the agent opens in place of the workload')
+      })
+      .optional(),
+    /** Any address, or the workload's own: its host's agent refuses others. */
     bind: z
       .string()
-      .superRefine((text, context) => {
-        if (anyAddress.has(text)) return
-        if (isAddress(text)) return refuseUnimplemented(context, 'listeners of one address; workloads have one address')
-        context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
-      })
+      .refine(text => text === '' || isAddress(text), 'must be an IPv4 or IPv6 address')
       .optional(),
     connectionPool: connectionPool.optional(),
     tls: serverTls.optional(),

@@ -1,6 +1,7 @@
 import type { Protocol } from '../model/service.ts'
 import type { Config, ConnectionPoolSpec, ServerTlsSpec, SidecarSpec } from '../model/traffic.ts'
 import { declaredProtocol } from '../resources/port-protocol.ts'
+import { canonicalAddress } from '../std/ip-address.ts'
 
 /** Where what arrives for a port is delivered: at the workload's own address, at loopback, or at a unix socket. */
 export type IngressEndpoint =
@@ -14,6 +15,8 @@ export interface Ingress {
   readonly protocol: Protocol | undefined
   /** Undefined is one that cannot be used: nothing may be delivered then. */
   readonly endpoint: IngressEndpoint | undefined
+  /** The one address that the port is at; undefined for the workload's own. */
+  readonly bind: string | undefined
   readonly connectionPool: ConnectionPoolSpec | undefined
   /** TLS of callers outside the mesh that ends before the process; undefined where it gets what comes. */
   readonly tls: ServerTls | undefined
@@ -35,18 +38,22 @@ export interface ServerTls {
   readonly carriesHttp: boolean
 }
 
+/** Addresses that stand for all. */
+const anyAddress = new Set(['', '0.0.0.0', '::'])
+
 /** The longest path that the kernel takes for a socket, in bytes (unix(7)). */
 const maxSocketPath = 107
 
 /** The `ingress` of a Sidecar by port number; validation has seen to it that no port is named twice. */
 export function ingressOf(sidecar: Config<SidecarSpec> | undefined): ReadonlyMap<number, Ingress> {
   const found = new Map<number, Ingress>()
-  for (const { port, defaultEndpoint = '', connectionPool, tls } of sidecar?.spec.ingress ?? []) {
+  for (const { port, defaultEndpoint = '', bind = '', connectionPool, tls } of sidecar?.spec.ingress ?? []) {
     const number = port?.number ?? 0
     const protocol = port?.protocol ? declaredProtocol(port.protocol, number) : undefined
     const endpoint: IngressEndpoint | undefined =
       defaultEndpoint === '' ? { kind: 'workload', port: number } : parseDefaultEndpoint(defaultEndpoint)
-    found.set(number, { protocol, endpoint, connectionPool, tls: tls && serverTlsOf(tls, port?.protocol ?? '') })
+    const listener = { bind: anyAddress.has(bind) ? undefined : (canonicalAddress(bind) ?? bind), connectionPool }
+    found.set(number, { protocol, endpoint, ...listener, tls: tls && serverTlsOf(tls, port?.protocol ?? '') })
   }
   return found
 }

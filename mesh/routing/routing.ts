@@ -1,4 +1,5 @@
 import type { ConnectionPoolSpec } from '../model/traffic.ts'
+import { type BoundListener, boundListenersOf } from './bound-listeners.ts'
 import type { ClusterSettings } from './cluster.ts'
 import { clusterSettings, type PoolLimits, passthroughSettings, poolLimits } from './cluster-settings.ts'
 import type { CompileContext } from './context.ts'
@@ -20,6 +21,10 @@ export interface Routing {
   readonly world: RoutingWorld
   /** Where a client's requests to a port go. */
   httpPort(client: RoutingClient, port: number): PortRoutes
+  /** Listeners that a client's Sidecar opens for it, which it calls without interception. */
+  bound(client: RoutingClient): readonly BoundListener[]
+  /** Where its requests to such a listener go, and no others; undefined where it has none of that port. */
+  boundPort(client: RoutingClient, port: number): PortRoutes | undefined
   /** How a client calls a destination. */
   cluster(client: RoutingClient, destination: RouteDestination): ClusterSettings
   /** Where a client's connection to a port goes by `tls` and `tcp` rules; undefined where none is about it. */
@@ -67,6 +72,8 @@ export function createRouting(world: RoutingWorld, before?: Routing): Routing {
   return {
     world,
     httpPort: (client, port) => of(client).httpPort(port),
+    bound: client => of(client).bound,
+    boundPort: (client, port) => of(client).boundPort(port),
     cluster: (client, destination) => of(client).cluster(destination),
     tcp: (client, service, port, sni, destinationAddress) =>
       of(client).tcpPort(port).find({ service, sni, destinationAddress }),
@@ -82,7 +89,9 @@ export function createRouting(world: RoutingWorld, before?: Routing): Routing {
 
 interface ClientRouting {
   readonly sidecar: SidecarInForce
+  readonly bound: readonly BoundListener[]
   httpPort(port: number): PortRoutes
+  boundPort(port: number): PortRoutes | undefined
   tcpPort(port: number): TcpRoutes
   cluster(destination: RouteDestination): ClusterSettings
 }
@@ -92,6 +101,7 @@ function createClientRouting(index: WorldIndex, client: RoutingClient): ClientRo
   const scope = createScope(index, client)
   const sidecar = sidecarInForce(index, scope.sidecar)
   const httpPorts = createMemo<number, PortRoutes>(portLimit)
+  const boundPorts = createMemo<number, PortRoutes | undefined>(portLimit)
   const tcpPorts = createMemo<number, TcpRoutes>(portLimit)
   const clusters = createMemo<string, ClusterSettings>(clusterLimit)
 
@@ -116,6 +126,13 @@ function createClientRouting(index: WorldIndex, client: RoutingClient): ClientRo
   return {
     sidecar,
     cluster,
+    bound: boundListenersOf(scope.sidecar),
+    boundPort: wanted =>
+      boundPorts.get(wanted, port => {
+        const listener = scope.bound(port)
+        // whoever calls the listener has no other address in mind that the rest could go on to
+        return listener && createPortRoutes(index, listener, contextOf(port), 'REGISTRY_ONLY')
+      }),
     httpPort: wanted =>
       httpPorts.get(wanted, port =>
         createPortRoutes(index, scope.listener(port), contextOf(port), sidecar.outboundTrafficPolicy),

@@ -1,4 +1,5 @@
 import type { Config, SidecarSpec } from '../model/traffic.ts'
+import { boundListenerOf } from './bound-listeners.ts'
 import { createEgressListener, type EgressListener } from './egress.ts'
 import { fullHost } from './hosts.ts'
 import { selectSidecar } from './sidecar.ts'
@@ -12,6 +13,8 @@ export interface ClientScope {
   readonly sidecar: Config<SidecarSpec> | undefined
   /** For calls of one port: the Sidecar's listener for it, else its listener without a port; undefined without either. */
   listener(port: number): EgressListener | undefined
+  /** For calls that come to the Sidecar's own listener of this port; undefined when it has none. */
+  bound(port: number): EgressListener | undefined
   /**
    * The service of a full host that rules may send calls to: what any listener sees, and what the VirtualServices in scope
    * name as destinations. Of several of one host the client's own namespace counts, then the alphabet.
@@ -23,12 +26,13 @@ export function createScope(index: WorldIndex, client: RoutingClient): ClientSco
   const { namespace } = client
   const sidecar = selectSidecar(index, client)
   const egress = sidecar?.spec.egress ?? []
-  const listeners = egress.map(({ port, hosts }) => ({
-    port: port?.number,
-    listener: createEgressListener(index, namespace, hosts ?? []),
+  const listeners = egress.map(each => ({
+    port: each.port?.number,
+    isBound: boundListenerOf(each) !== undefined,
+    listener: createEgressListener(index, namespace, each.hosts ?? []),
   }))
   if (egress.length === 0) {
-    listeners.push({ port: undefined, listener: createEgressListener(index, namespace, undefined) })
+    listeners.push({ port: undefined, isBound: false, listener: createEgressListener(index, namespace, undefined) })
   }
   const rest = listeners.find(({ port }) => port === undefined)?.listener
   const virtualServices = new Set(listeners.flatMap(({ listener }) => listener.virtualServices))
@@ -37,7 +41,8 @@ export function createScope(index: WorldIndex, client: RoutingClient): ClientSco
   return {
     client,
     sidecar,
-    listener: wanted => listeners.find(({ port }) => port === wanted)?.listener ?? rest,
+    listener: wanted => listeners.find(({ port, isBound }) => port === wanted && !isBound)?.listener ?? rest,
+    bound: wanted => listeners.find(({ port, isBound }) => port === wanted && isBound)?.listener,
     service(host) {
       const all = index.byHost.get(host) ?? []
       const seen = ofOwnNamespace(

@@ -11,11 +11,17 @@ export interface SidecarInForce {
   readonly outboundTrafficPolicy: 'REGISTRY_ONLY' | 'ALLOW_ANY'
 }
 
+/** What a workload's Sidecar is chosen from; Sidecars oldest first. */
+export interface SidecarIndex {
+  readonly sidecars: readonly Config<SidecarSpec>[]
+  readonly world: { readonly traffic: { readonly rootNamespace: string } }
+}
+
 /**
  * The Sidecar of a workload: of its namespace the oldest that selects it, else the oldest without a selector, else that of
  * the root namespace (networking.istio.io/v1 Sidecar).
  */
-export function selectSidecar(index: WorldIndex, client: RoutingClient): Config<SidecarSpec> | undefined {
+export function selectSidecar(index: SidecarIndex, client: RoutingClient): Config<SidecarSpec> | undefined {
   const { rootNamespace } = index.world.traffic
   const local = index.sidecars.filter(({ namespace }) => namespace === client.namespace)
   const own = local.find(({ spec }) => hasSelector(spec) && selectsLabels(spec.workloadSelector?.labels, client.labels))

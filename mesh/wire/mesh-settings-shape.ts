@@ -17,19 +17,19 @@ const tlsVersion = oneOf('TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3')
 export const sidecar = objectOf<SidecarSpec>({
   workloadSelector: objectOf<Part<SidecarSpec, 'workloadSelector'>>({ labels: mapOf(text) }),
   egress: listOf(
-    objectOf<Egress>(
-      {
-        port: objectOf<Part<Egress, 'port'>>({ number: port, name: text, protocol: text }),
-        hosts: listOf(text),
-      },
-      ['captureMode'],
-    ),
+    objectOf<Egress>({
+      port: objectOf<Part<Egress, 'port'>>({ number: port, name: text, protocol: text }),
+      hosts: listOf(text),
+      captureMode: oneOf('DEFAULT', 'IPTABLES', 'NONE'),
+      bind: text,
+    }),
   ),
   ingress: listOf(
     objectOf<Ingress>(
       {
         port: objectOf<Part<Ingress, 'port'>>({ number: port, name: text, protocol: text }),
         defaultEndpoint: text,
+        bind: text,
         connectionPool,
         tls: objectOf<Part<Ingress, 'tls'>>({
           mode: oneOf('PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL'),
@@ -42,7 +42,7 @@ export const sidecar = objectOf<SidecarSpec>({
           cipherSuites: listOf(text),
         }),
       },
-      ['bind', 'captureMode'],
+      ['captureMode'],
     ),
   ),
   outboundTrafficPolicy,

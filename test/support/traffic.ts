@@ -213,11 +213,20 @@ const wholeDestinationRule: DestinationRuleSpec = {
 
 const wholeSidecar: SidecarSpec = {
   workloadSelector: { labels },
-  egress: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['./*', 'shop/cart.shop.mesh'] }, {}],
+  egress: [
+    {
+      port: { number: 80, name: 'http', protocol: 'HTTP' },
+      hosts: ['./*', 'shop/cart.shop.mesh'],
+      captureMode: 'NONE',
+      bind: '127.0.0.1',
+    },
+    {},
+  ],
   ingress: [
     {
       port: { number: 8080, name: 'http', protocol: 'HTTP' },
       defaultEndpoint: 'unix:///run/cart.sock',
+      bind: '0.0.0.0',
       connectionPool: portPolicy.connectionPool,
       tls: {
         mode: 'MUTUAL',

@@ -21,6 +21,8 @@ export interface OutboundCall {
   readonly port: number
   /** The mesh service that the address belongs to; undefined for addresses the mesh does not know. */
   readonly destination: Destination | undefined
+  /** The caller connected to a listener of its Sidecar, and not to where it wants to go. */
+  readonly isBound?: boolean
 }
 
 /** A connection of a local process that carries requests. */
@@ -90,9 +92,10 @@ export function decide(
  */
 function virtualHostOf(
   table: Table,
-  { caller, port, destination }: OutboundCall,
+  { caller, port, destination, isBound }: OutboundCall,
   authority: string,
 ): VirtualHost | undefined {
+  if (isBound === true) return table.routing.boundPort(caller.client, port)?.find(authority)
   const routes = table.routing.httpPort(caller.client, destination?.port.port ?? port)
   const host = routes.find(authority)
   const isKnown = host !== undefined && host.name !== 'allow_any' && host.name !== 'block_all'

@@ -82,7 +82,10 @@ export class UpstreamChoice implements PickContext {
   next(): Upstream | undefined {
     const active = this.#active
     const named = active.pinned(this.#pinned) ?? this.#named?.next(this.tried)
-    return named ?? active.original(this.#connection.original) ?? active.cluster.pick(this)
+    if (named !== undefined) return named
+    const { isBound, original } = this.#connection
+    // where a caller of a listener was going is the listener
+    return (isBound === true ? undefined : active.original(original)) ?? active.cluster.pick(this)
   }
 
   /** Endpoints that earlier tries have had, and those whose priorities are to be left. */

@@ -39,6 +39,7 @@ t.test('says in one word each what is missing', async t => {
     [{ hasConfig: false }, ['config']],
     [{ listeners: [] }, ['listeners']],
     [{ listeners: [{ name: 'hbone/ipv4', error: 'EADDRINUSE' }] }, ['listeners']],
+    [{ listeners: [{ name: 'egress/127.0.0.1:9080', error: 'EADDRINUSE' }] }, []],
     [{ certificates: [node, none] }, ['certificates']],
     [{ certificates: [node, { ...web, notAfter: now - 1 }] }, ['certificates']],
     [{ certificates: [node, { ...none, refused: true }] }, []],

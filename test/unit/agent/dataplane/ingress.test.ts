@@ -99,6 +99,20 @@ t.test('what cannot be delivered is not served, and said', async t => {
   }
 })
 
+t.test('a port is served at the workload’s own address, and bound to no other', async t => {
+  for (const bind of ['', '0.0.0.0', '::', '10.77.0.1']) {
+    const { table, rejected } = build([{ port: { number: 9090 }, bind }])
+    t.same(rejected, [], bind)
+    t.equal(table.local.size, 1)
+  }
+  for (const bind of ['::1', '10.77.0.2']) {
+    const { table, rejected } = build([{ port: { number: 9090 }, bind }])
+    const reason = `the ingress of its Sidecar for port 9090 is bound to ${bind}, and the workload is at 10.77.0.1`
+    t.same(rejected, [{ name: 'workload/static/web-1', reason }])
+    t.equal(table.local.size, 0)
+  }
+})
+
 /** Names of sockets are short. */
 function aSocketDirectory(t: { teardown(stop: () => unknown): void }): string {
   const directory = mkdtempSync(join(tmpdir(), 'weft-'))

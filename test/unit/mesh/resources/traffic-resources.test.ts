@@ -47,10 +47,26 @@ t.test('regular expressions are held to what runs in linear time', async t => {
   t.match(http({ match: [{ headers: { a: { regex: 'x'.repeat(1025) } } }] }), [/longer than 1024 characters/])
 })
 
+const listener = (values: object) => ({ port: { number: 80 }, hosts: ['./*'], captureMode: 'NONE', ...values })
+
+t.test('Sidecars may open listeners on loopback, and say at which address a port is', async t => {
+  for (const values of [{}, { bind: '' }, { bind: '127.0.0.2' }, { bind: '::1' }]) {
+    t.same(problemsOf('Sidecar', { egress: [listener(values)] }), [])
+  }
+  t.same(problemsOf('Sidecar', { ingress: [{ port: { number: 80 }, bind: '10.0.0.1' }] }), [])
+  t.match(problemsOf('Sidecar', { egress: [listener({ bind: 'loopback' })] }), [
+    /bind: must be an IPv4 or IPv6 address/,
+  ])
+})
+
 t.test('what routing does not do is refused by name', async t => {
   const rows: readonly (readonly [keyof typeof read, object, RegExp])[] = [
-    ['Sidecar', { ingress: [{ port: { number: 80 }, bind: '10.0.0.1' }] }, /ingress\[0\]\.bind: is not implemented/],
-    ['Sidecar', { egress: [{ hosts: ['./*'], captureMode: 'NONE' }] }, /captureMode: is not implemented/],
+    ['Sidecar', { ingress: [{ port: { number: 80 }, captureMode: 'NONE' }] }, /captureMode: is not implemented/],
+    ['Sidecar', { egress: [{ hosts: ['./*'], captureMode: 'NONE' }] }, /captureMode: is not implemented: .*port/],
+    ['Sidecar', { egress: [listener({ bind: '10.0.0.1' })] }, /bind: is not implemented: .*loopback/],
+    ['Sidecar', { egress: [listener({ bind: 'unix:///run/a' })] }, /bind: is not implemented: .*unix sockets/],
+    ['Sidecar', { egress: [listener({ captureMode: 'DEFAULT', bind: '::1' })] }, /bind: is not implemented: .*NONE/],
+    ['Sidecar', { egress: [listener({ port: { number: 80, protocol: 'TCP' } })] }, /captureMode: is not impl.* bytes/],
   ]
   for (const [kind, spec, message] of rows) {
     const [first, ...more] = problemsOf(kind, spec)

@@ -47,6 +47,23 @@ t.test('with a domain of several labels its first one may stand in a short name'
   t.equal(ports.find('cart.shop.svc.cluster').name, 'allow_any')
 })
 
+t.test('a listener of a Sidecar is for calls that come to it, and for no intercepted ones', async t => {
+  const sidecar = `Sidecar shop/s { egress: [
+    { port: { number: 80 }, hosts: [shop/cart.shop.mesh], captureMode: NONE, bind: ::1 },
+    { hosts: [shop/api.shop.mesh] }] }`
+  const routing = createRouting(routingWorld(services, [sidecar]))
+  t.same(routing.bound(shop), [{ address: '::1', port: 80 }])
+  const bound = routing.boundPort(shop, 80)
+  t.equal(bound?.find('cart').name, 'cart.shop.mesh:80')
+  t.equal(bound?.find('api').name, 'block_all', 'whatever becomes of intercepted calls of unknown hosts')
+  t.equal(routing.boundPort(shop, 81), undefined)
+  const captured = routing.httpPort(shop, 80)
+  t.equal(captured.find('cart').name, 'allow_any')
+  t.equal(captured.find('api').name, 'api.shop.mesh:80')
+  t.same(routing.bound(front), [])
+  t.equal(routing.boundPort(front, 80), undefined)
+})
+
 t.test('nothing strange is anybody', async t => {
   const ports = createRouting(routingWorld(services)).httpPort(shop, 80)
   for (const authority of [
