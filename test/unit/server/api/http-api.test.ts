@@ -27,7 +27,7 @@ t.test('every route but joining wants a token of this server', async t => {
   }
   t.same(
     routes.filter(route => route.open === true).map(route => `${route.method} ${route.path}`),
-    ['POST /v1/join'],
+    ['POST /v1/join', 'POST /v1/join/challenge'],
   )
 })
 
