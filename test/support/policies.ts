@@ -28,6 +28,8 @@ const source: Required<AuthorizationSource> = {
   notNamespaces: ['guest*'],
   serviceAccounts: ['web/web'],
   notServiceAccounts: ['bad'],
+  trustDomains: ['mesh.test'],
+  notTrustDomains: ['old.*'],
   ipBlocks: ['10.0.0.0/8'],
   notIpBlocks: ['10.0.0.1'],
   remoteIpBlocks: ['2001:db8::/32'],
