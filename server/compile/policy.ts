@@ -66,6 +66,7 @@ function withKeys(
   { presence: _always, jwks = '', ...rule }: JwtRule & { readonly presence?: unknown },
   keysOf: KeysOf,
 ): JwtRule {
-  const set = jwks === '' ? keysOf(rule.jwksUri ?? rule.issuer ?? '') : jwks
+  const { jwksUri, issuer = '' } = rule
+  const set = jwks !== '' ? jwks : jwksUri === undefined ? keysOf(issuer, 'issuer') : keysOf(jwksUri, 'jwks')
   return { ...rule, jwks: publicJwks(set ?? '') }
 }

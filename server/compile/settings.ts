@@ -19,7 +19,7 @@ export interface CompileSettings {
 export type MayHold = (node: string, identity: string) => boolean
 
 /** The key set of a `jwksUri`, or of an issuer without one, as text; undefined while there is none. */
-export type KeysOf = (uri: string) => string | undefined
+export type KeysOf = (uri: string, kind: 'jwks' | 'issuer') => string | undefined
 
 /** What plaintext may do at a port of a workload, and who says so. */
 export type MtlsVerdict = (

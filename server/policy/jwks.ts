@@ -170,10 +170,10 @@ export function startTokenKeys(deps: TokenKeysDeps): TokenKeys {
   }
 }
 
-/** Of the sets that there are now; one named as a key set goes before one named by its issuer. */
+/** Of the sets that there are now. A URL that is an issuer's name may be another rule's key set. */
 function lookUp(kept: ReadonlyMap<string, KeptKeys>): KeysOf {
   const sets = new Map(kept)
-  return uri => (sets.get(keySourceId({ kind: 'jwks', uri })) ?? sets.get(keySourceId({ kind: 'issuer', uri })))?.keys
+  return (uri, kind) => sets.get(keySourceId({ kind, uri }))?.keys
 }
 
 function readFile(file: KeyFile, log: Log): ReadonlyMap<string, KeptKeys> {

@@ -55,7 +55,7 @@ function world(t: Test, rules: readonly JwtRule[], folder = temporaryFolder(t), 
   t.teardown(() => keys.stop())
   const warned = () => log.lines.filter(({ level }) => level === 'warn')
   const counted = () => keys.fetches().success + keys.fetches().failure
-  const keysOf = (uri: string) => keys.keysOf.value(uri)
+  const keysOf = (uri: string, kind: 'jwks' | 'issuer' = 'jwks') => keys.keysOf.value(uri, kind)
   /** Waits for so many fetches to have ended, in all. */
   const fetches = (count: number) => until(`${count} fetches`, () => counted() >= count)
   return { clock, log, watch, keys, keysOf, counted, fetches, warned, path, folder }
@@ -101,8 +101,19 @@ t.test('finds the keys of an issuer by its metadata', async t => {
   const issuer = `${server.origin}/realm/`
   const { keysOf, fetches } = world(t, [{ issuer }])
   await fetches(1)
-  t.equal(keysOf(issuer), publicKeySet(one))
+  t.equal(keysOf(issuer, 'issuer'), publicKeySet(one))
   t.same(server.asked, ['/realm/.well-known/openid-configuration', '/keys'])
+})
+
+t.test('the keys of an issuer are not those that another rule has at the issuer’s URL', async t => {
+  const server = await urlServer(t, (request, response) => {
+    const metadata = JSON.stringify({ issuer: server.origin, jwks_uri: `${server.origin}/keys` })
+    says(request.url === '/keys' ? one : request.url === '/' ? two : metadata)(request, response)
+  })
+  const { origin } = server
+  const { keysOf, fetches } = world(t, [{ issuer: origin }, { issuer: 'other', jwksUri: origin }])
+  await fetches(2)
+  t.same([keysOf(origin, 'issuer'), keysOf(origin, 'jwks')], [publicKeySet(one), publicKeySet(two)])
 })
 
 t.test('metadata of another issuer, or that lead elsewhere, are none', async t => {
@@ -118,7 +129,7 @@ t.test('metadata of another issuer, or that lead elsewhere, are none', async t =
     metadata = wrong
     const { keys, keysOf, fetches } = world(t, [{ issuer: server.origin }])
     await fetches(1)
-    t.equal(keysOf(server.origin), undefined)
+    t.equal(keysOf(server.origin, 'issuer'), undefined)
     t.match(keys.status(), [{ state: 'missing', reason }])
   }
   t.same(inner.asked, [])
