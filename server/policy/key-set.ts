@@ -2,6 +2,9 @@ import { parseJwks } from '../../mesh/resources/jwks.ts'
 
 /** Far more than anybody rotates through. */
 const maxKeys = 100
+/** Of a key's members: RSA of 16384 bits, the most that is verified, has a modulus of 2731 characters. */
+const maxMemberLength = 4096
+const members = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y']
 
 /**
  * The public keys of a fetched JSON Web Key Set (RFC 7517), as text that is the same for the same keys in any order. Keys of
@@ -11,7 +14,7 @@ export function publicKeySet(text: string): string | undefined {
   const set = parseObject(text)
   if (set === undefined || !Array.isArray(set.keys) || set.keys.length > maxKeys) return undefined
   const keys = set.keys.flatMap((key: unknown) => {
-    const parsed = isFlat(key) ? parseJwks(JSON.stringify({ keys: [key] })) : undefined
+    const parsed = isFlat(key) && isShort(key) ? parseJwks(JSON.stringify({ keys: [key] })) : undefined
     return parsed?.kind === 'good' ? parsed.keys.map(inOrder) : []
   })
   return JSON.stringify({
@@ -35,16 +38,20 @@ export function discoveryUrl(issuer: string): string {
 }
 
 /** A key has texts and lists of texts; what is nested deeper may be nested so deeply that it cannot be written again. */
-function isFlat(key: unknown): boolean {
+function isFlat(key: unknown): key is Readonly<Record<string, unknown>> {
   const isText = (value: unknown) => typeof value !== 'object' || value === null
   return (
     isRecord(key) && Object.values(key).every(value => isText(value) || (Array.isArray(value) && value.every(isText)))
   )
 }
 
+/** A set of larger ones could outgrow what an agent takes of a policy. */
+function isShort(key: Readonly<Record<string, unknown>>): boolean {
+  return members.every(name => typeof key[name] !== 'string' || key[name].length <= maxMemberLength)
+}
+
 /** Members that matter for verifying, one way. */
 function inOrder(key: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const members = ['kty', 'kid', 'alg', 'use', 'crv', 'n', 'e', 'x', 'y']
   return Object.fromEntries(members.flatMap(name => (typeof key[name] === 'string' ? [[name, key[name]]] : [])))
 }
 

@@ -18,6 +18,7 @@ t.test('nothing secret and nothing unknown is handed on', t => {
     { kty: 'oct', kid: 's', k: 'c2VjcmV0' },
     { kty: 'new', kid: 'n' },
     { kty: 'EC', crv: 'P-256', x: '!' },
+    { ...ec.jwk, kid: 'x'.repeat(5000) },
     7,
     null,
   ]
