@@ -97,7 +97,7 @@ const forbidden = [
   ['a reserved address', createRanges(['240.0.0.0/4', '192.0.0.0/24', '100::/64'])],
   [
     'an address that hides another one',
-    createRanges(['::/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16', '2001::/32']),
+    createRanges(['::/96', '::ffff:0:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16', '2001::/32']),
   ],
 ] as const
 

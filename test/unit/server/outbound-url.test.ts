@@ -41,6 +41,7 @@ t.test('refuses URLs that lead to what only this host, its link or its cloud may
       '[::ffff:127.0.0.1]',
       '[::ffff:10.0.0.1]',
       '[::127.0.0.1]',
+      '[::ffff:0:127.0.0.1]',
       '[64:ff9b::7f00:1]',
       '[64:ff9b:1::a9fe:a9fe]',
       '[2002:7f00:1::]',
