@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type {
   AuthorizationPolicySpec,
   Policy,
@@ -49,7 +50,7 @@ export class PolicyIndex {
 
 /** What holds for one port, each prepared when it is first asked for. */
 export class PreparedPolicy {
-  /** All that it was prepared from. */
+  /** SHA-256 of all that it was prepared from. */
   readonly key: string
   readonly #config: PolicyConfig
   readonly #target: TokenTarget
@@ -114,7 +115,9 @@ export class TargetPolicy {
   get prepared(): PreparedPolicy {
     if (this.#prepared !== undefined) return this.#prepared
     const config = this.#index.for(this.#target)
-    const key = JSON.stringify([this.#target, config])
+    const key = createHash('sha256')
+      .update(JSON.stringify([this.#target, config]))
+      .digest('base64')
     this.#prepared = this.#before?.key === key ? this.#before : new PreparedPolicy(key, config, this.#target)
     this.#before = undefined
     return this.#prepared
