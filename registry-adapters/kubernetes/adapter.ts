@@ -46,8 +46,11 @@ async function run(
     if (!signal.aborted) deps.report(health)
   })
   const failing = new Set<string>()
-  /** When a read last came back, or listed anew. */
-  let recoveredAt = Number.NEGATIVE_INFINITY
+  /** When the first read came back, or listed anew, while others have not; a read that never does holds up nothing then. */
+  let recoveredAt: number | undefined
+  const recovers = () => {
+    recoveredAt = failing.size === 0 ? undefined : (recoveredAt ?? clock.monotonic())
+  }
   const standing: Standing = {
     ...whole,
     failed(part, error) {
@@ -57,7 +60,7 @@ async function run(
     succeeded(part) {
       failing.delete(part)
       const hadFailed = whole.succeeded(part)
-      if (hadFailed) recoveredAt = clock.monotonic()
+      if (hadFailed) recovers()
       return hadFailed
     },
   }
@@ -76,7 +79,7 @@ async function run(
         tick()
       }
       const listed = () => {
-        recoveredAt = clock.monotonic()
+        recovers()
         if (unlisted.delete(read)) tick()
       }
       const shared = { session, pace, clock, random, log, standing }
@@ -112,7 +115,7 @@ async function run(
    * pod that has moved would be gone until its own read is back.
    */
   async function together(): Promise<void> {
-    while (failing.size > 0 && clock.monotonic() - recoveredAt < pace.togetherMs && !signal.aborted) {
+    while (recoveredAt !== undefined && clock.monotonic() - recoveredAt < pace.togetherMs && !signal.aborted) {
       await sleep(clock, pace.settleMs, signal)
     }
   }
