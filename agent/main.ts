@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { systemClock, systemRandom } from '../mesh/std/clock.ts'
 import { describeError, MeshError } from '../mesh/std/errors.ts'
-import { createLog, type Log } from '../mesh/std/log.ts'
+import { createLog } from '../mesh/std/log.ts'
+import { guardProcess, refuseUnsafeStart } from '../mesh/std/process-guard.ts'
 import { startAgent } from './agent.ts'
 import { type AgentSettings, loadAgentSettings } from './config.ts'
 import { agentState } from './control/agent-state.ts'
@@ -24,10 +25,10 @@ export interface AgentInvocation {
  * the exit code. Throws what keeps it from starting.
  */
 export async function runAgent(invocation: AgentInvocation): Promise<number> {
-  refuseDangerousEnvironment(process.env)
+  refuseUnsafeStart(process)
   const settings = loadSettings(invocation)
   const log = createLog(settings.logLevel)
-  guardProcess(log)
+  guardProcess(process, log)
   await joinIfNeeded(settings, { clock: systemClock, random: systemRandom, log })
   const agent = await startAgent(settings, { clock: systemClock, random: systemRandom, log })
   const stop = (signal: NodeJS.Signals) => {
@@ -58,7 +59,7 @@ export interface Joined {
  * evidence that the settings name. Throws the codes of {@link joinMesh} and {@link joinByEvidence}.
  */
 export async function joinAgent(invocation: AgentInvocation, tokenFile: string | undefined): Promise<Joined> {
-  refuseDangerousEnvironment(process.env)
+  refuseUnsafeStart(process)
   const settings = loadSettings(invocation)
   const log = createLog('warn', process.stderr)
   const state = agentState(await openStateDirectory(settings.stateDir, { clock: systemClock, log }))
@@ -97,30 +98,4 @@ async function readToken(file: string): Promise<string> {
   } catch (cause) {
     throw new MeshError('WEFT_USAGE', 'the token file cannot be read', { cause, fields: { file } })
   }
-}
-
-/** Settings of Node itself that would quietly switch verification off or write keys to a file. */
-function refuseDangerousEnvironment(env: NodeJS.ProcessEnv): void {
-  const dangerous: Readonly<Record<string, boolean>> = {
-    NODE_TLS_REJECT_UNAUTHORIZED: env.NODE_TLS_REJECT_UNAUTHORIZED === '0',
-    SSLKEYLOGFILE: env.SSLKEYLOGFILE !== undefined,
-  }
-  const found = Object.keys(dangerous).filter(name => dangerous[name])
-  if (found.length === 0) return
-  throw new MeshError('WEFT_CONFIG_INVALID', `the environment sets ${found.join(' and ')}`, {
-    fields: { variables: found },
-    next: 'remove it from the environment of the agent; with it, connections would not be private',
-  })
-}
-
-function guardProcess(log: Log): void {
-  // Without a handler of ours this signal opens Node's inspector, and with it the whole process.
-  process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored'))
-  const die = (what: string) => (error: unknown) => {
-    // After an unknown failure nothing that is in memory can be relied upon; the service manager starts anew.
-    log.error(what, { error: describeError(error), stack: error instanceof Error ? error.stack : undefined })
-    process.exit(70)
-  }
-  process.on('uncaughtException', die('uncaught exception, the agent ends'))
-  process.on('unhandledRejection', die('unhandled rejection, the agent ends'))
 }

@@ -1,7 +1,9 @@
 import { type Clock, systemClock, systemRandom } from '../mesh/std/clock.ts'
-import { describeError, MeshError } from '../mesh/std/errors.ts'
-import { createLog, type Log } from '../mesh/std/log.ts'
+import { describeError } from '../mesh/std/errors.ts'
+import { createLog } from '../mesh/std/log.ts'
+import { guardProcess, refuseUnsafeStart } from '../mesh/std/process-guard.ts'
 import { loadServerConfig, type ServerConfigSources } from './config.ts'
+import { refuseOpenSecrets } from './secret-files.ts'
 import { startServer } from './server.ts'
 
 /** How long stopping may take before the process ends anyway. */
@@ -14,10 +16,11 @@ const sameSignalMs = 1000
  * process at once. Throws a MeshError when it cannot start.
  */
 export async function runServer(sources: ServerConfigSources): Promise<void> {
-  refuseBlindTls(sources.env)
+  refuseUnsafeStart({ env: sources.env, execArgv: process.execArgv })
   const config = loadServerConfig(sources)
   const log = createLog(config.logLevel)
-  ignoreDebugSignal(log)
+  guardProcess(process, log)
+  refuseOpenSecrets(config)
   const stopSignal = nextStopSignal(systemClock)
   const server = await startServer(config, { clock: systemClock, random: systemRandom, log })
   log.info('server is running', { name: config.name, trustDomain: config.trustDomain, ...server.addresses })
@@ -39,20 +42,6 @@ export async function runServer(sources: ServerConfigSources): Promise<void> {
   } finally {
     deadline.cancel()
   }
-}
-
-/** With this variable set Node accepts any certificate from anybody; nobody should find that out later. */
-function refuseBlindTls(env: ServerConfigSources['env']): void {
-  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return
-  throw new MeshError('WEFT_CONFIG_INVALID', 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns off every check of certificates', {
-    fields: { variable: 'NODE_TLS_REJECT_UNAUTHORIZED' },
-    next: 'remove the variable from the environment',
-  })
-}
-
-/** By default Node opens a debugger, which owns the process and its keys, for whoever may send a SIGUSR1. */
-function ignoreDebugSignal(log: Log): void {
-  process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored, there is no debugger in a server'))
 }
 
 function nextStopSignal(clock: Pick<Clock, 'monotonic'>): Promise<NodeJS.Signals> {

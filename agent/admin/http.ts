@@ -22,7 +22,8 @@ const maxBodyBytes = 64 * 1024
  * methods 405, and a handler that throws is a 500 without its text.
  */
 export function createHttpServer(routes: Routes): Server {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 })
+  const timeouts = { headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 }
+  const server = createServer({ ...timeouts, maxHeaderSize: 16 * 1024 })
   server.maxConnections = maxConnections
   server.on('request', (request, response) => {
     void answer(routes, request, response)

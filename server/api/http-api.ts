@@ -1,5 +1,7 @@
+import { constants } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import type { Clock } from '../../mesh/std/clock.ts'
 import { describeError, type ErrorCode, MeshError } from '../../mesh/std/errors.ts'
 import type { Running } from '../../mesh/std/lifecycle.ts'
@@ -72,12 +74,13 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
   const trail = createAuditTrail(deps)
   const server = createServer(
     {
-      minVersion: 'TLSv1.3',
-      key: deps.credentials.value.key,
-      cert: deps.credentials.value.chain,
+      ...secureContext(deps.credentials.value),
       handshakeTimeout: 5_000,
       requestTimeout: 30_000,
       headersTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 5_000,
+      maxHeaderSize: 16 * 1024,
     },
     (request, response) => {
       handle(deps, limit, trail, request, response).catch(error => {
@@ -87,9 +90,7 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
     },
   )
   server.maxConnections = maxConnections
-  const unsubscribe = deps.credentials.subscribe(({ key, chain }) =>
-    server.setSecureContext({ minVersion: 'TLSv1.3', key, cert: chain }),
-  )
+  const unsubscribe = deps.credentials.subscribe(next => server.setSecureContext(secureContext(next)))
   server.on('tlsClientError', (error, socket) => {
     log.debug('a TLS handshake with the API failed', { error: describeError(error) })
     socket.destroy()
@@ -110,6 +111,11 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
       if (server.listening) await new Promise(resolve => server.close(resolve))
     },
   }
+}
+
+/** Without tickets: a resumed session would outlive the certificate that it began with. */
+function secureContext({ key, chain }: ApiCredentials): SecureContextOptions {
+  return { minVersion: 'TLSv1.3', key, cert: chain, secureOptions: constants.SSL_OP_NO_TICKET }
 }
 
 async function handle(

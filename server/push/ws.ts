@@ -8,6 +8,7 @@ import { type AgentMessage, maxMessageBytes, type ServerMessage } from '../../me
 import { controlPath, webSocketChannel } from '../../mesh/wire/web-socket-channel.ts'
 import { type AgentConnection, type ListenOptions, listenForAgents, type OnAgent } from './listen.ts'
 
+const limits = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000 }
 /** How long the other side may take to answer a close before it is cut off. */
 const closeTimeoutMs = 1_000
 
@@ -18,7 +19,7 @@ const closeTimeoutMs = 1_000
 export async function serveWs(options: ListenOptions, onAgent: OnAgent): Promise<Running> {
   const connections = new WeakMap<Duplex, AgentConnection>()
   const channels = new Set<Channel<AgentMessage, ServerMessage>>()
-  const http = createServer({ maxHeaderSize: 8 * 1024 }, (_, response) => {
+  const http = createServer(limits, (_, response) => {
     response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end()
   })
   const settings = {

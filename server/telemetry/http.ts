@@ -24,7 +24,13 @@ export interface TelemetryOptions {
  */
 export async function serveTelemetry(deps: TelemetryDeps, options: TelemetryOptions): Promise<Running> {
   const server = createServer(
-    { maxHeaderSize: 8 * 1024, requestTimeout: 10_000, headersTimeout: 10_000 },
+    {
+      maxHeaderSize: 8 * 1024,
+      requestTimeout: 10_000,
+      headersTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 5_000,
+    },
     (request, response) => {
       answer(deps, request, response).catch((error: unknown) => {
         deps.log.error('metrics could not be written', { error: describeError(error) })

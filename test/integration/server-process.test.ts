@@ -77,6 +77,6 @@ t.test('the log names the file of the first token and never the token', async t 
 t.test('a server does not start where checking certificates is turned off', async t => {
   const server = run(t, { NODE_TLS_REJECT_UNAUTHORIZED: '0' })
   t.not(await server.exited, 0)
-  t.match(server.output.text, /NODE_TLS_REJECT_UNAUTHORIZED=0 turns off every check/)
+  t.match(server.output.text, /NODE_TLS_REJECT_UNAUTHORIZED=0 would give away what is secret/)
   t.notOk(existsSync(server.dataDir), 'nothing was made')
 })
