@@ -16,7 +16,8 @@ import { loadServerConfig } from '../../server/config.ts'
 import { FakeNomad } from '../fakes/nomad.ts'
 import { eventually } from '../support/eventually.ts'
 import { createJwtIssuer } from '../support/jwt-issuer.ts'
-import { startTestServer, testServerConfig } from '../support/server.ts'
+import { ofAuthority, openssl } from '../support/openssl.ts'
+import { startTestServer, type TestServer, testServerConfig } from '../support/server.ts'
 
 const policy = `
 apiVersion: weft.dev/v1
@@ -52,8 +53,7 @@ async function createWorld(t: Test) {
   const config = testServerConfig(join(t.testdir(), 'data'), registries, { attestors: parsed })
   const server = await startTestServer(config)
   t.teardown(() => server.running.stop())
-  const { token } = await server.api.post<{ token: string }>('/v1/tokens', JSON.stringify({ node: 'any' }))
-  const { rootHash } = parseJoinToken(token)
+  const rootHash = await rootHashOf(server)
   await server.api.post('/v1/resources?file=policy.yaml', policy)
   const tokenOf = (node: string, job = 'weft-agent') => {
     const allocation = nomad.cluster.allocations(job).find(({ NodeID }) => NodeID === nomad.cluster.node(node).ID)
@@ -72,9 +72,21 @@ async function createWorld(t: Test) {
   return { nomad, server, rootHash, tokenOf }
 }
 
+/** As the token of any node carries it. */
+async function rootHashOf({ api }: TestServer): Promise<string> {
+  const { token } = await api.post<{ token: string }>('/v1/tokens', JSON.stringify({ node: 'any' }))
+  return parseJoinToken(token).rootHash
+}
+
 type World = Awaited<ReturnType<typeof createWorld>>
 
-function hostOf(t: Test, { server, rootHash }: World, node: string, token: string) {
+function hostOf(
+  t: Test,
+  { server, rootHash }: Pick<World, 'server' | 'rootHash'>,
+  node: string,
+  token: string,
+  kind = 'nomad',
+) {
   const folder = mkdtempSync(join(tmpdir(), 'weft-evidence-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'token')
@@ -85,7 +97,7 @@ function hostOf(t: Test, { server, rootHash }: World, node: string, token: strin
     WEFT_AGENT_SERVER_HOST: '127.0.0.1',
     WEFT_AGENT_SERVER_WEBSOCKET_PORT: port('websocket'),
     WEFT_AGENT_SERVER_API_PORT: port('api'),
-    WEFT_AGENT_JOIN_EVIDENCE: 'nomad',
+    WEFT_AGENT_JOIN_EVIDENCE: kind,
     WEFT_AGENT_JOIN_EVIDENCE_FILE: file,
     WEFT_AGENT_JOIN_ROOT_HASH: rootHash,
     WEFT_AGENT_STATE_DIR: join(folder, 'state'),
@@ -103,7 +115,7 @@ function hostOf(t: Test, { server, rootHash }: World, node: string, token: strin
 
 const deps = { clock: systemClock, random: systemRandom, log: silentLog }
 
-async function joinOnce({ settings }: ReturnType<typeof hostOf>) {
+async function joinOnce({ settings }: Pick<ReturnType<typeof hostOf>, 'settings'>) {
   const state = agentState(await openStateDirectory(settings.stateDir, deps))
   return joinAsConfigured({ clock: systemClock, state }, settings)
 }
@@ -129,4 +141,43 @@ t.test('an identity lets a host be the node of its allocation, and no other', as
   const world = await createWorld(t)
   const asOther = hostOf(t, world, 'client-b', await world.tokenOf('client-a'))
   await t.rejects(joinOnce(asOther), { code: 'WEFT_EVIDENCE_REFUSED', message: 'evidence is not good for this node' })
+})
+
+t.test('a host joins by its certificate and the signed challenge of the server', async t => {
+  const ssl = openssl(t)
+  const root = ssl.certificate({ name: 'Hosts', extensions: ofAuthority })
+  const names = ['subjectAltName=DNS:vm-1.hosts.example', 'extendedKeyUsage=clientAuth']
+  const host = ssl.certificate({ name: 'vm-1', issuer: root, extensions: names })
+  const authoritiesFile = ssl.file(root.certificate)
+  const env = {
+    WEFT_SERVER_ATTESTORS: JSON.stringify([{ kind: 'x509', authoritiesFile, domain: 'hosts.example' }]),
+  }
+  const { attestors } = loadServerConfig({ env, flags: {} })
+  const server = await startTestServer(testServerConfig(join(t.testdir(), 'data'), [], { attestors }))
+  t.teardown(() => server.running.stop())
+  const rootHash = await rootHashOf(server)
+  await server.api.post(
+    '/v1/resources?file=policy.yaml',
+    policy
+      .replace('evidence: nomad', 'evidence: x509')
+      .replace(/match: .*/, 'match: { issuer: [CN=Hosts] }')
+      .replace('client-*', 'vm-*'),
+  )
+  const world = { server, rootHash }
+  const { settings } = hostOf(t, world, 'vm-1', `${host.certificate}${host.key}`, 'x509')
+  const held = await joinOnce({ settings })
+  t.equal(held.identity, 'spiffe://mesh.test/mesh/agent/vm-1')
+  // one attempt a second
+  await eventually(async () => assert.equal((await joinOnce({ settings })).key, held.key), 5_000)
+  const { settings: asOther } = hostOf(t, world, 'vm-2', `${host.certificate}${host.key}`, 'x509')
+  await eventually(() => t.rejects(joinOnce({ settings: asOther }), { code: 'WEFT_EVIDENCE_REFUSED' }), 5_000)
+})
+
+t.test('nothing is brought to a server that is not below the root', async t => {
+  const { server } = await createWorld(t)
+  const stranger = 'f'.repeat(64)
+  const { settings } = hostOf(t, { server, rootHash: stranger }, 'client-a', 'secret evidence')
+  await t.rejects(joinOnce({ settings }), { code: 'WEFT_SERVER_UNTRUSTED' })
+  const without = { ...settings, join: { ...settings.join, rootHash: '' } }
+  await t.rejects(joinOnce({ settings: without }), { code: 'WEFT_USAGE' }, 'there is no root that is believed anyway')
 })
