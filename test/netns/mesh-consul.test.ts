@@ -126,7 +126,11 @@ t.test('Consul may die, and come back knowing nothing: no connection notices', a
 
 t.test('what is registered again ends the doubt, and a removal that is confirmed is believed', async t => {
   await registerAll(hosts)
-  await until('nothing is held', async () => (await registry()).held === undefined, 20_000)
+  const settled = async () => {
+    const { held, state } = await registry()
+    return held === undefined && state === 'fresh'
+  }
+  await until('nothing is held', settled, 20_000)
   t.match(await registry(), { state: 'fresh', services: 3, workloads: 6 })
   for (const Node of ['b', 'c']) await ask(hosts.cp, 'PUT', '/catalog/deregister', JSON.stringify({ Node }))
   await until('the removal is held', async () => (await registry()).held !== undefined, 20_000)
