@@ -32,7 +32,7 @@ export class ServerTlsHandshakes {
   readonly #clock: Clock
   readonly #servers = new Map<string, Kept>()
   readonly #limit = new ConnectionLimit(maxHandshakes, maxHandshakesPerSource)
-  /** Who waits, by the address of the caller. */
+  /** Who waits, by both ends of the connection: a caller may use one port of its own for several of this host's. */
   readonly #underWay = new Map<string, (secured: Secured) => void>()
 
   constructor(clock: Clock) {
@@ -47,13 +47,17 @@ export class ServerTlsHandshakes {
     if (!this.#limit.take(source)) {
       return done({ kind: 'failed', isOwn: false, detail: 'too many TLS handshakes are under way' })
     }
-    const peer = peerAddressOf(socket)
+    const ends = endsOf(socket)
+    let over = false
     const finish = (secured: Secured) => {
-      if (!this.#underWay.delete(peer)) return
+      if (over) return
+      over = true
+      // one that was lost may be told of only after the next one with the same ends has come
+      if (this.#underWay.get(ends) === finish) this.#underWay.delete(ends)
       this.#limit.release(source)
       done(secured)
     }
-    this.#underWay.set(peer, finish)
+    this.#underWay.set(ends, finish)
     socket.once('close', () => finish({ kind: 'failed', isOwn: false, detail: 'closed during the handshake' }))
     server.emit('connection', socket)
   }
@@ -87,7 +91,7 @@ export class ServerTlsHandshakes {
       ...(tls.ciphers === '' ? {} : { ciphers: tls.ciphers }),
       ...(tls.carriesHttp ? { ALPNProtocols: ['h2', 'http/1.1'] } : {}),
     })
-    const finish = (socket: TLSSocket, secured: Secured) => this.#underWay.get(peerAddressOf(socket))?.(secured)
+    const finish = (socket: TLSSocket, secured: Secured) => this.#underWay.get(endsOf(socket))?.(secured)
     server.on('secureConnection', (socket: TLSSocket & { readonly servername?: string | false }) => {
       // until it is taken over; nothing that happens on a socket may end the thread
       socket.on('error', () => {})
@@ -103,4 +107,8 @@ export class ServerTlsHandshakes {
     })
     return server
   }
+}
+
+function endsOf(socket: Socket): string {
+  return `${peerAddressOf(socket)} ${socket.localAddress} ${socket.localPort}`
 }

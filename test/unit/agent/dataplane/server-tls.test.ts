@@ -2,14 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { request } from 'node:https'
-import type { Socket } from 'node:net'
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect } from 'node:tls'
 import t from 'tap'
+import { ServerTlsHandshakes } from '../../../../agent/dataplane/server-tls.ts'
 import type { ServerTlsSpec } from '../../../../mesh/model/traffic.ts'
+import { systemClock } from '../../../../mesh/std/clock.ts'
 import { aConfig, aWorkload } from '../../../support/agent-config.ts'
 import { aLocalServer, aThread, aTrustedMesh } from '../../../support/data-threads.ts'
+import { until } from '../../../support/eventually.ts'
 
 type Teardown = { teardown(stop: () => unknown): void }
 
@@ -127,4 +130,36 @@ t.test('without its files a port is not served, and STRICT is stronger', async t
   const strict = await aPort(t, backend, 'TLS', { mode: 'SIMPLE', ...server }, 'STRICT')
   t.not(await say(strict.port), 'hello')
   t.match(strict.core.report().refused, [{ reason: 'MTLS_REQUIRED' }])
+})
+
+t.test('whoever uses one port of its own for two connections gets neither for the other', async t => {
+  const { server } = certificates(t)
+  const common = { ...server, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', caCertificates: '', caCrl: '' } as const
+  const tls = { ...common, ciphers: '', carriesHttp: false, callers: 'any' } as const
+  const handshakes = new ServerTlsHandshakes(systemClock)
+  const secured: string[] = []
+  const accepted: Socket[] = []
+  const listener = createTcpServer(socket => {
+    socket.on('error', () => {})
+    accepted.push(socket)
+    const { localAddress } = socket
+    handshakes.accept(socket, tls, ({ kind }) => secured.push(`${localAddress} ${kind}`))
+  })
+  await new Promise<void>(resolve => listener.listen(0, '0.0.0.0', resolve))
+  t.teardown(() => listener.close())
+  const address = listener.address()
+  if (typeof address !== 'object' || address === null) throw new Error('not bound')
+  const { port } = address
+  const first = connectTcp({ port, host: '127.0.0.1', localAddress: '127.0.0.1' })
+  await until('the first is accepted', () => accepted.length === 1)
+  const { localPort } = first
+  if (localPort === undefined) throw new Error('not connected')
+  const second = connectTcp({ port, host: '127.0.0.2', localAddress: '127.0.0.1', localPort })
+  await until('the second is accepted', () => accepted.length === 2)
+  t.teardown(() => {
+    for (const socket of [first, second, ...accepted]) socket.destroy()
+  })
+  connect({ socket: first, rejectUnauthorized: false }).on('error', () => {})
+  await until('one is secured', () => secured.length > 0)
+  t.same(secured, ['127.0.0.1 secured'])
 })
