@@ -170,7 +170,7 @@ t.test('a host joins by its certificate and the signed challenge of the server',
   // one attempt a second
   await eventually(async () => assert.equal((await joinOnce({ settings })).key, held.key), 5_000)
   const { settings: asOther } = hostOf(t, world, 'vm-2', `${host.certificate}${host.key}`, 'x509')
-  await eventually(() => t.rejects(joinOnce({ settings: asOther }), { code: 'WEFT_EVIDENCE_REFUSED' }), 5_000)
+  await eventually(() => assert.rejects(joinOnce({ settings: asOther }), { code: 'WEFT_EVIDENCE_REFUSED' }), 5_000)
 })
 
 t.test('nothing is brought to a server that is not below the root', async t => {
