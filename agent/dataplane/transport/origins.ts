@@ -24,6 +24,8 @@ type Deps = Pick<ThreadState, 'clock' | 'blocks' | 'http1' | 'pool' | 'credentia
 
 const connectTimeoutMs = 5_000
 const defaultIdleMs = 60 * 60_000
+/** Each connection of a caller would leave one behind otherwise. */
+const ofOneIdleMs = 10_000
 
 /** An endpoint outside the mesh, in plaintext or by TLS that its DestinationRule asks for. */
 export function plainOrigin({ target, settings, port, protocol, addresses }: UpstreamCall, deps: Deps): Origin {
@@ -33,12 +35,13 @@ export function plainOrigin({ target, settings, port, protocol, addresses }: Ups
   const address = { host: target.endpoint.address, port: target.port }
   const preamble = proxyProtocol && proxyHeader(proxyProtocol, addresses)
   const to = { to: address, timeoutMs, keepAliveMs: tcpKeepalive?.timeMs, preamble }
-  // a connection that says for whom it is made is for nobody else
+  // a connection that says for whom it is made is for nobody else, and of no use once he has gone
   const forWhom = preamble === undefined ? '' : ` ${preamble.toString('hex')}`
+  const isForOne = preamble !== undefined && addresses !== undefined
   return {
     key: `${target.authority} ${http2 ? 'h2' : 'h1'} ${settingsKey(settings)} ${settings.cluster}${forWhom}`,
     multiplexed: http2,
-    idleTimeoutMs: settings.httpIdleTimeoutMs,
+    idleTimeoutMs: isForOne ? Math.min(settings.httpIdleTimeoutMs, ofOneIdleMs) : settings.httpIdleTimeoutMs,
     maxRequestsPerConnection: settings.maxRequestsPerConnection,
     dial: done => {
       const options = originTls(tls, http2 ? 'h2' : 'http/1.1', deps.credentialDirectory)

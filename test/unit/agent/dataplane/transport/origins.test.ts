@@ -89,3 +89,23 @@ t.test(
     t.not(plainOrigin(call, deps).key, plainOrigin({ ...call, settings: clusterSettings() }, deps).key)
   },
 )
+
+t.test('a connection that says for whom it is made does not outlive his requests for long', t => {
+  const clock = new FakeClock()
+  const blocks = new BlockPool()
+  const pool = new HbonePool(clock, { blocks })
+  const deps = { clock, blocks, pool, http1: new Http1Shared(), credentialDirectory: '/none' }
+  const { table } = buildTable(aConfig({ services: [aService({ external: true, endpoints: [aPlainEndpoint()] })] }))
+  const target = table.services.get('240.240.0.1:80')?.endpoints[0]
+  if (target === undefined) throw new Error('no endpoint')
+  const addresses = { source: { address: '10.0.0.1', port: 5000 }, destination: { address: '10.0.0.2', port: 80 } }
+  const originFor = (proxyProtocol: 'v1' | undefined, of: typeof addresses | undefined) => {
+    const settings = clusterSettings({ proxyProtocol, httpIdleTimeoutMs: 3_600_000 })
+    const call = { target, settings, caller: table.caller(undefined), port: 'http', addresses: of } as const
+    return plainOrigin({ ...call, protocol: 'HTTP/1.1' }, deps)
+  }
+  t.equal(originFor('v1', addresses).idleTimeoutMs, 10_000)
+  t.equal(originFor('v1', undefined).idleTimeoutMs, 3_600_000, 'one of the agent’s own is for everybody')
+  t.equal(originFor(undefined, addresses).idleTimeoutMs, 3_600_000)
+  t.end()
+})
