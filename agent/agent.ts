@@ -7,6 +7,7 @@ import { refuseSecondAgent } from './admin/admin-socket.ts'
 import type { AgentStatus } from './admin/status.ts'
 import { createControl } from './assembly/control.ts'
 import type { AgentDeps } from './assembly/deps.ts'
+import { startFlows } from './assembly/flows.ts'
 import { startIdentity } from './assembly/identity.ts'
 import { createLifetime, type Leave, type Lifetime } from './assembly/lifetime.ts'
 import { startObserving } from './assembly/observing.ts'
@@ -77,8 +78,9 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, lifetime: Life
   )
   started.add(inUse.subscribe(config => spans.configure(config?.traffic.mesh.tracing?.otlpEndpoint)))
 
+  const flows = startFlows({ clock, log, started, dataPlane }, settings)
   const link = createServerConnection(
-    { ...deps, signer, trust, node: certificates.node, registrations, apply, keep, report },
+    { ...deps, signer, trust, node: certificates.node, registrations, apply, keep, report, ...flows },
     settings,
     { agentVersion: version, held: membership.held },
   )

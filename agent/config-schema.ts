@@ -262,6 +262,20 @@ export const agentSettings = {
       env: 'WEFT_AGENT_WORKLOAD_API_SOCKET',
     },
   },
+  flows: {
+    report: {
+      doc: 'Whether the server is told who calls the workloads of this host: identities, networks, ports, methods and paths without ids, never a token. weft plan needs it.',
+      format: Boolean,
+      default: true,
+      env: 'WEFT_AGENT_FLOWS_REPORT',
+    },
+    intervalMs: {
+      doc: 'How often the server is told, in milliseconds, where there is news.',
+      format: 'nat',
+      default: 30_000,
+      env: 'WEFT_AGENT_FLOWS_INTERVAL_MS',
+    },
+  },
   drainDeadlineMs: {
     doc: 'How long open connections may go on after SIGTERM, in milliseconds.',
     format: 'nat',

@@ -63,6 +63,8 @@ export interface AgentSettings {
   }
   /** No path serves no Workload API. */
   readonly workloadApi: { readonly socket: string }
+  /** Which calls are seen, for whoever writes policies. */
+  readonly flows: { readonly report: boolean; readonly intervalMs: number }
   readonly drainDeadlineMs: number
   readonly accessLog: string
   readonly accessLogEncoding: 'TEXT' | 'JSON'

@@ -14,6 +14,8 @@ export const exitCodes = {
   unreachable: 4,
   /** The server knows no such token, or the token may not do this, or a join token is no good. */
   unauthenticated: 5,
+  /** Nothing was done: callers that were seen would be cut off. */
+  cutsCallers: 6,
 } as const
 
 /** The exit status for an error. */
@@ -38,6 +40,8 @@ export function exitCodeOf(error: unknown): number {
     case 'WEFT_EVIDENCE_REFUSED':
     case 'WEFT_FORBIDDEN':
       return exitCodes.unauthenticated
+    case 'WEFT_CUTS_CALLERS':
+      return exitCodes.cutsCallers
     default:
       return exitCodes.failed
   }

@@ -8,9 +8,11 @@ import { addCaCommand } from './ca-command.ts'
 import type { CliContext } from './context.ts'
 import { addDeregisterCommand } from './deregister-command.ts'
 import { addExplainCommand } from './explain-command.ts'
+import { addFlowsCommand } from './flows-command.ts'
 import { addIdentityCommand } from './identity-command.ts'
 import { addMaintainCommand } from './maintain-command.ts'
 import { addMigrateCommand } from './migrate-command.ts'
+import { addPlanCommand } from './plan-command.ts'
 import { addRegisterCommand } from './register-command.ts'
 import { addRegistriesCommand } from './registries-command.ts'
 import { addResourceCommands } from './resource-commands.ts'
@@ -41,6 +43,8 @@ export function buildProgram(context: CliContext): Command {
   addApiTokenCommand(program, context)
   addAuditCommand(program, context)
   addResourceCommands(program, context)
+  addPlanCommand(program, context)
+  addFlowsCommand(program, context)
   addAnalyzeCommand(program, context)
   addStatusCommand(program, context)
   addServicesCommand(program, context)

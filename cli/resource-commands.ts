@@ -9,6 +9,7 @@ import { MeshError } from '../mesh/std/errors.ts'
 import type { ApplyResult } from '../server/resources.ts'
 import type { CliContext } from './context.ts'
 import { formatOutput, printable, table } from './output.ts'
+import { refuseCuts } from './plan-command.ts'
 import { readText } from './read-text.ts'
 
 interface ListedResource {
@@ -31,14 +32,19 @@ export function addResourceCommands(program: Command, context: CliContext): void
     .description('create or update the resources of a file; all of them or none')
     .requiredOption('-f, --file <path>', 'YAML or JSON, - for standard input')
     .option('--dry-run', 'only say what would be done')
+    .option('--yes', 'also when callers that were seen would be cut off')
     .option('--force', 'overwrite what somebody else has written since weft get -o yaml')
-    .action(async (options: { file: string; dryRun?: true; force?: true }, command: Command) => {
+    .action(async (options: { file: string; dryRun?: true; force?: true; yes?: true }, command: Command) => {
       const query = new URLSearchParams({ file: options.file, dryRun: String(options.dryRun === true) })
       if (options.force === true) query.set('force', 'true')
       const text = readText(options.file)
-      const result = await context
-        .client(command)
-        .post<Pick<ApplyResult, 'applied'> & Partial<ApplyResult>>(`/v1/resources?${query}`, text)
+      const client = context.client(command)
+      const isSure = options.yes === true || options.dryRun === true
+      await refuseCuts(client, { text, file: options.file, deleted: [] }, isSure)
+      const result = await client.post<Pick<ApplyResult, 'applied'> & Partial<ApplyResult>>(
+        `/v1/resources?${query}`,
+        text,
+      )
       const would = options.dryRun === true ? ' (dry run)' : ''
       const lines = () => [
         ...result.applied.map(one => `${one.kind} ${one.namespace}/${one.name} ${one.change}${would}`),
@@ -88,7 +94,8 @@ export function addResourceCommands(program: Command, context: CliContext): void
     .withServer(program.command('delete'))
     .description('delete the resources that a file names; all of them or, when one does not exist, none')
     .requiredOption('-f, --file <path>', 'YAML or JSON, - for standard input')
-    .action(async (options: { file: string }, command: Command) => {
+    .option('--yes', 'also when callers that were seen would be cut off')
+    .action(async (options: { file: string; yes?: true }, command: Command) => {
       const { resources, problems } = parseResources(readText(options.file), options.file)
       if (problems.length > 0) throw problemsError(problems)
       const client = context.client(command)
@@ -100,6 +107,8 @@ export function addResourceCommands(program: Command, context: CliContext): void
           next: 'weft get shows what there is; nothing was deleted',
         })
       }
+      const gone = resources.map(({ kind, metadata: { namespace, name } }) => `${kind}/${namespace}/${name}`)
+      await refuseCuts(client, { text: '', file: options.file, deleted: gone }, options.yes === true)
       for (const resource of resources) await client.delete(`/v1/resources/${pathOf(resource)}`)
       const deleted = resources.map(({ kind, metadata: { namespace, name } }) => ({ kind, namespace, name }))
       const lines = () => resources.map(resource => `${describeResource(resource)} deleted`).join('\n')

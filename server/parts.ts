@@ -10,6 +10,7 @@ import type { AuditLog } from './audit/audit-log.ts'
 import type { MergeScope } from './catalogue/merge-check.ts'
 import type { MergeRules } from './catalogue/merge-rules.ts'
 import type { MtlsVerdict } from './compile/settings.ts'
+import type { FlowStore } from './flows/flow-store.ts'
 import type { Challenges } from './identity/attest/challenges.ts'
 import type { Authority } from './identity/authority.ts'
 import type { Join } from './identity/join.ts'
@@ -40,6 +41,8 @@ export interface ServerParts {
   /** What each registry says, in the order of the configuration. */
   readonly views: readonly ViewOfRegistry[]
   readonly resources: Resources
+  /** Calls that agents have seen. */
+  readonly flows: Pick<FlowStore, 'all'>
   readonly authority: Authority
   readonly rotator: Rotator
   readonly bans: BanRoutesDeps

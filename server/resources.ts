@@ -37,6 +37,12 @@ export interface ApplyOptions {
   readonly by?: ResourceWriter
 }
 
+/** What a change is to be made of, and what there would be after it. */
+export interface ResourcePreview {
+  readonly before: readonly Resource[]
+  readonly after: readonly Resource[]
+}
+
 /** What a change of one resource comes to. */
 export interface PlannedChange<T> {
   /** As it shall be; absent leaves everything as it is. */
@@ -65,6 +71,8 @@ export interface Resources {
    * store holds a newer version than the one that was planned with.
    */
   change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>, by?: ResourceWriter): Promise<T>
+  /** Everything as it is, and as it would be with a text applied and resources (`Kind/namespace/name`) deleted. */
+  preview(text: string, file: string, deleted: readonly string[]): ResourcePreview
   list(): Promise<readonly StoredResource[]>
   /** What there is to say of everything applied, errors first. */
   findings(): readonly FindingView[]
@@ -162,6 +170,15 @@ export async function openResources(
         await refresh()
         return result
       }),
+    preview(text, file, deleted) {
+      const { resources: read, problems } = parseSources(text, file, resource => mergeFindings(resource, scope))
+      if (problems.length > 0) throw problemsError(problems)
+      const before = current.value
+      const gone = new Set(deleted)
+      const left = before.filter(({ kind, metadata }) => !gone.has(`${kind}/${metadata.namespace}/${metadata.name}`))
+      const written = read.map(({ resource }) => withoutVersion(resource))
+      return { before, after: stateAfter(left, written, clock.now()) }
+    },
     list: () => store.list(),
     findings: () => findingsOf(current.value, findingScope).map(viewOf),
     remove: (kind, namespace, name, by) =>

@@ -7,6 +7,7 @@ import { ensureAdminToken } from './admin-token.ts'
 import { createAttestors } from './assembly/attestors.ts'
 import { startCompiling } from './assembly/compiling.ts'
 import type { PartDeps, ServerDeps } from './assembly/deps.ts'
+import { startFlows } from './assembly/flows.ts'
 import { startIdentity } from './assembly/identity.ts'
 import { startMerging } from './assembly/merging.ts'
 import { createOutboundFetch } from './assembly/outbound.ts'
@@ -66,8 +67,9 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
   const { keysOf } = tokenKeys
   const { views, mtls } = startCompiling({ ...deps, authority, sources, snapshot, ready, keysOf }, config)
   const hosts = createHostTrust()
+  const flows = await startFlows({ ...deps, snapshot }, config)
   const { metrics, pusher } = startPushing(
-    { ...deps, authority, credentials, hosts, sources, snapshot, views, tokenKeys },
+    { ...deps, authority, credentials, hosts, sources, snapshot, views, tokenKeys, flows },
     { serverName: config.name, leafTtlMs },
   )
 
@@ -94,6 +96,7 @@ async function assemble(config: ServerConfig, deps: PartDeps): Promise<RunningSe
     mergeScope: scope,
     views: registries.views,
     resources,
+    flows,
     authority,
     rotator,
     bans: { bans, valid: () => authority.issued.valid(clock.now()), log: query => authority.issued.read(query) },

@@ -61,6 +61,7 @@ export async function startTraffic(deps: TrafficDeps, settings: AgentSettings) {
       threads: settings.threads,
       accessLogEncoding: settings.accessLogEncoding,
       socketDirectories: settings.inbound.unixSockets,
+      recordsFlows: settings.flows.report,
       credentialDirectory: settings.credentials.directory,
       ...(settings.accessLog !== '' && { accessLog: settings.accessLog }),
     },

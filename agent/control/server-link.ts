@@ -7,6 +7,7 @@ import { type AgentSession, type AgentSessionOptions, startAgentSession } from '
 import type { Channel } from '../../mesh/wire/channel.ts'
 import type { HeldResources } from '../../mesh/wire/held-resources.ts'
 import type { AgentMessage, RejectedResource, ServerMessage } from '../../mesh/wire/messages.ts'
+import type { FlowSource } from '../../mesh/wire/report-sender.ts'
 import type { Signer } from '../identity/keeper.ts'
 
 export interface ServerLinkDeps {
@@ -22,6 +23,8 @@ export interface ServerLinkDeps {
   readonly keep: AgentSessionOptions['keep']
   /** What the host says about its own workloads. */
   readonly report: AgentSessionOptions['report']
+  /** Which calls it has seen; absent where it keeps them to itself. */
+  readonly flows?: FlowSource
 }
 
 export interface ServerLinkOptions {

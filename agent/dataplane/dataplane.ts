@@ -1,3 +1,4 @@
+import type { SeenFlow } from '../../mesh/flows/flow.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { BoundListener, Credential, DataThreadReport, ListenerSpec, RejectedResource } from './messages.ts'
 
@@ -13,6 +14,8 @@ export interface DataPlane {
   listen(listeners: readonly ListenerSpec[]): Promise<readonly BoundListener[]>
   /** Totals of all threads added up. */
   collect(): Promise<DataThreadReport>
+  /** Calls that the threads have seen since the last time. */
+  takeFlows(): Promise<{ readonly flows: readonly SeenFlow[]; readonly dropped: number }>
   /** Takes nothing new, waits for what is open up to the deadline, then closes it. */
   drain(deadlineMs: number): Promise<void>
   /** Ends the threads at once. */

@@ -69,7 +69,10 @@ class Accepted {
     describe(this.#facts, target)
     const { mtls, mtlsFrom } = target.port
     this.#facts.dryRun = plaintextDryRun(target, this.#state.telemetry) ?? ''
-    if (mtls === 'STRICT') return this.#refuse('MTLS_REQUIRED', `PeerAuthentication ${mtlsFrom}`)
+    if (mtls === 'STRICT') {
+      this.#state.flows?.saw(this.#peer(), target, false)
+      return this.#refuse('MTLS_REQUIRED', `PeerAuthentication ${mtlsFrom}`)
+    }
     // a stricter policy ends what is open, whatever becomes of it
     this.#follow(target, undefined)
     if (target.tls !== undefined) return this.#secure(target, target.tls)
@@ -149,6 +152,7 @@ class Accepted {
     const target = withPolicyOf(table, accepted)
     const socket = this.#socket
     const refusal = refusalOf(this.#peer(), target, this.#facts, telemetry)
+    this.#state.flows?.saw(this.#peer(), target, refusal === undefined)
     if (refusal !== undefined) return this.#refuse('AUTHORIZATION_DENIED', refusal)
     this.#follow(target, target.policy.prepared)
     connectLocal(target, this.#state, (local, detail) => {

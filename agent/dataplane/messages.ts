@@ -1,3 +1,4 @@
+import type { SeenFlow } from '../../mesh/flows/flow.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 
 /**
@@ -9,6 +10,7 @@ export type ToDataThread =
   | { readonly kind: 'credentials'; readonly generation: number; readonly credentials: readonly Credential[] }
   | { readonly kind: 'listen'; readonly id: number; readonly listeners: readonly ListenerSpec[] }
   | { readonly kind: 'collect'; readonly id: number }
+  | { readonly kind: 'take-flows' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
   | { readonly kind: 'looked-up'; readonly answer: NameAnswer }
 
@@ -19,6 +21,8 @@ export type FromDataThread =
   | { readonly kind: 'listening'; readonly id: number; readonly bound: readonly BoundListener[] }
   | { readonly kind: 'collected'; readonly id: number; readonly report: DataThreadReport }
   | { readonly kind: 'drained' }
+  /** Calls that were seen since the last time, and how many calls there was no room for. */
+  | { readonly kind: 'flows'; readonly flows: readonly SeenFlow[]; readonly dropped: number }
   /** Unasked: a call is for a name, to be answered by `looked-up`. */
   | { readonly kind: 'look-up'; readonly name: string }
   /** Unasked: requests that were traced. */

@@ -82,6 +82,13 @@ export function startDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions): 
       const answers = await Promise.all(threads.map(thread => thread.ask(message, 'collected')))
       return addReports(answers.map(answer => answer.report))
     },
+    async takeFlows() {
+      const answers = await Promise.all(threads.map(thread => thread.ask({ kind: 'take-flows' }, 'flows')))
+      return {
+        flows: answers.flatMap(answer => answer.flows),
+        dropped: answers.reduce((sum, answer) => sum + answer.dropped, 0),
+      }
+    },
     async drain(deadlineMs) {
       await Promise.all(threads.map(thread => thread.ask({ kind: 'drain', deadlineMs }, 'drained')))
     },

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import type { OriginalDst } from '../intercept/original-dst.ts'
 import type { CallerClaims } from './caller-claims.ts'
+import type { FlowRecorder } from './flows/flow-recorder.ts'
 import type { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
 import type { HbonePool } from './hbone/pool.ts'
@@ -42,6 +43,8 @@ export interface ThreadState {
   readonly names: Names
   /** What is under way to this host's own ports, to be judged again. */
   readonly liveCalls: LiveCalls
+  /** Notes who calls; undefined where nobody wants to know. */
+  readonly flows?: FlowRecorder | undefined
   /** What bounds the requests to this host's own ports. */
   readonly inboundLimits: InboundLimits
   /** TLS of callers outside the mesh, where it ends here. */

@@ -2,6 +2,7 @@ import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import type { Clock, Random } from '../../mesh/std/clock.ts'
 import { callerOf } from './caller.ts'
 import { claimedBy } from './caller-claims.ts'
+import { FlowRecorder } from './flows/flow-recorder.ts'
 import { BlockPool } from './h2/blocks.ts'
 import type { InboundRequests } from './hbone/inbound-requests.ts'
 import { isNarrower } from './hbone/peer-trust.ts'
@@ -54,6 +55,8 @@ export interface ThreadOptions {
   readonly socketDirectories?: readonly string[]
   /** Most connections that are accepted at once; without a number there is no limit. */
   readonly maxConnections?: number
+  /** Whether it is noted who calls; not when left out. */
+  readonly recordsFlows?: boolean
   /** Lets limits hold for all threads together: the memory that they share, made by SharedCounts.buffer. */
   readonly counts?: { readonly buffer: SharedArrayBuffer; readonly thread: number; readonly threads: number }
 }
@@ -112,6 +115,7 @@ export class ThreadCore {
       }),
       names: new Names(clock, lookUp),
       liveCalls: new LiveCalls(),
+      flows: options.recordsFlows === true ? new FlowRecorder(clock) : undefined,
       serverTls: new ServerTlsHandshakes(clock),
       http1: new Http1Shared(),
       blocks,
@@ -164,6 +168,10 @@ export class ThreadCore {
 
   lookedUp(answer: NameAnswer): void {
     this.#state.names.learn(answer)
+  }
+
+  takeFlows() {
+    return this.#state.flows?.take() ?? { flows: [], dropped: 0 }
   }
 
   listen(specs: readonly ListenerSpec[]): Promise<readonly BoundListener[]> {

@@ -24,6 +24,9 @@ parentPort?.on('message', (message: ToDataThread) => {
     case 'collect':
       say({ kind: 'collected', id: message.id, report: core.report() })
       break
+    case 'take-flows':
+      say({ kind: 'flows', ...core.takeFlows() })
+      break
     case 'looked-up':
       core.lookedUp(message.answer)
       break

@@ -26,6 +26,10 @@ export const errorCatalogue = {
     when: 'A resource was written with an outdated version, or collides with another one of the same scope.',
     next: 'read the current version, merge, and write again',
   },
+  WEFT_CUTS_CALLERS: {
+    when: 'A change was not applied because callers that agents have seen would be cut off by it.',
+    next: 'look at it with weft plan; --yes does it all the same',
+  },
   WEFT_MIGRATION_REFUSED: {
     when: "A service's traffic was not moved to another registry, because it would not arrive there or another rule holds.",
     next: 'see weft services <name>; the shares are as they were, and --abort gives everything back',

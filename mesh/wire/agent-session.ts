@@ -17,7 +17,7 @@ import {
   type ServerMessage,
   type SignResponse,
 } from './messages.ts'
-import { type HostState, startReportSender } from './report-sender.ts'
+import { type FlowSource, type HostState, startReportSender } from './report-sender.ts'
 
 const signTimeoutMs = 30_000
 
@@ -33,6 +33,8 @@ export interface AgentSessionOptions {
   readonly apply: ApplyConfig
   /** What the host says about its own workloads: reported after the welcome and on every change. */
   readonly report: Watch<HostState>
+  /** Calls that the host has seen, which go with the reports; absent where it keeps them to itself. */
+  readonly flows?: FlowSource
   /** Saves what is in use before it is acknowledged; a failure is logged and does not hold up the mesh. */
   keep(held: HeldResources): Promise<void>
 }

@@ -1,3 +1,5 @@
+import type { SeenFlow } from '../flows/flow.ts'
+
 /** The protocol generation this build speaks; a peer one generation older or newer is spoken to as well. */
 export const protocolVersion = 1
 
@@ -122,6 +124,8 @@ export interface HostReport {
   readonly registrations: readonly Registration[]
   /** What the host presents, the agent's own among it; absent for an agent that does not say. */
   readonly certificates?: readonly CertificateOfHost[]
+  /** Calls that were seen, with what was counted since the last report that had them; absent for no news. */
+  readonly flows?: readonly SeenFlow[]
 }
 
 /** Everything an agent says. */

@@ -1,4 +1,6 @@
+import { maxFlows } from '../flows/flow.ts'
 import { checkKeyHash, checkPort, cleanSentence, type Fields, malformed } from './fields.ts'
+import { plainFlow, readFlow } from './flow-codec.ts'
 import {
   type CertificateOfHost,
   type HostReport,
@@ -13,11 +15,12 @@ const maxPorts = 256
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** A report as protobuf's plain object; what people wrote is made fit to be sent. */
-export function plainReport({ health, registrations, certificates = [] }: HostReport): object {
+export function plainReport({ health, registrations, certificates = [], flows = [] }: HostReport): object {
   return {
     health: health.map(one => ({ ...one, reason: cleanSentence(one.reason) })),
     registrations: registrations.map(one => ({ ...one, maintenance: cleanSentence(one.maintenance) })),
     certificates,
+    flows: flows.map(plainFlow),
   }
 }
 
@@ -38,7 +41,14 @@ export function readReport(fields: Fields): HostReport {
     certificates.map(({ identity }) => identity),
     `${fields.path}.certificates`,
   )
-  return { kind: 'report', health, registrations, ...(certificates.length > 0 && { certificates }) }
+  const flows = fields.messages('flows', maxFlows, readFlow)
+  return {
+    kind: 'report',
+    health,
+    registrations,
+    ...(certificates.length > 0 && { certificates }),
+    ...(flows.length > 0 && { flows }),
+  }
 }
 
 function readHealth(fields: Fields): WorkloadHealth {

@@ -5,6 +5,7 @@ import { type ApiOptions, startApi } from './http-api.ts'
 import type { Route } from './route.ts'
 import { banRoutes } from './routes-bans.ts'
 import { caRoutes } from './routes-ca.ts'
+import { flowRoutes } from './routes-flows.ts'
 import { identityRoutes } from './routes-identity.ts'
 import { operatorRoutes } from './routes-operators.ts'
 import { resourceRoutes } from './routes-resources.ts'
@@ -27,6 +28,15 @@ export function apiRoutes(parts: ServerParts): readonly Route[] {
     ...banRoutes(parts.bans),
     ...operatorRoutes({ tokens: parts.apiTokens, audit: parts.audit, now }),
     ...resourceRoutes(parts.resources),
+    ...flowRoutes({
+      now,
+      trustDomain: parts.trustDomain,
+      rootNamespace: parts.mergeScope.rootNamespace,
+      catalogue: () => parts.catalogue.value,
+      flows: parts.flows,
+      resources: parts.resources,
+      nodes: () => [...parts.nodes.all.value.keys()],
+    }),
     ...serviceRoutes({
       now,
       catalogue: () => parts.catalogue.value,

@@ -1,6 +1,7 @@
 import type { CatalogueSnapshot } from '../../mesh/model/catalogue.ts'
 import { version } from '../../mesh/std/version.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
+import type { FlowStore } from '../flows/flow-store.ts'
 import type { Authority } from '../identity/authority.ts'
 import type { HostTrust } from '../identity/host-trust.ts'
 import { createSigner } from '../identity/sign.ts'
@@ -20,6 +21,7 @@ export interface PushingDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'>
   readonly sources: Pick<Sources, 'nodes' | 'registries' | 'reports' | 'trusted' | 'admission'>
   readonly snapshot: Watch<CatalogueSnapshot>
   readonly views: Views
+  readonly flows: Pick<FlowStore, 'report'>
   readonly tokenKeys: Pick<TokenKeys, 'status' | 'fetches'>
 }
 
@@ -60,6 +62,7 @@ export function startPushing(deps: PushingDeps, options: { readonly serverName: 
       report(node, report) {
         reports.report(node, report)
         hosts.presents(node, report.certificates)
+        if (report.flows !== undefined) deps.flows.report(node, report.flows)
       },
       trustHeld: (node, hash) => hosts.holds(node, hash),
       left: node => reports.left(node),

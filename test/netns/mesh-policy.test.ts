@@ -73,7 +73,7 @@ async function applied(t: Tap, yaml: string, open: readonly Place[]): Promise<vo
 async function removed(t: Tap, yaml: string, open: readonly Place[]): Promise<void> {
   const file = join(mesh.directory, 'delete.yaml')
   writeFileSync(file, yaml)
-  await mesh.weft('delete', '-f', file)
+  await mesh.weft('delete', '--yes', '-f', file)
   await becomes(t, open)
 }
 

@@ -147,7 +147,7 @@ export async function createMesh<Name extends string>(
     tryWeft: (...args) => hosts.cp.exec(node[0], verb(args)),
     async apply(yaml) {
       writeFileSync(at('apply.yaml'), yaml)
-      await weft('apply', '-f', at('apply.yaml'))
+      await weft('apply', '--yes', '-f', at('apply.yaml'))
     },
     status,
     writeFile,

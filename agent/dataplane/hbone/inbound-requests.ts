@@ -52,5 +52,14 @@ export interface InboundRequests {
 /** What serving other agents takes of a thread. */
 export type HboneState = Pick<
   ThreadState,
-  'table' | 'contexts' | 'draining' | 'telemetry' | 'clock' | 'blocks' | 'reads' | 'inboundRequests' | 'liveCalls'
+  | 'table'
+  | 'contexts'
+  | 'draining'
+  | 'telemetry'
+  | 'clock'
+  | 'blocks'
+  | 'reads'
+  | 'inboundRequests'
+  | 'liveCalls'
+  | 'flows'
 >

@@ -152,6 +152,7 @@ export class InboundSession {
     }
 
     const refusal = refusalOf(peer, target, facts, telemetry)
+    this.#state.flows?.saw(peer, target, refusal === undefined)
     if (refusal !== undefined) return refuse('403', 'AUTHORIZATION_DENIED', refusal)
 
     const { liveCalls } = this.#state

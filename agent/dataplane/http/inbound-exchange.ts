@@ -29,6 +29,7 @@ export class InboundExchange implements RelayOwner, Entrant, LiveCall {
   readonly #state: ThreadState
   #protocol: HttpProtocol
   readonly #headers: string[]
+  readonly #caller: InboundPeer
   readonly #target: LocalTarget
   readonly #record: RequestRecord
   readonly #relay: Relay
@@ -54,6 +55,7 @@ export class InboundExchange implements RelayOwner, Entrant, LiveCall {
     this.#state = state
     this.#protocol = caller.identity === '' ? down.protocol : 'HTTP/1.1'
     this.#headers = headers
+    this.#caller = caller
     this.#target = target
     const record = new RequestRecord('inbound', clock.monotonic(), clock.now(), caller.labels, target.labels)
     this.#record = record
@@ -100,6 +102,10 @@ export class InboundExchange implements RelayOwner, Entrant, LiveCall {
   #judged(refusal: RequestRefusal | undefined): void {
     if (this.#isOver) return
     this.#isJudged = true
+    // tokens that are no good say nothing about who may call
+    if (refusal === undefined || refusal.reply.reason === 'AUTHORIZATION_DENIED') {
+      this.#state.flows?.saw(this.#caller, this.#target, refusal === undefined, this.#judge)
+    }
     if (refusal === undefined) this.#enter()
     else this.#answer(refusal.reply, refusal.detail)
   }

@@ -47,6 +47,19 @@ export class RequestJudge {
     if (peer.dryRun !== '') record.dryRun = peer.dryRun
   }
 
+  get method(): string {
+    return this.#headers[pseudo.method] ?? ''
+  }
+
+  get path(): string {
+    return this.#headers[pseudo.path] ?? ''
+  }
+
+  /** `<iss>/<sub>` of the verified token; empty without one. */
+  get principal(): string {
+    return this.#token?.principal ?? ''
+  }
+
   /** Undefined when the request may pass. A promise only where the signature of a token has to be checked. */
   judge(): RequestRefusal | undefined | Promise<RequestRefusal | undefined> {
     const { tokens } = withPolicyOf(this.#state.table, this.#target).policy.prepared

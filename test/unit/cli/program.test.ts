@@ -65,7 +65,9 @@ t.test('warnings of an apply follow what was applied, at their place', async t =
 
 t.test('resources that a file names are deleted, and none of a file with a mistake', async t => {
   const there = { document: { kind: 'PeerAuthentication', metadata: { name: 'strict', namespace: 'shop' } } }
-  const { printed, asked } = await run(`delete -f ${fileWith(t, policy)}`, { '/v1/resources': { resources: [there] } })
+  const { printed, asked } = await run(`delete --yes -f ${fileWith(t, policy)}`, {
+    '/v1/resources': { resources: [there] },
+  })
   t.equal(printed, 'PeerAuthentication shop/strict deleted')
   t.same(asked, ['GET /v1/resources', 'DELETE /v1/resources/PeerAuthentication/shop/strict'])
   await t.rejects(run(`delete -f ${fileWith(t, `${policy}\n---\nkind: Nonsense\n`)}`), {

@@ -7,6 +7,7 @@ import {
 } from '../../../../mesh/wire/codec.ts'
 import { type AgentMessage, maxMessageBytes, type ServerMessage } from '../../../../mesh/wire/messages.ts'
 import { schema } from '../../../../mesh/wire/schema.ts'
+import { aFlow } from '../../../support/flows.ts'
 
 const hash = '0123456789abcdef0123456789abcdef'
 
@@ -26,6 +27,12 @@ const agentMessages: readonly AgentMessage[] = [
   { kind: 'pong', id: 1 },
   { kind: 'sign-request', id: 3, identity: 'spiffe://mesh.test/ns/shop/sa/api', csr: Buffer.from([1, 2, 3]) },
   { kind: 'report', health: [], registrations: [] },
+  {
+    kind: 'report',
+    health: [],
+    registrations: [],
+    flows: [aFlow(), aFlow({ caller: '', protocol: 'tcp', method: '', path: '', allowed: false, count: 0 })],
+  },
   {
     kind: 'report',
     health: [],

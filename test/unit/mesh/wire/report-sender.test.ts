@@ -3,6 +3,7 @@ import { Watch } from '../../../../mesh/std/watch.ts'
 import type { HostReport, WorkloadHealth } from '../../../../mesh/wire/messages.ts'
 import { type HostState, startReportSender } from '../../../../mesh/wire/report-sender.ts'
 import { FakeClock } from '../../../fakes/clock.ts'
+import { aFlow } from '../../../support/flows.ts'
 import { recordedLog } from '../../../support/recorded-log.ts'
 
 function healthOf(...workloads: readonly string[]): HostState {
@@ -61,4 +62,32 @@ t.test('what is beyond the limits is left out and logged', async t => {
   const { sent, log } = start({ health, registrations: [] })
   t.equal(sent[0]?.health.length, 10_000)
   t.match(log.lines, [{ level: 'warn', fields: { tooMany: 2 } }])
+})
+
+t.test('calls that were seen go with reports: all of them first, then what is new', async t => {
+  const clock = new FakeClock()
+  const changed = new Watch(0)
+  const asked: boolean[] = []
+  const take = (all: boolean) => {
+    asked.push(all)
+    return all ? [aFlow(), aFlow({ path: '/two' })] : changed.value === 1 ? [aFlow()] : []
+  }
+  const report = new Watch(healthOf())
+  const sent: HostReport[] = []
+  const flows = { changed, take }
+  const stop = startReportSender({ clock, log: recordedLog(), report, flows, send: one => void sent.push(one) })
+  await clock.advance(30_000)
+  t.equal(sent.length, 1)
+  changed.set(1)
+  await clock.advance(30_000)
+  changed.set(2)
+  t.same(
+    sent.map(one => one.flows?.length),
+    [2, 1, undefined],
+  )
+  t.same(asked, [true, false, false])
+  stop()
+  changed.set(3)
+  await clock.advance(30_000)
+  t.equal(sent.length, 3)
 })
