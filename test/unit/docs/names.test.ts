@@ -33,9 +33,8 @@ t.test('codes and variables that the documentation names exist', async t => {
 })
 
 t.test('metrics that the documentation names exist', async t => {
-  const keysOfTheAccessLog = ['source', 'destination', 'direction', 'reason', 'rule', 'detail'].map(
-    key => `weft_${key}`,
-  )
+  const ours = ['source', 'destination', 'direction', 'reason', 'rule', 'detail', 'audit', 'dry_run']
+  const keysOfTheAccessLog = ours.map(key => `weft_${key}`)
   const known = new Set([...Object.keys(agentMetrics), ...Object.keys(serverMetrics), ...keysOfTheAccessLog])
   for (const [path, page] of pages) {
     for (const [name] of page.matchAll(/\b(?:weft|istio)_[a-z_]*[a-z]\b(?!_?\*)/g))
