@@ -5,7 +5,7 @@ import type { ServerTls } from '../../mesh/routing/ingress.ts'
 import type { Clock } from '../../mesh/std/clock.ts'
 import { describeError } from '../../mesh/std/errors.ts'
 import { ConnectionLimit } from './connection-limit.ts'
-import { peerAddressOf } from './telemetry/facts.ts'
+import { endsOf } from './telemetry/facts.ts'
 
 /** How long files are believed to be what they were. */
 const freshMs = 30_000
@@ -32,7 +32,7 @@ export class ServerTlsHandshakes {
   readonly #clock: Clock
   readonly #servers = new Map<string, Kept>()
   readonly #limit = new ConnectionLimit(maxHandshakes, maxHandshakesPerSource)
-  /** Who waits, by both ends of the connection: a caller may use one port of its own for several of this host's. */
+  /** Who waits, by both ends of the connection. */
   readonly #underWay = new Map<string, (secured: Secured) => void>()
 
   constructor(clock: Clock) {
@@ -107,8 +107,4 @@ export class ServerTlsHandshakes {
     })
     return server
   }
-}
-
-function endsOf(socket: Socket): string {
-  return `${peerAddressOf(socket)} ${socket.localAddress} ${socket.localPort}`
 }

@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { describeError } from '../../../mesh/std/errors.ts'
 import { ConnectionLimit } from '../connection-limit.ts'
 import type { Reason } from '../reasons.ts'
-import { factsOf, peerAddressOf } from '../telemetry/facts.ts'
+import { endsOf, factsOf, peerAddressOf } from '../telemetry/facts.ts'
 import { meshTls, type TlsContexts } from '../tls-contexts.ts'
 import type { HboneState } from './inbound-requests.ts'
 import type { HboneServer } from './server.ts'
@@ -53,7 +53,7 @@ export function createHboneListener(
     // Until the session takes over; nothing that happens on a socket may end the thread.
     socket.on('error', () => {})
     const peer = peerAddressOf(socket)
-    underWay.get(peer)?.()
+    underWay.get(endsOf(socket))?.()
     const asked = typeof socket.servername === 'string' ? socket.servername : ''
     const context = state.contexts.forServerName(asked)
     const problem = context === undefined ? wrongWorkload : problemOf(socket)
@@ -74,10 +74,16 @@ export function createHboneListener(
       socket.resetAndDestroy()
       return
     }
+    const ends = endsOf(socket)
+    let isReleased = false
     const release = () => {
-      if (underWay.delete(peer)) handshakes.release(source)
+      if (isReleased) return
+      isReleased = true
+      // one that was lost may be told of only after the next one with the same ends has come
+      if (underWay.get(ends) === release) underWay.delete(ends)
+      handshakes.release(source)
     }
-    underWay.set(peer, release)
+    underWay.set(ends, release)
     socket.once('close', release)
     tls.emit('connection', socket)
   })

@@ -25,3 +25,8 @@ export function peerAddressOf(socket: Socket): string {
   const { remoteAddress, remotePort } = socket
   return remoteAddress === undefined ? '' : hostPort(plainAddress(remoteAddress), remotePort ?? 0)
 }
+
+/** Both ends of a connection: the other side may use one port of its own for several addresses of this host. */
+export function endsOf(socket: Socket): string {
+  return `${peerAddressOf(socket)} ${socket.localAddress} ${socket.localPort}`
+}

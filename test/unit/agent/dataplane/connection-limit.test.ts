@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { ConnectionLimit, connectionsPerThread } from '../../../../agent/dataplane/connection-limit.ts'
@@ -77,4 +78,32 @@ t.test('one other host has a hundred handshakes under way at most', async t => {
   await until('there is room again', () => {
     return core.report().refused.some(one => one.reason === 'BAD_HANDSHAKE' && one.count === 101)
   })
+})
+
+t.test('handshakes that share a port of the caller, to two addresses, are counted and given back each', async t => {
+  const { core } = await aThread(t, { kind: 'hbone' })
+  core.config(aConfig())
+  const [bound] = await core.listen([{ name: 'all', role: { kind: 'hbone' }, host: '0.0.0.0', port: 0 }])
+  const port = bound?.port
+  if (port === undefined) throw new Error('not bound')
+  const sockets: Socket[] = []
+  t.teardown(() => sockets.map(socket => socket.destroy()))
+  const open = async (host: string, localPort?: number) => {
+    const socket = connect({ port, host, localAddress: '127.0.0.1', ...(localPort !== undefined && { localPort }) })
+    socket.on('error', () => {})
+    sockets.push(socket)
+    await once(socket, 'connect')
+    return socket
+  }
+  const given = (count: number) => () =>
+    core.report().refused.some(one => one.reason === 'BAD_HANDSHAKE' && one.count === count)
+  for (const batch of [1, 2]) {
+    for (let at = 0; at < 50; at += 1) await open('127.0.0.2', (await open('127.0.0.1')).localPort)
+    for (const socket of sockets) socket.destroy()
+    await until('all are given up', given(batch * 100))
+  }
+  await open('127.0.0.1')
+  for (const socket of sockets) socket.destroy()
+  await until('one more was taken', given(201))
+  t.notOk(core.report().refused.some(({ reason }) => reason === 'TOO_MANY_CONNECTIONS'))
 })
