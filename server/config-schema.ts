@@ -63,6 +63,12 @@ export const serverSettings = {
       default: 15443,
       env: 'WEFT_SERVER_LISTEN_API_PORT',
     },
+    apiNames: {
+      doc: "Names by which the API may be called, such as mesh.example.com; addresses, localhost, this server's name and the system's host name always may, and Weft's own programs need none.",
+      format: dnsNames,
+      default: [] as string[],
+      env: 'WEFT_SERVER_LISTEN_API_NAMES',
+    },
     metricsHost: {
       doc: 'Address for metrics and health checks.',
       format: String,
@@ -245,6 +251,11 @@ function dnsName(value: unknown): void {
   const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
   if (typeof value === 'string' && value.length <= 253 && value.split('.').every(part => label.test(part))) return
   throw new TypeError('must be a lower-case DNS name')
+}
+
+function dnsNames(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list of DNS names')
+  for (const name of value) dnsName(name)
 }
 
 function identityOrEmpty(value: unknown): void {

@@ -23,6 +23,7 @@ export interface ServerConfig {
     readonly websocketPort: number
     readonly grpcPort: number
     readonly apiPort: number
+    readonly apiNames: readonly string[]
     readonly metricsHost: string
     readonly metricsPort: number
   }

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
+import { apiHostName } from '../../mesh/identity/api-token.ts'
 import { spkiHash } from '../../mesh/identity/keys.ts'
 import { pemBlock } from '../../mesh/identity/pem.ts'
 import { parseSpiffeId } from '../../mesh/identity/spiffe-id.ts'
@@ -58,7 +59,7 @@ export async function callApi(clock: Clock, to: FirstContact, call: ApiCall): Pr
   try {
     socket = await openSocket(to, aborting.signal)
     const proof = verifyServer(socket, to.rootHash, clock.now())
-    return { ...(await exchange(socket, to, call, aborting.signal)), ...proof }
+    return { ...(await exchange(socket, call, aborting.signal)), ...proof }
   } catch (cause) {
     if (cause instanceof MeshError) throw cause
     throw new MeshError('WEFT_SERVER_UNREACHABLE', 'the server cannot be reached', { cause, fields: { address } })
@@ -124,7 +125,6 @@ function hashOrNothing(pem: string): string | undefined {
 
 function exchange(
   socket: TLSSocket,
-  to: FirstContact,
   { method, path, body = '', token }: ApiCall,
   signal: AbortSignal,
 ): Promise<{ status: number; body: unknown }> {
@@ -135,7 +135,7 @@ function exchange(
       path,
       signal,
       headers: {
-        host: to.host.includes(':') ? `[${to.host}]:${to.port}` : `${to.host}:${to.port}`,
+        host: apiHostName,
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(body),
         ...(token !== undefined && { authorization: `Bearer ${token}` }),

@@ -9,6 +9,12 @@ export interface ApiToken {
   readonly rootHash: string
 }
 
+/**
+ * What our own clients send as `Host`: they know a server by its root, whatever name or address led to it. RFC 2606: no
+ * page can have this name.
+ */
+export const apiHostName = 'api.weft.invalid'
+
 const prefix = 'weftapi1_'
 const pattern = /^weftapi1_([A-Za-z0-9_-]{43})_([0-9a-f]{64})$/
 

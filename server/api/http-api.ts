@@ -11,6 +11,7 @@ import { anonymous, type Caller } from '../access/caller.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { demandAccess, type Trace, writerFor } from './access.ts'
 import { type AuditTrail, createAuditTrail } from './audit-trail.ts'
+import { createHostCheck } from './host-names.ts'
 import { createRateLimit, type RateLimit } from './rate-limit.ts'
 import { findRoute, type Route } from './route.ts'
 
@@ -33,6 +34,8 @@ export interface ApiDeps {
 export interface ApiOptions {
   readonly host: string
   readonly port: number
+  /** Names by which the API may be called, besides addresses and localhost. */
+  readonly names?: readonly string[]
 }
 
 const maxBodyBytes = 4 * 1024 * 1024
@@ -72,6 +75,7 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
   const { log } = deps
   const limit = createRateLimit(deps.clock, openLimit)
   const trail = createAuditTrail(deps)
+  const guards = { limit, trail, isOwnName: createHostCheck(options.names ?? []) }
   const server = createServer(
     {
       ...secureContext(deps.credentials.value),
@@ -83,7 +87,7 @@ export async function startApi(deps: ApiDeps, options: ApiOptions): Promise<Runn
       maxHeaderSize: 16 * 1024,
     },
     (request, response) => {
-      handle(deps, limit, trail, request, response).catch(error => {
+      handle(deps, guards, request, response).catch(error => {
         log.error('an API request failed', { path: request.url, error: describeError(error) })
         response.destroy()
       })
@@ -118,10 +122,15 @@ function secureContext({ key, chain }: ApiCredentials): SecureContextOptions {
   return { minVersion: 'TLSv1.3', key, cert: chain, secureOptions: constants.SSL_OP_NO_TICKET }
 }
 
+interface Guards {
+  readonly limit: RateLimit
+  readonly trail: AuditTrail
+  isOwnName(host: string | undefined): boolean
+}
+
 async function handle(
   deps: ApiDeps,
-  limit: RateLimit,
-  trail: AuditTrail,
+  { limit, trail, isOwnName }: Guards,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -132,6 +141,11 @@ async function handle(
   try {
     // Only a browser sends an Origin, and no page has business here.
     if (request.headers.origin !== undefined) throw new MeshError('WEFT_USAGE', 'requests of web pages are refused')
+    if (!isOwnName(request.headers.host)) {
+      throw new MeshError('WEFT_USAGE', 'the API is not called by this name', {
+        next: 'call it by an address, or add the name to listen.apiNames of the server',
+      })
+    }
     const [path = '', query = ''] = (request.url ?? '').split('?', 2)
     found = findRoute(deps.routes, request.method ?? '', path)
     if (found?.route.open !== true) caller = await deps.authenticate(request.headers.authorization)

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { derived } from '../../mesh/std/derived.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
 import type { ApiCredentials } from '../api/http-api.ts'
@@ -25,7 +26,7 @@ export interface PortsDeps extends Pick<PartDeps, 'clock' | 'log' | 'started'> {
  * Opens the ports: those for agents, the API, metrics. Resolves to what is bound, by name (`websocket`, `grpc`, `api`,
  * `metrics`). Throws WEFT_LISTEN.
  */
-export async function openPorts(deps: PortsDeps, { listen, trustDomain }: ServerConfig) {
+export async function openPorts(deps: PortsDeps, { name, listen, trustDomain }: ServerConfig) {
   const { clock, log, started, credentials, pusher, metrics, ready } = deps
   const agentCredentials = derived<ListenCredentials>([credentials], () => credentials.value)
   const apiCredentials = derived<ApiCredentials>([credentials], () => credentials.value)
@@ -36,7 +37,7 @@ export async function openPorts(deps: PortsDeps, { listen, trustDomain }: Server
   started.add(() => grpc.stop())
   const api = await startServerApi(
     { ...deps.api, credentials: apiCredentials.watch },
-    { host: listen.host, port: listen.apiPort },
+    { host: listen.host, port: listen.apiPort, names: [name, hostname(), ...listen.apiNames] },
   )
   started.add(() => api.stop())
   const notReady = () => (ready.value ? undefined : 'waiting for the first view of every registry')

@@ -49,6 +49,24 @@ t.test('requests of web pages are refused, with a token too', async t => {
   }
 })
 
+t.test('the API answers to addresses and its own names, and to no name that was made to lead to it', async t => {
+  const { ask, token, port } = await createApiWorld(t)
+  const status = async (host: string) => (await ask('GET', '/v1/status', { token, headers: { host } })).status
+  for (const host of ['127.0.0.1', `127.0.0.1:${port}`, `[::1]:${port}`, '10.9.8.7', 'localhost:1', 'LOCALHOST.']) {
+    t.equal(await status(host), 200, host)
+  }
+  for (const host of [
+    'evil.example',
+    `evil.example:${port}`,
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    'x@127.0.0.1',
+    '[evil]',
+  ]) {
+    t.equal(await status(host), 400, host)
+  }
+})
+
 t.test('answers say that nobody may keep them or take them for something else', async t => {
   const { operator } = await createApiWorld(t)
   const { status, headers } = await operator('GET', '/v1/status')
