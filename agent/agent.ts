@@ -93,6 +93,7 @@ async function assemble(settings: AgentSettings, deps: AgentDeps, lifetime: Life
       inUse,
       link,
       certificates,
+      trust,
       listeners,
       capture,
       dns,

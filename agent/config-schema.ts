@@ -303,7 +303,7 @@ export const agentSettings = {
     arg: 'log-level',
   },
   adminSocket: {
-    doc: 'Unix socket for its owner only: HTTP with GET /status, GET /config, POST /drain, /register, /deregister and /maintain.',
+    doc: 'Unix socket for its owner only: HTTP with GET /status, GET /config, POST /drain, /register, /deregister, /maintain and /identity.',
     format: String,
     default: '/run/weft/agent.sock',
     env: 'WEFT_AGENT_ADMIN_SOCKET',

@@ -3,6 +3,7 @@ import type { IdentityView } from '../server/api/routes-bans.ts'
 import type { Ban } from '../server/identity/ca-state.ts'
 import type { Issued } from '../server/identity/issued.ts'
 import type { CliContext } from './context.ts'
+import { addIdentityExportCommand } from './identity-export-command.ts'
 import { formatDuration, formatOutput, printable, table } from './output.ts'
 
 interface LogOptions {
@@ -11,9 +12,12 @@ interface LogOptions {
   readonly limit: string
 }
 
-/** `weft identity list|log|ban|unban|bans`: who has which identity, what was issued, and who may not take part. */
+/** `weft identity list|log|ban|unban|bans|export`: who has which identity, what was issued, and who may not take part. */
 export function addIdentityCommand(program: Command, context: CliContext): void {
-  const identity = program.command('identity').description('show identities and what was issued, and ban them')
+  const identity = program
+    .command('identity')
+    .description('show identities and what was issued, ban them, and export them')
+  addIdentityExportCommand(identity, context)
 
   context
     .withServer(identity.command('list'))

@@ -5,10 +5,11 @@ import { MeshError } from '../../mesh/std/errors.ts'
 import type { Running } from '../../mesh/std/lifecycle.ts'
 import type { Registrations } from '../registration/registrations.ts'
 import { closeServer, createHttpServer, listening } from './http.ts'
+import { type IdentityRouteDeps, identityRoute } from './identity-route.ts'
 import { registrationRoutes } from './registration-routes.ts'
 import type { AgentStatus } from './status.ts'
 
-export interface AdminDeps {
+export interface AdminDeps extends IdentityRouteDeps {
   status(): AgentStatus
   /** The config in use; undefined before the first. */
   config(): unknown
@@ -19,7 +20,8 @@ export interface AdminDeps {
 
 /**
  * Opens the admin socket: HTTP on a unix socket that only its owner can connect to, the one place where an agent can
- * be told something. `GET /status`, `GET /config`, `POST /drain`, and those of {@link registrationRoutes}. Throws WEFT_LISTEN when another agent holds it.
+ * be told something. `GET /status`, `GET /config`, `POST /drain`, and those of {@link registrationRoutes} and
+ * {@link identityRoute}. Throws WEFT_LISTEN when another agent holds it.
  */
 export async function startAdminSocket(deps: AdminDeps, path: string): Promise<Running> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
@@ -36,6 +38,7 @@ export async function startAdminSocket(deps: AdminDeps, path: string): Promise<R
       deps.drain()
       return { status: 202, body: { draining: true } }
     },
+    ...identityRoute(deps),
     ...registrationRoutes(deps.registrations),
   })
   // The socket is made inside listen(), with these rights from its first moment on: a chmod would come too late.

@@ -1,3 +1,4 @@
+import type { TrustBundle } from '../../mesh/identity/trust-bundle.ts'
 import type { AgentConfig } from '../../mesh/model/agent-config.ts'
 import { version } from '../../mesh/std/version.ts'
 import type { Watch } from '../../mesh/std/watch.ts'
@@ -27,7 +28,8 @@ export interface ObservingDeps extends Pick<AgentDeps, 'clock' | 'log'> {
   readonly lifetime: Lifetime
   readonly inUse: Watch<AgentConfig | undefined>
   readonly link: Pick<ServerLink, 'status' | 'held'>
-  readonly certificates: Pick<Certificates, 'status'>
+  readonly certificates: Pick<Certificates, 'status' | 'credentials'>
+  readonly trust: Watch<TrustBundle>
   readonly listeners: Pick<ListenerSet, 'bound'>
   readonly capture: Pick<CaptureFollower, 'status' | 'repairs'>
   readonly dns: Pick<DnsFollower, 'status'>
@@ -41,7 +43,8 @@ export interface ObservingDeps extends Pick<AgentDeps, 'clock' | 'log'> {
 
 /** Opens what the agent is watched by: the admin socket, which may end it, metrics, readiness. Throws WEFT_LISTEN. */
 export async function startObserving(deps: ObservingDeps, settings: AgentSettings, startedAt: number) {
-  const { inUse, lifetime, registrations } = deps
+  const { inUse, lifetime, registrations, trust } = deps
+  const { credentials } = deps.certificates
   const { started } = lifetime
   const sources = () => sourcesOf(deps, settings.node, startedAt)
   const status = (): AgentStatus => statusOf(sources())
@@ -50,7 +53,7 @@ export async function startObserving(deps: ObservingDeps, settings: AgentSetting
     settings.metricsPrefix,
   )
   const admin = await startAdminSocket(
-    { status, config: () => inUse.value, drain: () => lifetime.drain(), registrations },
+    { status, config: () => inUse.value, drain: () => lifetime.drain(), registrations, credentials, trust },
     settings.adminSocket,
   )
   started.add(() => admin.stop())
