@@ -113,7 +113,18 @@ function settings({ resources, rootNamespace }: AnalyzedWorld): Finding[] {
     const message = `must be ${rootNamespace}: MeshSettings hold for the whole mesh`
     return [{ severity: 'error', code: 'misplaced', resource, path: ['metadata', 'namespace'], message }]
   })
-  return [...misplaced, ...others.flatMap(resource => (holder === undefined ? [] : [second(resource, holder)]))]
+  const policies = resources.filter(
+    ({ kind, metadata }) => kind === 'JoinPolicy' && metadata.namespace !== rootNamespace,
+  )
+  const elsewhere = policies.map((resource): Finding => {
+    const message = `must be ${rootNamespace}: JoinPolicies are about hosts, which are of no namespace`
+    return { severity: 'error', code: 'misplaced', resource, path: ['metadata', 'namespace'], message }
+  })
+  return [
+    ...misplaced,
+    ...elsewhere,
+    ...others.flatMap(resource => (holder === undefined ? [] : [second(resource, holder)])),
+  ]
 }
 
 function second(resource: Resource, other: Resource): Finding {

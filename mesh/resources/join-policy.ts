@@ -6,7 +6,7 @@ import { weftVersions } from './service-merge.ts'
 
 /** Kinds of evidence that a policy can be about, each with the claims of which at least these must be chosen. */
 export const evidenceRules = {
-  nomad: { grade: 4, anyOf: [['namespace', 'job'], ['nodeId'], ['pool']] },
+  nomad: { grade: 4, anyOf: [['namespace', 'job'], ['client'], ['clientPool']] },
   kubernetes: { grade: 4, anyOf: [['namespace', 'serviceAccount']] },
   consul: { grade: 2, anyOf: [['datacenter']] },
   x509: { grade: 3, anyOf: [['issuer']] },
@@ -17,7 +17,19 @@ export const evidenceRules = {
 
 /** What each kind proves, by the names that `match` and `{claim}` in node names use. */
 export const evidenceClaims: Readonly<Record<keyof typeof evidenceRules, readonly string[]>> = {
-  nomad: ['namespace', 'job', 'group', 'task', 'allocation', 'nodeId', 'datacenter', 'pool', 'nodeClass'],
+  nomad: [
+    'namespace',
+    'job',
+    'group',
+    'task',
+    'allocation',
+    'nodeId',
+    'datacenter',
+    'pool',
+    'nodeClass',
+    'client',
+    'clientPool',
+  ],
   kubernetes: ['namespace', 'serviceAccount', 'pod', 'podUid', 'nodeUid'],
   consul: ['datacenter', 'accessor', 'partition'],
   x509: ['issuer', 'fingerprint', 'name'],

@@ -95,7 +95,9 @@ async function ofNode(
 ): Promise<Attested> {
   if (!options.nodeIdentities) throw refused('identities of nodes are not taken')
   if ('nomad_allocation_id' in claims) throw refused('token has the claims of a node and of a workload')
-  return attestedOf(await readyNode(textClaim(claims, 'nomad_node_id'), lookUp, signal), {}, proof)
+  const node = await readyNode(textClaim(claims, 'nomad_node_id'), lookUp, signal)
+  // names that no workload's evidence has: who lets clients in by their pool does not mean what runs there
+  return attestedOf(node, { client: node.id, clientPool: node.pool }, proof)
 }
 
 async function readyNode(id: string, lookUp: NomadLookUp, signal: AbortSignal): Promise<NomadNode> {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { analyze } from '../../../../mesh/analyze/analyze.ts'
 import { createAdmission } from '../../../../server/identity/admission.ts'
 import { joinPolicy } from '../../../support/evidence.ts'
 
@@ -46,8 +47,9 @@ t.test('every claim that is named must be there, and one of its values fit', asy
 
 t.test('policies that would let in more than they seem to are refused', async t => {
   const table: readonly (readonly [object, RegExp])[] = [
-    [{ match: {} }, /must choose namespace and job, or nodeId, or pool/],
+    [{ match: {} }, /must choose namespace and job, or client, or clientPool/],
     [{ match: { namespace: ['infra'] } }, /must choose/],
+    [{ match: { pool: ['default'], nodeId: ['n-1'] } }, /must choose/],
     [{ match: { namespace: ['*'], job: ['x'] } }, /stands for everything/],
     [{ match: { namespace: ['a*b'], job: ['x'] } }, /may have a \* at its end only/],
     [{ match: { namespace: [], job: ['x'] } }, /match\.namespace/],
@@ -69,4 +71,11 @@ t.test('policies that would let in more than they seem to are refused', async t 
   ]
   for (const [spec, expected] of table) t.throws(() => joinPolicy('p', spec), expected, JSON.stringify(spec))
   t.ok(joinPolicy('p', { evidence: 'consul', minGrade: 2, match: { datacenter: ['dc1'] } }))
+})
+
+t.test('policies of other namespaces are refused where resources are judged together', async t => {
+  const judged = (namespace: string) =>
+    analyze({ resources: [joinPolicy('p', {}, namespace)], rootNamespace: 'weft-system', domain: 'mesh', now: 0 })
+  t.same(judged('weft-system'), [])
+  t.match(judged('shop'), [{ severity: 'error', code: 'misplaced', message: /must be weft-system/ }])
 })

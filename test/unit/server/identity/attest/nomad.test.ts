@@ -92,7 +92,9 @@ attestorCompliance(t, async () => {
 })
 
 t.test('takes a recorded identity and asks nomad where its allocation runs', async t => {
-  t.match(await attestorOf(recordedKeys).attest(...ask(recorded('wi-mesh.jwt'))), {
+  const attested = await attestorOf(recordedKeys).attest(...ask(recorded('wi-mesh.jwt')))
+  t.notOk('client' in attested.claims || 'clientPool' in attested.claims, 'it is no client')
+  t.match(attested, {
     kind: 'nomad',
     grade: 4,
     node: 'client-a',
@@ -125,6 +127,7 @@ t.test('takes the recorded identity of a node where those are let in', async t =
   t.match(await attestor.attest(...ask(recorded('node-identity.jwt'), (claims.iat + 10) * 1000)), {
     node: 'client-x',
     instance: claims.nomad_node_id,
+    claims: { client: claims.nomad_node_id, clientPool: 'default' },
   })
 })
 
