@@ -35,9 +35,9 @@ export interface OutboundUrlsOptions {
 }
 
 /**
- * The guard for URLs that come from resources: `http` and `https` only, no user in them, hosts written plainly, and no
- * loopback address, no port of this server, no address of its link, of a cloud's metadata service, or that hides one of those in another form, unless the
- * operator of the server has allowed it. One such address among several refuses the name.
+ * The guard for URLs that come from resources: `http` and `https` only, no user in them, hosts written plainly, no port of
+ * this server, and no address of loopback, of this host's link, of a cloud's metadata service, or that hides one of those in
+ * another form, unless the operator of the server has allowed it. One such address among several refuses the name.
  */
 export function createOutboundUrls({ allow, lookup, isOwn }: OutboundUrlsOptions): OutboundUrls {
   const allowed = parseAllowed(allow)
