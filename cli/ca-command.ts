@@ -5,6 +5,7 @@ import { caText, rotationLine } from './ca-text.ts'
 import type { CliContext } from './context.ts'
 import { parseDuration } from './duration.ts'
 import { formatOutput } from './output.ts'
+import { readText } from './read-text.ts'
 
 const lookEveryMs = 1_000
 
@@ -63,6 +64,31 @@ export function addCaCommand(program: Command, context: CliContext): void {
         await sleep(foregroundClock, lookEveryMs, new AbortController().signal)
         status = await client.get<CaStatus>('/v1/ca')
       }
+      context.print(formatOutput(context.format(command), status, () => caText(status, context.clock.now())))
+    })
+
+  context
+    .withServer(ca.command('csr'))
+    .description('print a certificate request, for an issuing certificate of your own authority')
+    .addHelpText('after', '\nThe key stays on the server; it is the same until its certificate is installed.')
+    .action(async (_options: unknown, command: Command) => {
+      const answer = await context.client(command).post<{ csr: string }>('/v1/ca/csr', '')
+      context.print(formatOutput(context.format(command), answer, () => answer.csr.trimEnd()))
+    })
+
+  context
+    .withServer(ca.command('install'))
+    .description('use an issuing certificate that your own authority has signed, and change to its root')
+    .argument('<file>', 'the chain, PEM: the issuing certificate first, the root last; - for standard input')
+    .option('--spread <duration>', 'time over which hosts renew their certificates', '1m')
+    .option('--retention <duration>', 'how long hosts and tokens that know only the old root can still come', '90d')
+    .action(async (file: string, options: Pick<RotateOptions, 'spread' | 'retention'>, command: Command) => {
+      const body = {
+        chain: await readText(file),
+        renewWithinMs: parseDuration(options.spread),
+        retentionMs: parseDuration(options.retention),
+      }
+      const status = await context.client(command).post<CaStatus>('/v1/ca/install', JSON.stringify(body))
       context.print(formatOutput(context.format(command), status, () => caText(status, context.clock.now())))
     })
 

@@ -11,6 +11,9 @@ export function caText(status: CaStatus, now: number): string {
   const [last] = history
   return [
     printable(`trust domain ${trustDomain}, trust bundle ${sequence}`),
+    ...(status.supplied
+      ? ['the issuing certificate is of your own authority: renew it with weft ca csr and install']
+      : []),
     `root ends in ${formatDuration(rootNotAfter - now)}, issuing certificate in ${formatDuration(issuingNotAfter - now)}`,
     '',
     table(['root', 'state', ''], roots, 'there is no root'),

@@ -10,7 +10,9 @@ import {
   integer,
   oid,
   oidOf,
+  primitive,
   sequence,
+  setOf,
   tag,
   tagged,
   taggedChildren,
@@ -24,11 +26,14 @@ import { signatureHashes, signatureOids } from './signature.ts'
 const maxCsrBytes = 8 * 1024
 
 /**
- * A certificate signing request, PKCS#10 DER (RFC 2986): the public key and the proof that its owner asks, with an
- * empty subject and no attributes. Everything else in the certificate is the server's to decide.
+ * A certificate signing request, PKCS#10 DER (RFC 2986): the public key and the proof that its owner asks, with no
+ * attributes and an empty subject, or a common name where one is given. Everything else in the certificate is for whoever
+ * signs to decide.
  */
-export function createCsr(keys: KeyPair): Buffer {
-  const info = sequence(integer(Uint8Array.of(0)), sequence(), decode(encodePublicKey(keys.publicKey)), tagged(0, []))
+export function createCsr(keys: KeyPair, commonName?: string): Buffer {
+  const names = commonName === undefined ? [] : [setOf(sequence(oid('2.5.4.3'), primitive(tag.utf8String, commonName)))]
+  const publicKey = decode(encodePublicKey(keys.publicKey))
+  const info = sequence(integer(Uint8Array.of(0)), sequence(...names), publicKey, tagged(0, []))
   const signature = sign('sha256', encode(info), keys.privateKey)
   return encode(sequence(info, sequence(oid(signatureOids.sha256)), bitString(signature)))
 }

@@ -2,7 +2,7 @@ import { MeshError } from '../../mesh/std/errors.ts'
 import type { RotationOptions } from '../identity/rotation.ts'
 import type { Rotator } from '../identity/rotator.ts'
 import type { Access } from './access.ts'
-import { type ApiRequest, jsonBody, type Route } from './route.ts'
+import { jsonBody, type Route } from './route.ts'
 
 const minute = 60_000
 const day = 24 * 60 * minute
@@ -20,9 +20,32 @@ export function caRoutes(rotator: Rotator): readonly Route[] {
       path: '/v1/ca/rotation',
       access: write,
       handle(request) {
-        const options = rotationOptions(request)
+        const options = rotationOptions(jsonBody(request))
         rotator.rotate(options)
         request.by.wrote({ what: 'Authority rotation', kind: 'Authority', after: { step: 'started', ...options } })
+        return rotator.status()
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/ca/csr',
+      access: write,
+      handle({ by }) {
+        const csr = rotator.csr()
+        by.wrote({ what: 'Authority request', kind: 'Authority', after: { csr } })
+        return { csr }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/ca/install',
+      access: write,
+      handle(request) {
+        const { chain, ...others } = jsonBody(request)
+        if (typeof chain !== 'string') throw new MeshError('WEFT_USAGE', 'chain is not a text')
+        const options = rotationOptions(others)
+        rotator.install(chain, options)
+        request.by.wrote({ what: 'Authority chain', kind: 'Authority', after: { chain, ...options } })
         return rotator.status()
       },
     },
@@ -49,8 +72,8 @@ export function caRoutes(rotator: Rotator): readonly Route[] {
   ]
 }
 
-function rotationOptions(request: ApiRequest): RotationOptions {
-  const { renewWithinMs = minute, retentionMs = 90 * day, compromised = false, ...others } = jsonBody(request)
+function rotationOptions(body: Readonly<Record<string, unknown>>): RotationOptions {
+  const { renewWithinMs = minute, retentionMs = 90 * day, compromised = false, ...others } = body
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) throw new MeshError('WEFT_USAGE', `a rotation has no ${unknown}`)
   if (typeof compromised !== 'boolean') throw new MeshError('WEFT_USAGE', 'compromised is neither true nor false')

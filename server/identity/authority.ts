@@ -15,7 +15,7 @@ import { type IssuanceLog, maxLeafTtlMs, openIssuanceLog } from './issuance-log.
 
 /** A certificate with what a peer needs to verify it. */
 export interface IssuedChain {
-  /** Leaf, then issuing certificate, PEM. */
+  /** Leaf, issuing certificate, and what is between it and the root, PEM. */
   readonly chain: readonly string[]
   /** Milliseconds since 1970. */
   readonly notAfter: number
@@ -117,7 +117,8 @@ export async function openAuthority(options: AuthorityOptions, { clock, log }: A
       })
       const { serial, notBefore, notAfter } = parseCertificate(leaf)
       issued.append({ at: now, ...recipient, identity: spiffeId, keyHash, serial, notBefore, notAfter })
-      return { chain: [leaf, issuing.certificatePem], notAfter }
+      const { above = [] } = signingGeneration(ca.state.value)
+      return { chain: [leaf, issuing.certificatePem, ...above], notAfter }
     },
   }
 }

@@ -2,9 +2,16 @@ import { type KeyObject, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Issuer, issueCa, parseCertificate } from '../../mesh/identity/certificate.ts'
-import { decodePrivateKey, encodePrivateKey, generateKeys, isEncrypted, spkiHash } from '../../mesh/identity/keys.ts'
+import {
+  decodePrivateKey,
+  encodePrivateKey,
+  generateKeys,
+  isEncrypted,
+  type KeyPair,
+  spkiHash,
+} from '../../mesh/identity/keys.ts'
 import { MeshError } from '../../mesh/std/errors.ts'
-import { type CaState, formatCaState, parseCaState } from './ca-state.ts'
+import { type CaState, formatCaState, type Generation, parseCaState } from './ca-state.ts'
 import { flushFolder, readPrivateFile, writePrivateFile } from './files.ts'
 
 /**
@@ -19,7 +26,10 @@ export interface CaFiles {
 
 /** The keys of a generation. */
 export interface Issuers {
-  readonly root: Issuer
+  /** PEM. */
+  readonly root: string
+  /** Absent where the root is the operator's own. */
+  readonly rootKey?: KeyObject
   readonly issuing: Issuer
 }
 
@@ -39,6 +49,7 @@ const issuingLifeMs = 365 * day
 const backdateMs = 3_600_000
 
 const stateFile = 'trust-bundle.json'
+const pendingFile = 'pending.pem'
 
 function namesOf(files: string) {
   const suffix = files === '' ? '' : `-${files}`
@@ -74,10 +85,31 @@ export function createCa(options: CaOptions): void {
 
 /** Makes a further root with its issuing certificate; nobody hears of it before it is in the state. */
 export function createGeneration(options: CaOptions): Issuers & { readonly files: string } {
-  const issuers = newIssuers(options.trustDomain, options.now)
-  const files = spkiHash(issuers.root.certificatePem).slice(0, 16)
-  writeIssuers(join(options.dataDir, 'ca'), files, issuers, options.passphrase)
-  return { ...issuers, files }
+  const { root, issuing } = newIssuers(options.trustDomain, options.now)
+  const files = spkiHash(root.certificatePem).slice(0, 16)
+  writeIssuers(join(options.dataDir, 'ca'), files, { root, issuing }, options.passphrase)
+  return { root: root.certificatePem, rootKey: root.privateKey, issuing, files }
+}
+
+/** Keeps an issuing certificate that somebody else has signed; nobody hears of it before it is in the state. */
+export function keepSupplied({ dataDir, passphrase }: CaOptions, issuing: Issuer): string {
+  const files = spkiHash(issuing.certificatePem).slice(0, 16)
+  writeIssuer(join(dataDir, 'ca', namesOf(files).issuing), issuing, passphrase)
+  return files
+}
+
+/** The key that a certificate has been asked for and not come yet, made at the first call. */
+export function pendingKeys({ dataDir, passphrase }: CaOptions): KeyPair {
+  const path = join(dataDir, 'ca', pendingFile)
+  if (existsSync(path)) return decodePrivateKey(readPrivateFile(path), passphrase)
+  const keys = generateKeys()
+  writePrivateFile(path, encodePrivateKey(keys.privateKey, passphrase))
+  return keys
+}
+
+/** Forgets that key: its certificate is in use. */
+export function forgetPending(dataDir: string): void {
+  rmSync(join(dataDir, 'ca', pendingFile), { force: true })
 }
 
 /** Replaces the state in one step. Throws WEFT_STORE when it cannot be written; the old one then stays. */
@@ -115,7 +147,7 @@ export function loadCa(options: CaOptions): CaFiles {
   const state = readState(join(folder, stateFile))
   const { current, rotation } = state
   const used = [current, ...(rotation === undefined ? [] : [rotation.from, rotation.to])]
-  const generations = new Map(used.map(({ files }) => [files, readIssuers(folder, files, options)] as const))
+  const generations = new Map(used.map(one => [one.files, readIssuers(folder, one, options)] as const))
   if (state.trustDomain !== options.trustDomain) {
     throw new MeshError('WEFT_CONFIG_INVALID', 'authority in the data directory is of another trust domain', {
       fields: { path: folder, configured: options.trustDomain, found: state.trustDomain },
@@ -133,24 +165,34 @@ export function renewIssuing(root: Issuer, files: string, options: CaOptions): I
   return issuing
 }
 
-function newIssuers(trustDomain: string, now: number): Issuers {
+interface OwnIssuers {
+  readonly root: Issuer
+  readonly issuing: Issuer
+}
+
+function newIssuers(trustDomain: string, now: number): OwnIssuers {
   const keys = generateKeys()
   const validity = { notBefore: now - backdateMs, notAfter: now + rootLifeMs }
   const root: Issuer = { certificatePem: issueCa({ trustDomain, keys, ...validity }), privateKey: keys.privateKey }
   return { root, issuing: newIssuing(root, trustDomain, now) }
 }
 
-function writeIssuers(folder: string, files: string, { root, issuing }: Issuers, passphrase: string | undefined): void {
+function writeIssuers(
+  folder: string,
+  files: string,
+  { root, issuing }: OwnIssuers,
+  passphrase: string | undefined,
+): void {
   writeIssuer(join(folder, namesOf(files).root), root, passphrase)
   writeIssuer(join(folder, namesOf(files).issuing), issuing, passphrase)
 }
 
-function readIssuers(folder: string, files: string, options: CaOptions): Issuers {
+function readIssuers(folder: string, { files, root, above }: Generation, options: CaOptions): Issuers {
   const names = namesOf(files)
-  return {
-    root: readIssuer(join(folder, names.root), options),
-    issuing: readIssuer(join(folder, names.issuing), options),
-  }
+  const readIssuing = () => readIssuer(join(folder, names.issuing), options)
+  if (above !== undefined) return { root, issuing: readIssuing() }
+  const own = readIssuer(join(folder, names.root), options)
+  return { root: own.certificatePem, rootKey: own.privateKey, issuing: readIssuing() }
 }
 
 function newIssuing(root: Issuer, trustDomain: string, now: number): Issuer {

@@ -7,6 +7,11 @@ export interface Generation {
   /** What is in the names of its files; empty for the first one of a mesh. */
   readonly files: string
   readonly root: string
+  /**
+   * Certificates between the issuing one and the root, PEM; present where the operator's own authority has signed the
+   * issuing certificate, and the root's key is not here.
+   */
+  readonly above?: readonly string[]
 }
 
 export const rotationSteps = ['preparing', 'signing', 'retiring'] as const

@@ -19,7 +19,7 @@ const maxFormer = 4
 /** A rotation to another root begins: from now on everybody is told to believe both. */
 export function beginRotation(
   state: CaState,
-  next: { readonly generation: Generation; readonly cross: string },
+  next: { readonly generation: Generation; readonly cross?: string },
   { renewWithinMs, retentionMs, compromised }: RotationOptions,
   now: number,
 ): CaState {
@@ -28,7 +28,7 @@ export function beginRotation(
     step: 'preparing',
     from: current,
     to: next.generation,
-    cross: next.cross,
+    ...(next.cross !== undefined && { cross: next.cross }),
     startedAt: now,
     since: now,
     renewWithinMs,

@@ -1,5 +1,7 @@
 import { parseCertificate } from '../../mesh/identity/certificate.ts'
+import { createCsr } from '../../mesh/identity/csr.ts'
 import { spkiHash } from '../../mesh/identity/keys.ts'
+import { pemBlock } from '../../mesh/identity/pem.ts'
 import { assertNever } from '../../mesh/std/assert-never.ts'
 import type { Clock, Timer } from '../../mesh/std/clock.ts'
 import { describeError, MeshError } from '../../mesh/std/errors.ts'
@@ -7,6 +9,7 @@ import type { Log } from '../../mesh/std/log.ts'
 import { encodeResource } from '../../mesh/wire/agent-config-codec.ts'
 import type { NodeRecord } from '../store/store.ts'
 import type { OwnAuthority } from './authority.ts'
+import type { NextGeneration } from './ca.ts'
 import { type CaState, type FinishedRotation, type Rotation, type RotationStep, signingGeneration } from './ca-state.ts'
 import type { HostTrust } from './host-trust.ts'
 import { abortRotation, beginRotation, forgetFormer, nextStep, type RotationOptions } from './rotation.ts'
@@ -25,6 +28,8 @@ export interface CaStatus {
   readonly root: string
   readonly rootNotAfter: number
   readonly issuingNotAfter: number
+  /** Whether the operator's own authority has signed the issuing certificate: then this server cannot renew it. */
+  readonly supplied: boolean
   /** What agents are told to believe. */
   readonly trusted: readonly string[]
   readonly rotation?: Pick<Rotation, 'step' | 'startedAt' | 'since' | 'aborting' | 'compromised' | 'forced'> & {
@@ -43,6 +48,14 @@ export interface Rotator {
   status(): CaStatus
   /** Begins. Throws WEFT_ROTATION when a rotation is under way. */
   rotate(options: RotationOptions): void
+  /** A certificate request (PEM) for the operator's own authority; the same key until its certificate is installed. */
+  csr(): string
+  /**
+   * Begins to change to the root that the chain (PEM, issuing certificate first) ends in, with an issuing certificate for
+   * the key of {@link Rotator.csr}; below the present root it is simply used from now on. Throws WEFT_ROTATION when a
+   * rotation is under way, WEFT_CERTIFICATE_REFUSED for a chain that is of no use.
+   */
+  install(chain: string, options: RotationOptions): void
   /** Goes on without the hosts that the present step waits for, and returns them. Throws WEFT_ROTATION without one. */
   force(): readonly MissingHost[]
   /** Goes back to the old root. Throws WEFT_ROTATION when there is nothing to go back from. */
@@ -60,6 +73,7 @@ export interface RotatorDeps {
 
 const lookEveryMs = 250
 const idleMs = 60_000
+const warnEveryMs = 24 * 3_600_000
 
 /**
  * Starts, going on with a rotation that an earlier run has begun. A host is waited for while any certificate of it is
@@ -68,11 +82,13 @@ const idleMs = 60_000
 export function startRotator({ clock, log, authority, nodes, hosts }: RotatorDeps): Rotator {
   const { ca, issued, trust } = authority
   let timer: Timer | undefined
+  let warnedAt = Number.NEGATIVE_INFINITY
   look()
 
   function look(): void {
     timer?.cancel()
     try {
+      warnOfEnd()
       const state = forgetFormer(ca.state.value, clock.now())
       if (state !== ca.state.value) ca.change(state)
       const { rotation } = state
@@ -81,6 +97,30 @@ export function startRotator({ clock, log, authority, nodes, hosts }: RotatorDep
       log.error('the rotation of the root cannot go on and is tried again', { error: describeError(error) })
     }
     timer = clock.timer(ca.state.value.rotation === undefined ? idleMs : lookEveryMs, look)
+  }
+
+  /** What the operator's own authority has signed, only the operator can renew. */
+  function warnOfEnd(): void {
+    const now = clock.now()
+    if (signingGeneration(ca.state.value).above === undefined || now - warnedAt < warnEveryMs) return
+    const { notBefore, notAfter } = parseCertificate(ca.signing().issuing.certificatePem)
+    if (now < notBefore + (notAfter - notBefore) * (2 / 3)) return
+    warnedAt = now
+    const next = 'have the request of weft ca csr signed, and install the chain with weft ca install'
+    log.warn('the issuing certificate is about to end', { notAfter: new Date(notAfter).toISOString(), next })
+  }
+
+  function refuseSecond(): void {
+    if (ca.state.value.rotation === undefined) return
+    throw new MeshError('WEFT_ROTATION', 'a rotation of the root is under way', {
+      next: 'wait for its end with weft ca status, or go back with weft ca abort',
+    })
+  }
+
+  function begin(next: NextGeneration, options: RotationOptions): void {
+    ca.change(beginRotation(ca.state.value, next, options, clock.now()))
+    log.info('rotation of the root begins', { root: spkiHash(next.generation.root), ...options })
+    look()
   }
 
   function advance(state: CaState, rotation: Rotation, skipped: readonly string[] = []): void {
@@ -137,8 +177,9 @@ export function startRotator({ clock, log, authority, nodes, hosts }: RotatorDep
         trustDomain,
         sequence,
         root: spkiHash(signingGeneration(ca.state.value).root),
-        rootNotAfter: parseCertificate(root.certificatePem).notAfter,
+        rootNotAfter: parseCertificate(root).notAfter,
         issuingNotAfter: parseCertificate(issuing.certificatePem).notAfter,
+        supplied: signingGeneration(ca.state.value).above !== undefined,
         trusted: roots.map(one => spkiHash(one)),
         ...(rotation !== undefined && { rotation: shown(rotation, missingNow(rotation)) }),
         former: former.map(one => ({ root: spkiHash(one.root), until: one.until })),
@@ -146,15 +187,26 @@ export function startRotator({ clock, log, authority, nodes, hosts }: RotatorDep
       }
     },
     rotate(options) {
-      if (ca.state.value.rotation !== undefined) {
-        throw new MeshError('WEFT_ROTATION', 'a rotation of the root is under way', {
-          next: 'wait for its end with weft ca status, or go back with weft ca abort',
-        })
+      refuseSecond()
+      begin(ca.prepare(), options)
+    },
+    csr() {
+      const { keys, commonName } = ca.pending()
+      return pemBlock('CERTIFICATE REQUEST', createCsr(keys, commonName))
+    },
+    install(chain, options) {
+      refuseSecond()
+      const next = ca.adopt(chain)
+      const { state } = ca
+      if (spkiHash(next.generation.root) !== spkiHash(state.value.current.root)) return begin(next, options)
+      if (state.value.current.above === undefined) {
+        throw new MeshError(
+          'WEFT_CERTIFICATE_REFUSED',
+          'the root is this server’s own, which renews what it issues with',
+        )
       }
-      const next = ca.prepare()
-      ca.change(beginRotation(ca.state.value, next, options, clock.now()))
-      log.info('rotation of the root begins', { root: spkiHash(next.generation.root), ...options })
-      look()
+      ca.change({ ...state.value, current: { ...next.generation, root: state.value.current.root } })
+      log.info('issuing certificate of the operator is in use', { root: spkiHash(next.generation.root) })
     },
     force() {
       const rotation = underWay()

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { generateKeys } from '../../../../mesh/identity/keys.ts'
+import { parseCsr } from '../../../../mesh/identity/csr.ts'
+import { generateKeys, spkiHash } from '../../../../mesh/identity/keys.ts'
 import { createApiWorld } from '../../../support/api-world.ts'
 
 t.test('operators see the authority, change its root, and take that back', async t => {
@@ -35,5 +36,22 @@ t.test('refuses what a rotation does not have, and everybody without a token', a
     ['POST', '/v1/ca/rotation/abort'],
   ] as const) {
     t.equal((await world.ask(method, path, method === 'POST' ? { body: '{}' } : {})).status, 401, path)
+  }
+})
+
+t.test('gives a request for the operator’s own authority, and takes only what answers it', async t => {
+  const world = await createApiWorld(t)
+  const keyAskedFor = async () => {
+    const { csr } = (await world.operator('POST', '/v1/ca/csr', '')).json
+    const [, base64 = ''] = /^-----BEGIN CERTIFICATE REQUEST-----([^-]+)-----END/.exec(String(csr)) ?? []
+    return spkiHash(parseCsr(Buffer.from(base64, 'base64')))
+  }
+  t.equal(await keyAskedFor(), await keyAskedFor(), 'the same key until it is answered')
+  const [root = ''] = world.authority.trustBundle.roots
+  const foreign = JSON.stringify({ chain: root + root })
+  t.match(await world.operator('POST', '/v1/ca/install', foreign), { json: { code: 'WEFT_CERTIFICATE_REFUSED' } })
+  t.equal((await world.operator('POST', '/v1/ca/install', '{}')).status, 400)
+  for (const path of ['/v1/ca/csr', '/v1/ca/install']) {
+    t.equal((await world.ask('POST', path, { body: '{}' })).status, 401, path)
   }
 })
