@@ -97,6 +97,25 @@ t.test('requests by TLS from outside the mesh are served as requests', async t =
   t.equal(await say(port), '', 'what is no request is refused')
 })
 
+t.test('a request for another host than its TLS was made for is misdirected', async t => {
+  const { server } = certificates(t)
+  const { core, port } = await aPort(t, await anApplication(t), 'HTTPS', { mode: 'SIMPLE', ...server })
+  const statusFor = (host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const headers = { host }
+      const options = { port, host: '127.0.0.1', servername: 'shop.example', headers, rejectUnauthorized: false }
+      const call = request({ ...options, agent: false }, answer => {
+        answer.resume()
+        resolve(answer.statusCode)
+      })
+      call.on('error', reject)
+      call.end()
+    })
+  t.equal(await statusFor('other.example'), 421)
+  t.equal(await statusFor('Shop.example:443'), 200)
+  t.match(core.report().localReplies, [{ reason: 'MISDIRECTED', count: 1 }])
+})
+
 t.test('HTTP/2 is agreed on with the caller, and not asked of the process', async t => {
   const { server } = certificates(t)
   const { port } = await aPort(t, await anApplication(t), 'HTTPS', { mode: 'SIMPLE', ...server })
