@@ -113,6 +113,9 @@ http { access_log off; server { listen 127.0.0.1:${port} ssl; ssl_certificate ${
     return /-----BEGIN CERTIFICATE-----[^-]+/.exec(output)?.[0]
   }
   const before = await eventually(shown, 30_000)
+  const own = ['--cert', join(out, 'tls.crt'), '--key', join(out, 'tls.key'), `https://127.0.0.1:${port}/`]
+  t.equal((await ended('curl', ['-sk', ...own])).output, 'hello', 'nginx takes a client of the mesh')
+  t.match(await ended('curl', ['-sk', `https://127.0.0.1:${port}/`]), { output: /400 No required SSL certificate/ })
 
   const reload = ['--reload', `nginx -c ${conf} -s reload`, '--owner', '42421:42421']
   const exporter = spawn(process.execPath, exporting(world, out, ...reload), { stdio: ['ignore', 'pipe', 'inherit'] })
