@@ -12,7 +12,7 @@ import { Watch } from '../../mesh/std/watch.ts'
 import { type AgentSession, startAgentSession } from '../../mesh/wire/agent-session.ts'
 import type { HeldResources } from '../../mesh/wire/held-resources.ts'
 import type { RejectedResource } from '../../mesh/wire/messages.ts'
-import type { HostState } from '../../mesh/wire/report-sender.ts'
+import type { FlowSource, HostState } from '../../mesh/wire/report-sender.ts'
 
 /** What a host has after joining. */
 export type Joined = Pick<ConnectOptions, 'key' | 'chain' | 'roots' | 'trustDomain'>
@@ -44,6 +44,8 @@ export interface MeshAgentOptions {
   readonly joined: Joined
   readonly held?: HeldResources
   readonly report?: Watch<HostState>
+  /** Calls that it says it has seen. */
+  readonly flows?: FlowSource
   readonly reject?: (changed: readonly string[]) => readonly RejectedResource[]
 }
 
@@ -66,6 +68,7 @@ export async function connectAgent(options: MeshAgentOptions): Promise<MeshAgent
     },
     async keep() {},
     report: options.report ?? new Watch<HostState>({ health: [], registrations: [] }),
+    ...(options.flows !== undefined && { flows: options.flows }),
   })
   return {
     session,
