@@ -71,7 +71,10 @@ export interface Resources {
    * store holds a newer version than the one that was planned with.
    */
   change<T>(plan: (before: readonly Resource[]) => PlannedChange<T>, by?: ResourceWriter): Promise<T>
-  /** Everything as it is, and as it would be with a text applied and resources (`Kind/namespace/name`) deleted. */
+  /**
+   * Everything as it is, and as it would be with a text applied and resources (`Kind/namespace/name`) deleted. Throws
+   * WEFT_RESOURCE_INVALID, and WEFT_NOT_FOUND for one to be deleted that is not there.
+   */
   preview(text: string, file: string, deleted: readonly string[]): ResourcePreview
   list(): Promise<readonly StoredResource[]>
   /** What there is to say of everything applied, errors first. */
@@ -174,8 +177,10 @@ export async function openResources(
       const { resources: read, problems } = parseSources(text, file, resource => mergeFindings(resource, scope))
       if (problems.length > 0) throw problemsError(problems)
       const before = current.value
-      const gone = new Set(deleted)
-      const left = before.filter(({ kind, metadata }) => !gone.has(`${kind}/${metadata.namespace}/${metadata.name}`))
+      const named = new Map(before.map(one => [`${one.kind}/${one.metadata.namespace}/${one.metadata.name}`, one]))
+      const missing = [...new Set(deleted)].find(name => !named.delete(name))
+      if (missing !== undefined) throw new MeshError('WEFT_NOT_FOUND', `there is no ${missing}`)
+      const left = [...named.values()]
       const written = read.map(({ resource }) => withoutVersion(resource))
       return { before, after: stateAfter(left, written, clock.now()) }
     },

@@ -56,6 +56,8 @@ t.test('what an agent reports is planned with, also by the server after a restar
   await t.rejects(first.api.post('/v1/plan', JSON.stringify({ text: 'kind: Nonsense' })), {
     code: 'WEFT_RESOURCE_INVALID',
   })
+  const nothing = JSON.stringify({ deleted: ['AuthorizationPolicy/default/none'] })
+  await t.rejects(first.api.post('/v1/plan', nothing), { code: 'WEFT_NOT_FOUND' })
   await t.rejects(first.api.post('/v1/plan', '[]'), { code: 'WEFT_USAGE' })
 
   await agent.close()
