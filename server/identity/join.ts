@@ -90,6 +90,7 @@ export function joinNode(deps: JoinDeps): Join {
     }
     const record = await alone(async () => {
       const latest = await nodes.get(node)
+      if (latest?.banned === true) throw refuse('node is banned')
       const reason = whyNot(attested, node, keyHash, latest, deps.admission())
       if (reason !== undefined) throw refuse(reason, { grade: attested.grade, claims: attested.claims })
       if (attested.proof !== undefined) {

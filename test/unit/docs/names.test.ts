@@ -89,6 +89,7 @@ t.test('a command that does not exist is found out', async t => {
   t.equal(wrongIn('weft agnet run'), 'agnet')
   t.equal(wrongIn('weft agent run --sever x'), '--sever')
   t.equal(wrongIn('weft token'), undefined)
+  t.equal(wrongIn("weft token create --node 'x -s y'"), undefined)
   t.same(callsIn('a; weft token create --node <name> > f & weft status | cat'), [
     'weft token create --node name',
     'weft status',
@@ -126,7 +127,10 @@ function callsIn(text: string): string[] {
 /** The word of a call that the program does not take; what comes after the verb and is no option is not judged. */
 function wrongIn(call: string): string | undefined {
   let command = programForReading()
-  for (const word of call.split(/\s+/).slice(1)) {
+  for (const word of call
+    .replaceAll(/'[^']*'/g, 'quoted')
+    .split(/\s+/)
+    .slice(1)) {
     const name = word.replace(/[.,:]$/, '')
     if (name.startsWith('-')) {
       const [flag] = name.split('=')
