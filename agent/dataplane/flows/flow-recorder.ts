@@ -34,6 +34,11 @@ interface Known {
   readonly flow: Counted
 }
 
+interface KnownPeer {
+  readonly network: string
+  readonly paths: Map<string, Known[]>
+}
+
 const noRequest: FlowRequest = { method: '', path: '', principal: '' }
 
 /**
@@ -44,7 +49,7 @@ export class FlowRecorder {
   readonly #clock: Pick<Clock, 'now'>
   readonly #paths = new Map<string, Set<string>>()
   #flows = new Map<string, Counted>()
-  #known = new WeakMap<FlowPeer, Map<string, Known[]>>()
+  #known = new WeakMap<FlowPeer, KnownPeer>()
   #dropped = 0
 
   constructor(clock: Pick<Clock, 'now'>) {
@@ -53,11 +58,12 @@ export class FlowRecorder {
 
   /** Notes a call that was judged; without a request it is a connection. */
   saw(peer: FlowPeer, target: LocalTarget, allowed: boolean, request: FlowRequest = noRequest): void {
-    let paths = this.#known.get(peer)
-    if (paths === undefined) {
-      paths = new Map()
-      this.#known.set(peer, paths)
+    let caller = this.#known.get(peer)
+    if (caller === undefined) {
+      caller = { network: bucketAddress(peer.ip), paths: new Map() }
+      this.#known.set(peer, caller)
     }
+    const { paths } = caller
     const known = paths.get(request.path)
     if (known !== undefined) {
       for (const { authority, method, principal, flow } of known) {
@@ -73,7 +79,7 @@ export class FlowRecorder {
         }
       }
     }
-    const flow = this.#note(peer, target, allowed, request)
+    const flow = this.#note(peer, caller.network, target, allowed, request)
     if (flow === undefined) return
     const { method, path, principal } = request
     const found = { authority: target.authority, method, principal, flow }
@@ -90,13 +96,19 @@ export class FlowRecorder {
     return taken
   }
 
-  #note(peer: FlowPeer, target: LocalTarget, allowed: boolean, request: FlowRequest): Counted | undefined {
+  #note(
+    peer: FlowPeer,
+    network: string,
+    target: LocalTarget,
+    allowed: boolean,
+    request: FlowRequest,
+  ): Counted | undefined {
     const { workload, port } = target
     const isBytes = request === noRequest || carriesBytes(target)
     const now = this.#clock.now()
     const fresh: Counted = {
       caller: peer.identity,
-      network: bucketAddress(peer.ip),
+      network,
       workload: workload.id,
       service: port.service,
       port: port.port,
